@@ -1,0 +1,301 @@
+/**
+ * STOQ in the browser: sessions, streams and datagrams over WebTransport.
+ *
+ * ```js
+ * import init, { StoqClient } from 'stoq';
+ *
+ * await init();
+ * const session = await new StoqClient().connect('https://example.org:4433/stoq/v1/echo');
+ * const stream = await session.openBidirectionalStream();
+ * await stream.send.write(new TextEncoder().encode('hello'));
+ * await stream.send.finish();
+ * for await (const chunk of stream.receive.readable) console.log(chunk);
+ * await session.close();
+ * ```
+ *
+ * Every promise of this package that rejects, rejects with a {@link StoqError}. Only {@link Session.closed} never does.
+ *
+ * Handles hold a little WebAssembly memory. It is given back when the garbage collector finds the handle, or at once by
+ * `free()`; a promise that is still open keeps what it needs. A stream that nothing refers to any more and that was not
+ * ended is reset and stopped with `cancelled`. A session that nothing refers to any more (no handle, no stream, no open
+ * promise such as `closed`) is closed with `no-error`.
+ *
+ * @packageDocumentation
+ */
+
+/** Where the WebAssembly module comes from: its bytes, its address, a response that carries it, or a compiled module. */
+export type WasmSource = BufferSource | URL | string | Response | WebAssembly.Module;
+
+/**
+ * Loads the WebAssembly module. It may be called often and loads once; calls while it loads wait for the same load.
+ * A load that failed can be tried again.
+ *
+ * @param source Where the module comes from. By default the file that is part of this package. Only the call that starts
+ *   the load looks at it.
+ * @throws The error of `fetch`, the file system or `WebAssembly`, untouched.
+ */
+export default function init(source?: WasmSource): Promise<void>;
+
+/**
+ * What went wrong, or why a session or a stream ended: one word per code of the protocol's table.
+ * `application` stands for every code that an application chose; {@link StoqError.number} tells which.
+ */
+export type ErrorCode =
+  | 'no-error'
+  | 'internal-error'
+  | 'protocol-violation'
+  | 'malformed-frame'
+  | 'frame-too-large'
+  | 'control-stream-closed'
+  | 'settings-error'
+  | 'version-mismatch'
+  | 'unknown-service'
+  | 'unknown-path'
+  | 'origin-refused'
+  | 'upstream-unreachable'
+  | 'upstream-lost'
+  | 'going-away'
+  | 'timeout'
+  | 'limit-exceeded'
+  | 'held-too-long'
+  | 'unmapped-code'
+  | 'unknown-session'
+  | 'control-flood'
+  | 'cancelled'
+  | 'session-closed'
+  | 'handshake-failed'
+  | 'connection-lost'
+  | 'invalid-argument'
+  | 'unsupported'
+  | 'datagram-too-large'
+  | 'session-refused'
+  | 'application';
+
+/**
+ * The one error class of this package.
+ *
+ * On a stream, the code is the one with which the peer reset or stopped it. Where the session has ended, it is the
+ * session's named close code (say `upstream-lost`); `session-closed` stands for a close without an error, with an
+ * application's code, or by this side: {@link Session.closed} has the details.
+ */
+export class StoqError extends Error {
+  /** @param number The code, an integer from 0 to 2³² − 1; `code` is its word. */
+  constructor(code: ErrorCode, number: number, message: string);
+  readonly name: 'StoqError';
+  /** The word for the code, to compare with. */
+  readonly code: ErrorCode;
+  /** The code as it travels: an application's own number, or `0x53540000` and up for the protocol's. */
+  readonly number: number;
+}
+
+/** What a {@link StoqClient} is made with. */
+export interface ClientOptions {
+  /**
+   * SHA-256 hashes of the certificates that the server may present, each as 64 hexadecimal digits (colons allowed) or 32
+   * bytes. With them the browser accepts a self-signed certificate (ECDSA P-256, valid for at most 14 days) and no other.
+   * Without them (the default) the server needs a certificate that the browser trusts.
+   */
+  certificateHashes?: readonly (string | Uint8Array)[];
+  /** What the browser's congestion control should favour; browsers may ignore it. Default: `default`. */
+  congestionControl?: 'default' | 'throughput' | 'low-latency';
+  /** How long {@link StoqClient.connect} may take, in milliseconds, from 1 to 2³¹ − 1. Default: 10 000. */
+  connectTimeout?: number;
+}
+
+/** Opens sessions. One client may open many, at the same time too; each has a connection of its own. */
+export class StoqClient {
+  /** @throws {@link StoqError} `invalid-argument`: an option has a value that it cannot have. */
+  constructor(options?: ClientOptions);
+  /**
+   * Opens a session with a service, and resolves when the service has accepted it.
+   *
+   * @param url `https://host:port/stoq/v1/<service>`
+   * @throws {@link StoqError} `invalid-argument`: not such a URL · `unsupported`: no WebTransport here ·
+   *   `handshake-failed`: the browser could not connect (it does not say why; the message lists the likely causes) ·
+   *   `timeout` · `connection-lost` · or the code with which the server refused, such as `unknown-service` or
+   *   `upstream-unreachable`.
+   */
+  connect(url: string): Promise<Session>;
+  /** Gives the memory of this handle back at once. Sessions and connects under way go on. */
+  free(): void;
+}
+
+/** How a session ended. */
+export interface CloseInfo {
+  /** The code as it travels. */
+  readonly code: number;
+  /** The word for the code. */
+  readonly name: ErrorCode;
+  /** What the side that closed had to say; may be empty. */
+  readonly reason: string;
+}
+
+/** Why and how soon the peer wants the session to end. */
+export interface GoingAway {
+  /** The code as it travels. */
+  readonly code: number;
+  /** The word for the code. */
+  readonly name: ErrorCode;
+  /** After how many milliseconds the peer will close the session itself. */
+  readonly grace: number;
+  /** Where to connect to instead, if the peer names a place: `host:port`. */
+  readonly authority: string | undefined;
+}
+
+/** A session with a service: any number of streams, datagrams, and one end. */
+export class Session {
+  private constructor();
+  /** The URL it was opened with. */
+  readonly url: string;
+  /** The name of the service. */
+  readonly service: string;
+  /** The session hash, 32 bytes: the same at both ends, and different in every session. */
+  readonly hash: Uint8Array;
+  /** The largest datagram, in bytes, that fits the whole path now. It can change. */
+  readonly maxDatagramSize: number;
+  /** Resolves when the session has ended, whoever ended it. Never rejects. */
+  readonly closed: Promise<CloseInfo>;
+  /** Resolves when the peer asks to wind the session up; open no more work on it. Otherwise it stays pending. */
+  readonly draining: Promise<GoingAway>;
+  /** The datagrams of the session. */
+  readonly datagrams: Datagrams;
+  /** Opens a stream in both directions. Waits while the peer's limit of open streams is reached. */
+  openBidirectionalStream(): Promise<BidirectionalStream>;
+  /** Opens a stream from here to the peer. Waits while the peer's limit of open streams is reached. */
+  openUnidirectionalStream(): Promise<SendStream>;
+  /** The next stream that the peer opened in both directions, in the order of arrival. */
+  acceptBidirectionalStream(): Promise<BidirectionalStream>;
+  /** The next stream that the peer opened from there to here, in the order of arrival. */
+  acceptUnidirectionalStream(): Promise<ReceiveStream>;
+  /**
+   * Asks the peer for a sign of life on the control stream.
+   * @returns The round-trip time in milliseconds, to the nearest neighbour: behind a gateway, that is the gateway.
+   * @throws {@link StoqError} `limit-exceeded`: too many pings are under way.
+   */
+  ping(): Promise<number>;
+  /** Counters, as they stand now. */
+  stats(): SessionStats;
+  /**
+   * Closes the session: the code and the reason go to the peer, every stream ends. A second call waits for the first.
+   *
+   * @param info `code`: an integer from 0 to 2³² − 1, default 0 (`no-error`). `reason`: at most 1024 bytes of UTF-8.
+   * @returns How the session ended: if the peer closed it first, its code and reason, not these.
+   */
+  close(info?: { readonly code?: number; readonly reason?: string }): Promise<CloseInfo>;
+  /** Gives the memory of this handle back at once. Its streams, and promises that are still open, go on. */
+  free(): void;
+}
+
+/** Counters of one session. */
+export interface SessionStats {
+  /** Datagrams handed to the browser. */
+  sentDatagrams: number;
+  /** Datagrams that arrived, the dropped ones included. */
+  receivedDatagrams: number;
+  /** Datagrams that arrived and were thrown away, because nobody received them in time or they made no sense. */
+  droppedDatagrams: number;
+  /** Streams opened from here. */
+  streamsOpened: number;
+  /** Streams opened by the peer. */
+  streamsAccepted: number;
+  /** The last answer to {@link Session.ping}, in milliseconds. */
+  pingRtt: number | undefined;
+  /** What the gateway last said about its side of the connection, if it did. */
+  path: PathStats | undefined;
+}
+
+/** What a gateway tells about the connection, because browsers do not. */
+export interface PathStats {
+  /** Round-trip time in milliseconds. */
+  rtt: number;
+  /** Its variation in milliseconds. */
+  rttVariation: number;
+  /** Packets lost since the connection began. */
+  lostPackets: number;
+  /** Bytes the gateway may have in flight. */
+  congestionWindow: number;
+  /** Bytes a second the gateway sends at. */
+  sendRate: number;
+  /** The tier in which the gateway has placed the connection. */
+  tier: number;
+}
+
+/** A stream in both directions. Each direction ends by itself. */
+export class BidirectionalStream {
+  private constructor();
+  /** The direction to the peer. */
+  readonly send: SendStream;
+  /** The direction from the peer. */
+  readonly receive: ReceiveStream;
+  /** Short for `receive.readable`. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** Short for `send.writable`. */
+  readonly writable: WritableStream<Uint8Array>;
+}
+
+/** The sending direction of a stream. Use the methods, or `writable`, or first one and then the other. */
+export class SendStream {
+  private constructor();
+  /** The stream for `pipeTo` and friends: closing it finishes, aborting it resets (with the code of a {@link StoqError}). */
+  readonly writable: WritableStream<Uint8Array>;
+  /**
+   * Sends bytes. Resolves when there is room for more; leave the bytes alone until then.
+   * @throws {@link StoqError} The code with which the peer stopped the stream, or how the session ended.
+   */
+  write(data: Uint8Array): Promise<void>;
+  /** Says that this was all. Resolves when everything is on its way. */
+  finish(): Promise<void>;
+  /**
+   * Gives up: what the peer has not read yet is lost, and it sees the code.
+   * @param code An integer from 0 to 2³² − 1, default `cancelled`.
+   */
+  reset(code?: number): Promise<void>;
+}
+
+/** The receiving direction of a stream. Use the methods, or `readable`, or first one and then the other. */
+export class ReceiveStream {
+  private constructor();
+  /** The stream for `pipeTo`, `for await` and friends; a byte stream. Cancelling it stops (with the code of a {@link StoqError}). */
+  readonly readable: ReadableStream<Uint8Array>;
+  /**
+   * The next bytes, as many as the browser has at hand; `undefined` after the last.
+   * @throws {@link StoqError} The code with which the peer reset the stream, or how the session ended.
+   */
+  read(): Promise<Uint8Array | undefined>;
+  /**
+   * Wants no more: the peer is told, and sees the code.
+   * @param code An integer from 0 to 2³² − 1, default `cancelled`.
+   */
+  stop(code?: number): Promise<void>;
+}
+
+/** The datagrams of a session: each arrives whole, or not at all, in any order. */
+export class Datagrams {
+  private constructor();
+  /** The largest that can be sent now, in bytes. */
+  readonly maxSize: number;
+  /** One datagram a chunk. Nothing is read ahead, but datagrams that wait too long are dropped, the oldest first. */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** One datagram a chunk. */
+  readonly writable: WritableStream<Uint8Array>;
+  /**
+   * Sends one. Resolves when the browser has taken it, which says nothing about its arrival.
+   * @throws {@link StoqError} `datagram-too-large`, or how the session ended.
+   */
+  send(data: Uint8Array): Promise<void>;
+  /** The next one to arrive. */
+  receive(): Promise<Uint8Array>;
+}
+
+/** SHA-256 over a stream of pieces, for data too large for `crypto.subtle.digest`. */
+export class Sha256 {
+  constructor();
+  /** Adds bytes. */
+  update(data: Uint8Array): void;
+  /** The hash of what has been added so far, 32 bytes. More may be added afterwards. */
+  digest(): Uint8Array;
+  /** The same as 64 lower-case hexadecimal digits. */
+  hex(): string;
+  /** Gives the memory back at once. */
+  free(): void;
+}
