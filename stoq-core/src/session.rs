@@ -1,0 +1,427 @@
+//! The state machine of one carrier connection: session 0, which the connection itself is, and the
+//! sessions multiplexed on it.
+//!
+//! ```text
+//!               control bytes, stream headers, datagrams, ticks
+//!                                  │ Input
+//!                                  ▼
+//!   open / accept / refuse ──▶ ┌─────────┐ ──▶ Send            (bytes for our control stream)
+//!   close / ping / go_away ──▶ │ Session │ ──▶ Requested, Opened, Refused, Closed
+//!                              └─────────┘ ──▶ Stream, Datagram (to whom they belong)
+//!                                  │       ──▶ RejectStream, DiscardStream, CloseCarrier
+//!                                  ▼
+//!                        when Tick is next due
+//! ```
+//!
+//! It holds no socket and no clock: the same calls with the same times give the same outputs. A driver
+//! carries out the outputs in their order. What a peer can make it hold is bounded: one partial control
+//! frame, the [`Limits`] on sessions, 16 early streams and 64 KiB of early datagrams for 5 s, and
+//! [`MAX_PINGS`] pings.
+
+mod config;
+mod control;
+mod error;
+mod event;
+mod frames;
+mod held;
+mod routing;
+mod settings;
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+pub use config::{Config, Limits, Side};
+pub use error::{OpenError, SessionError, TooManyPings};
+pub use event::{Answer, IncomingRequest, Input, Output, PingId, Request};
+pub use settings::VERSION;
+
+use crate::close::Code;
+use crate::datagram::Datagram;
+use crate::frame::{
+    AnswerHeaders, CloseSession, Frame, GoAway, Headers, Ping, RequestHeaders, Settings, Stats,
+};
+use crate::hash::SessionHash;
+use crate::service::ServiceName;
+use crate::session_id::SessionId;
+use crate::stream::{Direction, Payload, StreamHeader};
+use crate::time::Timestamp;
+use control::{FrameBudget, PartialFrame};
+use held::Held;
+use settings::{PeerSettings, short_reason};
+
+/// One carrier connection as the protocol sees it. See the [module](self) for the picture.
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    state: State,
+    peer: Option<PeerSettings>,
+    partial: PartialFrame,
+    budget: FrameBudget,
+    control_seen: bool,
+    multiplexed: BTreeMap<SessionId, Entry>,
+    /// Highest multiplexed id that was ever used: by us as a client, by the peer as a server.
+    highest: SessionId,
+    held: Held,
+    pings: BTreeMap<PingId, Timestamp>,
+    next_ping: u64,
+    /// GOAWAY, sent by a server or received by a client: no session above this id.
+    last_allowed: Option<SessionId>,
+    datagrams_dropped: u64,
+}
+
+/// Where session 0 stands.
+#[derive(Debug)]
+enum State {
+    /// Nothing from the peer yet.
+    AwaitingSettings { until: Timestamp },
+    /// A server: the client's SETTINGS are here, the user has not answered.
+    Asked,
+    Open,
+    /// We closed: the peer ends the carrier, or we do when the time is up.
+    Closing {
+        until: Timestamp,
+        code: Code,
+        reason: String,
+    },
+    Ended,
+}
+
+/// Where a multiplexed session stands.
+#[derive(Debug)]
+struct Entry {
+    open: bool,
+    random: [u8; 32],
+    service: ServiceName,
+}
+
+impl Session {
+    /// Starts the machine. The stream type of our control stream, and a client's SETTINGS, are in `out`.
+    pub fn new(now: Timestamp, config: Config, out: &mut Vec<Output>) -> Self {
+        let mut first = BytesMut::new();
+        StreamHeader::Control.encode(Direction::Unidirectional, &mut first);
+        if config.side == Side::Client {
+            let service = config.service.as_ref();
+            let max_datagram_size = config.limits.max_datagram_size;
+            settings::encode(&config, &config.random, max_datagram_size, service, &mut first);
+        }
+        out.push(Output::Send(first.freeze()));
+        Self {
+            state: State::AwaitingSettings {
+                until: now + config.limits.settings_timeout,
+            },
+            config,
+            peer: None,
+            partial: PartialFrame::default(),
+            budget: FrameBudget::new(now),
+            control_seen: false,
+            multiplexed: BTreeMap::new(),
+            highest: SessionId::ZERO,
+            held: Held::default(),
+            pings: BTreeMap::new(),
+            next_ping: 0,
+            last_allowed: None,
+            datagrams_dropped: 0,
+        }
+    }
+
+    /// Feeds one input, appends all that it causes to `out`, and returns when [`Input::Tick`] is next due.
+    ///
+    /// # Errors
+    /// [`SessionError`] if the peer broke a rule or did not speak in time. A CLOSE_SESSION that tells the
+    /// peer is then already in `out`: carry out `out`, close the carrier with the error's
+    /// [`code`](SessionError::code), and drop the machine; every further input is ignored.
+    pub fn handle(
+        &mut self,
+        now: Timestamp,
+        input: Input<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<Option<Timestamp>, SessionError> {
+        if matches!(self.state, State::Ended) {
+            return Ok(None);
+        }
+        let handled = match input {
+            Input::Control(bytes) => self.on_control(now, bytes, out),
+            Input::ControlClosed => self.on_control_closed(out),
+            Input::Stream { stream, header } => self.on_stream(now, stream, header, out),
+            Input::StreamGone(stream) => {
+                self.held.gone(stream);
+                Ok(())
+            }
+            Input::Datagram(bytes) => {
+                self.on_datagram(now, bytes, out);
+                Ok(())
+            }
+            Input::Tick => self.on_tick(now, out),
+        };
+        if let Err(error) = handled {
+            self.state = State::Ended;
+            let reason = error.to_string();
+            send_close(SessionId::ZERO, error.code(), &reason, out);
+            return Err(error);
+        }
+        Ok(self.next_due())
+    }
+
+    /// A client: asks for a multiplexed session. [`Output::Opened`] or [`Output::Refused`] follows.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was sent then.
+    pub fn open(
+        &mut self,
+        request: &Request,
+        out: &mut Vec<Output>,
+    ) -> Result<SessionId, OpenError> {
+        if self.config.side != Side::Client {
+            return Err(OpenError::NotClient);
+        }
+        let (State::Open, Some(peer)) = (&self.state, &self.peer) else {
+            return Err(OpenError::NotOpen);
+        };
+        if self.last_allowed.is_some() {
+            return Err(OpenError::GoingAway);
+        }
+        let limit = peer.max_sessions;
+        if self.multiplexed.len() >= limit as usize {
+            return Err(OpenError::TooMany { limit });
+        }
+        let id = SessionId::new(self.highest.value() + 1).ok_or(OpenError::GoingAway)?;
+        let path = request.service.path();
+        let fields = request.headers.iter();
+        let headers = Headers::Request(RequestHeaders {
+            id,
+            random: request.random,
+            authority: &request.authority,
+            path: &path,
+            fields: fields.map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+            hop: None,
+        });
+        let got = headers.payload_len();
+        if got > Headers::MAX_LEN {
+            let limit = Headers::MAX_LEN;
+            return Err(OpenError::TooLarge { limit, got });
+        }
+        send(&Frame::Headers(headers), out);
+        self.highest = id;
+        self.multiplexed.insert(
+            id,
+            Entry {
+                open: false,
+                random: request.random,
+                service: request.service.clone(),
+            },
+        );
+        Ok(id)
+    }
+
+    /// A server: takes a session that was [requested](Output::Requested); [`Output::Opened`] is in `out`,
+    /// and what was held for it. Does nothing if the client has gone meanwhile.
+    pub fn accept(&mut self, id: SessionId, answer: &Answer, out: &mut Vec<Output>) {
+        let Some(peer) = &self.peer else { return };
+        let (client_random, service) = if id == SessionId::ZERO {
+            let State::Asked = self.state else { return };
+            self.state = State::Open;
+            let mut bytes = BytesMut::new();
+            let max_datagram_size = answer.max_datagram_size;
+            settings::encode(&self.config, &answer.random, max_datagram_size, None, &mut bytes);
+            out.push(Output::Send(bytes.freeze()));
+            (peer.random, peer.service.as_ref())
+        } else {
+            let Some(entry) = self.multiplexed.get_mut(&id) else {
+                return;
+            };
+            if core::mem::replace(&mut entry.open, true) {
+                return;
+            }
+            send_answer(id, Code::NO_ERROR, "", answer, out);
+            (entry.random, Some(&entry.service))
+        };
+        out.push(Output::Opened {
+            id,
+            hash: session_hash(&client_random, &answer.random, service),
+            random: answer.random,
+            max_datagram_size: peer.max_datagram_size,
+            max_streams: peer.max_streams,
+        });
+        self.held.release(id, out);
+    }
+
+    /// A server: refuses a session that was [requested](Output::Requested). Refusing session 0 refuses
+    /// the connection: [`Output::CloseCarrier`] follows.
+    pub fn refuse(
+        &mut self,
+        now: Timestamp,
+        id: SessionId,
+        code: Code,
+        reason: &str,
+        out: &mut Vec<Output>,
+    ) {
+        if id == SessionId::ZERO {
+            self.close(now, id, code, reason, out);
+        } else if self.multiplexed.get(&id).is_some_and(|entry| !entry.open) {
+            self.multiplexed.remove(&id);
+            self.refuse_request(id, code, reason, out);
+        }
+    }
+
+    /// Closes a session. For session 0, with it the connection: the peer is told in band and ends the
+    /// carrier, or [`Output::CloseCarrier`] comes after [`CLOSE_TIMEOUT`]. A session that is not there
+    /// (any more) is left alone. `reason` is cut to [`CloseSession::MAX_REASON`] bytes.
+    pub fn close(
+        &mut self,
+        now: Timestamp,
+        id: SessionId,
+        code: Code,
+        reason: &str,
+        out: &mut Vec<Output>,
+    ) {
+        if id == SessionId::ZERO {
+            if !matches!(self.state, State::Closing { .. } | State::Ended) {
+                send_close(id, code, reason, out);
+                self.state = State::Closing {
+                    until: now + CLOSE_TIMEOUT,
+                    code,
+                    reason: short_reason(reason, CloseSession::MAX_REASON),
+                };
+            }
+        } else if self.multiplexed.remove(&id).is_some() {
+            send_close(id, code, reason, out);
+            self.datagrams_dropped += self.held.reject(id, Code::SESSION_CLOSED, out);
+        }
+    }
+
+    /// Measures the round trip of the control stream; [`Output::Pong`] follows.
+    ///
+    /// # Errors
+    /// [`TooManyPings`] if [`MAX_PINGS`] answers are outstanding.
+    pub fn ping(
+        &mut self,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) -> Result<PingId, TooManyPings> {
+        if self.pings.len() >= MAX_PINGS {
+            return Err(TooManyPings { limit: MAX_PINGS });
+        }
+        let id = PingId(self.next_ping);
+        self.next_ping += 1;
+        self.pings.insert(id, now);
+        let data = id.0.to_be_bytes();
+        send(&Frame::Ping(Ping { data, ack: false }), out);
+        Ok(id)
+    }
+
+    /// A server: takes no new sessions from now on; those that run have `grace`, which is the caller's to
+    /// enforce.
+    pub fn go_away(&mut self, code: Code, grace: Duration, out: &mut Vec<Output>) {
+        if matches!(self.state, State::Open) && self.last_allowed.is_none() {
+            let last = self.highest;
+            self.last_allowed = Some(last);
+            let authority = None;
+            send(&Frame::GoAway(GoAway { last, grace, code, authority }), out);
+        }
+    }
+
+    /// Tells the peer what this end measures of the path.
+    pub fn send_stats(&mut self, stats: &Stats, out: &mut Vec<Output>) {
+        if matches!(self.state, State::Open) {
+            send(&Frame::Stats(*stats), out);
+        }
+    }
+
+    /// When [`Input::Tick`] is next due; also after a call other than [`handle`](Self::handle).
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let own = match self.state {
+            State::AwaitingSettings { until } | State::Closing { until, .. } => Some(until),
+            State::Asked | State::Open => None,
+            State::Ended => return None,
+        };
+        own.into_iter().chain(self.held.next_due()).min()
+    }
+
+    /// Whether session 0 is open.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    /// Multiplexed sessions that are asked for or open.
+    pub fn session_count(&self) -> usize {
+        self.multiplexed.len()
+    }
+
+    /// Datagrams that came for no open session, or could not be read, and were dropped.
+    pub fn datagrams_dropped(&self) -> u64 {
+        self.datagrams_dropped
+    }
+
+    fn on_control_closed(&mut self, out: &mut Vec<Output>) -> Result<(), SessionError> {
+        if !matches!(self.state, State::Closing { .. }) {
+            return Err(SessionError::ControlClosed);
+        }
+        self.end_carrier(out);
+        Ok(())
+    }
+
+    fn on_tick(&mut self, now: Timestamp, out: &mut Vec<Output>) -> Result<(), SessionError> {
+        self.datagrams_dropped += self.held.expire(now, out);
+        match self.state {
+            State::AwaitingSettings { until } if until <= now => Err(SessionError::SettingsTimeout),
+            State::Closing { until, .. } if until <= now => {
+                self.end_carrier(out);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_request(&mut self, id: SessionId, code: Code, reason: &str, out: &mut Vec<Output>) {
+        let answer = Answer { random: [0; 32], max_datagram_size: 0 };
+        send_answer(id, code, reason, &answer, out);
+        self.datagrams_dropped += self.held.reject(id, Code::SESSION_CLOSED, out);
+    }
+
+    fn end_carrier(&mut self, out: &mut Vec<Output>) {
+        if let State::Closing { code, reason, .. } = core::mem::replace(&mut self.state, State::Ended) {
+            out.push(Output::CloseCarrier { code, reason });
+        }
+    }
+}
+
+fn session_hash(client: &[u8; 32], target: &[u8; 32], service: Option<&ServiceName>) -> SessionHash {
+    SessionHash::new(client, target, service.map_or("", ServiceName::as_str))
+}
+
+fn send(frame: &Frame<'_>, out: &mut Vec<Output>) {
+    let mut bytes = BytesMut::with_capacity(frame.encoded_len());
+    frame.encode(&mut bytes);
+    out.push(Output::Send(bytes.freeze()));
+}
+
+fn send_close(id: SessionId, code: Code, reason: &str, out: &mut Vec<Output>) {
+    let reason = &short_reason(reason, CloseSession::MAX_REASON);
+    send(&Frame::CloseSession(CloseSession { id, code, reason }), out);
+}
+
+fn send_answer(id: SessionId, status: Code, reason: &str, answer: &Answer, out: &mut Vec<Output>) {
+    let reason = &short_reason(reason, CloseSession::MAX_REASON);
+    let headers = AnswerHeaders {
+        id,
+        status,
+        reason,
+        random: answer.random,
+        max_datagram_size: answer.max_datagram_size,
+        hop: None,
+    };
+    send(&Frame::Headers(Headers::Answer(headers)), out);
+}
+
+/// How long the peer has to end the carrier after our CLOSE_SESSION: longer than a retransmission, shorter
+/// than a user's patience.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pings that may be on their way at once.
+pub const MAX_PINGS: usize = 16;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! Which session a stream or datagram belongs to, and what happens to one that comes too early or too late.
+
+use super::*;
+
+impl Session {
+    pub(super) fn on_stream(
+        &mut self,
+        now: Timestamp,
+        stream: u64,
+        header: StreamHeader,
+        out: &mut Vec<Output>,
+    ) -> Result<(), SessionError> {
+        let (session, payload) = match header {
+            StreamHeader::Control if self.control_seen => {
+                return Err(SessionError::ControlRepeated);
+            }
+            StreamHeader::Control => {
+                self.control_seen = true;
+                return Ok(());
+            }
+            StreamHeader::Unknown(_) => {
+                out.push(Output::DiscardStream { stream });
+                return Ok(());
+            }
+            StreamHeader::Data { session, payload } => (session, payload),
+        };
+        let routed = match self.standing(session) {
+            Standing::Open => {
+                out.push(Output::Stream { stream, session, payload });
+                return Ok(());
+            }
+            Standing::Early => self.held.stream(now, stream, session, payload),
+            Standing::Gone => Err(Code::SESSION_CLOSED),
+            Standing::Unknown => Err(Code::UNKNOWN_SESSION),
+        };
+        if let Err(code) = routed {
+            out.push(Output::RejectStream { stream, code });
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_datagram(&mut self, now: Timestamp, bytes: Bytes, out: &mut Vec<Output>) {
+        if let Ok(Datagram { session, payload }) = Datagram::decode(bytes) {
+            match self.standing(session) {
+                Standing::Open => {
+                    out.push(Output::Datagram { session, payload });
+                    return;
+                }
+                Standing::Early if self.held.datagram(now, session, payload) => return,
+                Standing::Early | Standing::Gone | Standing::Unknown => {}
+            }
+        }
+        self.datagrams_dropped += 1;
+    }
+
+    /// Where a session stands that a stream or datagram names.
+    fn standing(&self, id: SessionId) -> Standing {
+        match self.state {
+            State::Closing { .. } | State::Ended => return Standing::Gone,
+            State::AwaitingSettings { .. } | State::Asked => return Standing::Early,
+            State::Open if id == SessionId::ZERO => return Standing::Open,
+            State::Open => {}
+        }
+        match self.multiplexed.get(&id) {
+            Some(entry) if entry.open => Standing::Open,
+            Some(_) => Standing::Early,
+            None if id <= self.highest => Standing::Gone,
+            // A server may see a stream before its HEADERS; a client knows all ids that it has used.
+            None if self.config.side == Side::Server => Standing::Early,
+            None => Standing::Unknown,
+        }
+    }
+}
+
+/// What a stream or datagram that names a session may expect.
+enum Standing {
+    /// It is open.
+    Open,
+    /// It may still open.
+    Early,
+    /// It was there.
+    Gone,
+    /// It never was.
+    Unknown,
+}
