@@ -1,1 +1,5 @@
-//! Test harness.
+//! What the tests share: a simulated link and world for the session machine, and real services, gateways
+//! and clients on ports that the system gives.
+
+pub mod link;
+pub mod world;

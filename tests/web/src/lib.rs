@@ -1,0 +1,25 @@
+//! The conformance bodies in a browser. They call the npm package as any page does, through its JavaScript
+//! classes; nothing of the SDK is linked in here.
+#![cfg(target_arch = "wasm32")]
+
+mod sdk;
+
+use sdk::Client;
+use wasm_bindgen::prelude::*;
+
+/// Names of all behaviours.
+#[wasm_bindgen]
+pub fn names() -> Vec<String> {
+    stoq_conformance::NAMES.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Runs one behaviour against the gateway at `https://host:port`. Resolves with nothing, or rejects with
+/// what was expected and what came.
+///
+/// # Errors
+/// The text of the failure.
+#[wasm_bindgen]
+pub async fn run(name: String, gateway: String, certificate_hash: String) -> Result<(), JsValue> {
+    let client = Client::new(gateway, &certificate_hash)?;
+    stoq_conformance::run(&name, &client).await.map_err(|text| JsValue::from_str(&text))
+}
