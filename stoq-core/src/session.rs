@@ -47,7 +47,7 @@ use crate::frame::{
 use crate::hash::SessionHash;
 use crate::service::ServiceName;
 use crate::session_id::SessionId;
-use crate::stream::{Direction, Payload, StreamHeader};
+use crate::stream::{Direction, StreamHeader};
 use crate::time::Timestamp;
 use control::{FrameBudget, PartialFrame};
 use held::Held;
@@ -77,7 +77,9 @@ pub struct Session {
 #[derive(Debug)]
 enum State {
     /// Nothing from the peer yet.
-    AwaitingSettings { until: Timestamp },
+    AwaitingSettings {
+        until: Timestamp,
+    },
     /// A server: the client's SETTINGS are here, the user has not answered.
     Asked,
     Open,
@@ -106,7 +108,13 @@ impl Session {
         if config.side == Side::Client {
             let service = config.service.as_ref();
             let max_datagram_size = config.limits.max_datagram_size;
-            settings::encode(&config, &config.random, max_datagram_size, service, &mut first);
+            settings::encode(
+                &config,
+                &config.random,
+                max_datagram_size,
+                service,
+                &mut first,
+            );
         }
         out.push(Output::Send(first.freeze()));
         Self {
@@ -226,7 +234,13 @@ impl Session {
             self.state = State::Open;
             let mut bytes = BytesMut::new();
             let max_datagram_size = answer.max_datagram_size;
-            settings::encode(&self.config, &answer.random, max_datagram_size, None, &mut bytes);
+            settings::encode(
+                &self.config,
+                &answer.random,
+                max_datagram_size,
+                None,
+                &mut bytes,
+            );
             out.push(Output::Send(bytes.freeze()));
             (peer.random, peer.service.as_ref())
         } else {
@@ -297,11 +311,7 @@ impl Session {
     ///
     /// # Errors
     /// [`TooManyPings`] if [`MAX_PINGS`] answers are outstanding.
-    pub fn ping(
-        &mut self,
-        now: Timestamp,
-        out: &mut Vec<Output>,
-    ) -> Result<PingId, TooManyPings> {
+    pub fn ping(&mut self, now: Timestamp, out: &mut Vec<Output>) -> Result<PingId, TooManyPings> {
         if self.pings.len() >= MAX_PINGS {
             return Err(TooManyPings { limit: MAX_PINGS });
         }
@@ -320,7 +330,15 @@ impl Session {
             let last = self.highest;
             self.last_allowed = Some(last);
             let authority = None;
-            send(&Frame::GoAway(GoAway { last, grace, code, authority }), out);
+            send(
+                &Frame::GoAway(GoAway {
+                    last,
+                    grace,
+                    code,
+                    authority,
+                }),
+                out,
+            );
         }
     }
 
@@ -377,19 +395,28 @@ impl Session {
     }
 
     fn refuse_request(&mut self, id: SessionId, code: Code, reason: &str, out: &mut Vec<Output>) {
-        let answer = Answer { random: [0; 32], max_datagram_size: 0 };
+        let answer = Answer {
+            random: [0; 32],
+            max_datagram_size: 0,
+        };
         send_answer(id, code, reason, &answer, out);
         self.datagrams_dropped += self.held.reject(id, Code::SESSION_CLOSED, out);
     }
 
     fn end_carrier(&mut self, out: &mut Vec<Output>) {
-        if let State::Closing { code, reason, .. } = core::mem::replace(&mut self.state, State::Ended) {
+        if let State::Closing { code, reason, .. } =
+            core::mem::replace(&mut self.state, State::Ended)
+        {
             out.push(Output::CloseCarrier { code, reason });
         }
     }
 }
 
-fn session_hash(client: &[u8; 32], target: &[u8; 32], service: Option<&ServiceName>) -> SessionHash {
+fn session_hash(
+    client: &[u8; 32],
+    target: &[u8; 32],
+    service: Option<&ServiceName>,
+) -> SessionHash {
     SessionHash::new(client, target, service.map_or("", ServiceName::as_str))
 }
 

@@ -158,7 +158,9 @@ impl Session {
             service: Some(service.clone()),
             random: request.random,
             authority: request.authority.to_string(),
-            headers: fields.map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+            headers: fields
+                .map(|(k, v)| (k.to_string(), v.to_string()))
+                .collect(),
         }));
         self.multiplexed.insert(
             id,

@@ -82,16 +82,23 @@ impl Held {
 
     /// The session is open: everything held for it is delivered, in the order in which it came.
     pub(super) fn release(&mut self, session: SessionId, out: &mut Vec<Output>) {
-        self.take_streams(|held| held.session == session, |held| Output::Stream {
-            stream: held.stream,
-            session,
-            payload: held.payload,
-        }, out);
+        self.take_streams(
+            |held| held.session == session,
+            |held| Output::Stream {
+                stream: held.stream,
+                session,
+                payload: held.payload,
+            },
+            out,
+        );
         let mut kept = VecDeque::new();
         for held in self.datagrams.drain(..) {
             if held.session == session {
                 self.datagram_bytes -= held.payload.len() + size_of::<HeldDatagram>();
-                out.push(Output::Datagram { session, payload: held.payload });
+                out.push(Output::Datagram {
+                    session,
+                    payload: held.payload,
+                });
             } else {
                 kept.push_back(held);
             }
@@ -101,19 +108,27 @@ impl Held {
 
     /// The session will never open: its streams are rejected, its datagrams dropped (their number is returned).
     pub(super) fn reject(&mut self, session: SessionId, code: Code, out: &mut Vec<Output>) -> u64 {
-        self.take_streams(|held| held.session == session, |held| Output::RejectStream {
-            stream: held.stream,
-            code,
-        }, out);
+        self.take_streams(
+            |held| held.session == session,
+            |held| Output::RejectStream {
+                stream: held.stream,
+                code,
+            },
+            out,
+        );
         self.drop_datagrams(|held| held.session == session)
     }
 
     /// What has waited too long is rejected or dropped; the number of dropped datagrams is returned.
     pub(super) fn expire(&mut self, now: Timestamp, out: &mut Vec<Output>) -> u64 {
-        self.take_streams(|held| held.until <= now, |held| Output::RejectStream {
-            stream: held.stream,
-            code: Code::HELD_TOO_LONG,
-        }, out);
+        self.take_streams(
+            |held| held.until <= now,
+            |held| Output::RejectStream {
+                stream: held.stream,
+                code: Code::HELD_TOO_LONG,
+            },
+            out,
+        );
         self.drop_datagrams(|held| held.until <= now)
     }
 

@@ -26,7 +26,11 @@ impl Session {
         };
         let routed = match self.standing(session) {
             Standing::Open => {
-                out.push(Output::Stream { stream, session, payload });
+                out.push(Output::Stream {
+                    stream,
+                    session,
+                    payload,
+                });
                 return Ok(());
             }
             Standing::Early => self.held.stream(now, stream, session, payload),

@@ -29,9 +29,14 @@ impl PeerSettings {
         let theirs = number(settings, SettingId::VERSION, "version")?;
         let theirs = theirs.ok_or(SessionError::Setting { setting: "version" })?;
         if theirs != VERSION {
-            return Err(SessionError::Version { ours: VERSION, theirs });
+            return Err(SessionError::Version {
+                ours: VERSION,
+                theirs,
+            });
         }
-        let random = settings.get(SettingId::RANDOM).and_then(|random| random.try_into().ok());
+        let random = settings
+            .get(SettingId::RANDOM)
+            .and_then(|random| random.try_into().ok());
         let service = match settings.get(SettingId::SERVICE) {
             None => None,
             Some(name) => Some(
