@@ -1,0 +1,53 @@
+use bytes::BufMut;
+
+use super::at_most;
+use crate::{
+    reader::{Fault, Reader},
+    session_id::SessionId,
+    varint::VarInt,
+};
+
+/// The holder of an access token shows that it is, after the session was answered. Read by its shape only so far.
+///
+/// ```text
+/// session id varint [1..8] · algorithm [1] · signature [the rest, 0..1280]
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Auth<'a> {
+    /// The session that the token was for.
+    pub id: SessionId,
+    /// Which algorithm the holder's key is of.
+    pub algorithm: u8,
+    /// Over the token's hash and the session hash.
+    pub signature: &'a [u8],
+}
+
+impl<'a> Auth<'a> {
+    /// The longest signature, that of FALCON-1024; P-256 has 64 bytes.
+    pub const MAX_SIGNATURE: usize = 1280;
+
+    /// All fields at their longest.
+    pub const MAX_LEN: usize = 8 + 1 + Self::MAX_SIGNATURE;
+
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+        Ok(Self {
+            id: reader.varint()?.into(),
+            algorithm: reader.u8()?,
+            signature: reader.rest(),
+        })
+    }
+
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        at_most("signature", Self::MAX_SIGNATURE, self.signature.len())
+    }
+
+    pub(super) fn payload_len(&self) -> usize {
+        VarInt::from(self.id).encoded_len() + 1 + self.signature.len()
+    }
+
+    pub(super) fn write(&self, out: &mut impl BufMut) {
+        VarInt::from(self.id).encode(out);
+        out.put_u8(self.algorithm);
+        out.put_slice(self.signature);
+    }
+}
