@@ -1,1 +1,86 @@
-//! Under construction.
+//! STOQ over QUIC, for native programs.
+//!
+//! ```text
+//!   Endpoint ── connect("stoq://host:port/service") ──▶ ┌─────────┐ ◀── accept() ── Endpoint
+//!   (a UDP socket)                                      │ Session │                (a UDP socket)
+//!                     SendStream, RecvStream  ◀───────▶ │         │
+//!                     datagrams               ◀───────▶ └─────────┘
+//!                                                            │ one of many on a
+//!   quinn ◀── QUIC packets ── Connection ◀───────────────────┘
+//!                                 └── driver: one task that feeds stoq-core's state machine
+//! ```
+//!
+//! A [`Session`] is a conversation with one service: reliable streams in both directions, unreliable datagrams, and a
+//! close with a code and a reason. [`Endpoint::connect`] opens one, on a connection of its own; a gateway multiplexes
+//! many on one [`Connection`]. Stream data goes from the caller to quinn and back without a copy, a frame or a task in
+//! between.
+//!
+//! ```no_run
+//! use stoq_native::{ClientConfig, Endpoint, Trust};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let trust = Trust::roots_from_pem_file("ca.pem")?;
+//!     let endpoint = Endpoint::client(ClientConfig::new(trust))?;
+//!     let session = endpoint.connect("stoq://localhost:4433/echo").await?;
+//!
+//!     let (mut send, mut receive) = session.open_bi().await?;
+//!     send.write_all(b"hello").await?;
+//!     send.finish()?;
+//!     println!("{}", String::from_utf8(receive.read_to_end(64).await?)?);
+//!
+//!     session.close(stoq_native::Code::NO_ERROR, "done");
+//!     endpoint.wait_idle().await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What drop does
+//!
+//! | dropped | what happens | the peer sees |
+//! |---|---|---|
+//! | [`SendStream`], finished | the rest is still sent | the end of the stream |
+//! | [`SendStream`], not finished | reset: what is cut off must not look complete | [`Code::CANCELLED`] |
+//! | [`RecvStream`] before its end | the peer is told to stop | [`Code::CANCELLED`] |
+//! | [`SessionRequest`] | refused | [`Code::REFUSED`] |
+//! | [`Session`] that is multiplexed, with its last clone and stream | closed | [`Code::NO_ERROR`] |
+//! | [`Connection`], with its last clone and session | closed | [`Code::NO_ERROR`] |
+//! | [`Endpoint`], with its last clone | no new sessions; those that run go on | |
+
+mod acceptor;
+mod certificate;
+mod closed;
+mod config;
+mod connect;
+mod connection;
+mod driver;
+mod endpoint;
+mod identity;
+mod queue;
+mod request;
+mod resolve;
+mod session;
+mod socket;
+mod stream;
+mod target;
+mod trust;
+
+pub use closed::{Closed, ClosedBy};
+pub use config::{ClientConfig, ConfigError, IpVersions, Limits, ServerConfig};
+pub use connect::ConnectError;
+pub use connection::{Connection, ConnectionStats};
+pub use endpoint::{BindError, Endpoint};
+pub use identity::{Identity, IdentityError};
+pub use request::{OpenError, Request, SessionRequest};
+pub use session::{PingError, SendDatagramError, Session, SessionStats, StreamOpenError};
+pub use stoq_core::close::Code;
+pub use stoq_core::hash::SessionHash;
+pub use stoq_core::service::ServiceName;
+pub use stoq_core::session::Answer;
+pub use stoq_core::session_id::SessionId;
+pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
+pub use target::{Target, TargetError};
+pub use trust::{Trust, TrustError};
+
+/// The name by which both ends agree in the TLS handshake that they speak STOQ version 1 (ALPN, RFC 7301).
+pub const ALPN: &[u8] = b"stoq/1";

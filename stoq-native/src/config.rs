@@ -1,0 +1,258 @@
+//! What a caller may choose, and every default with its reason.
+
+use core::time::Duration;
+
+use crate::{Identity, Trust};
+
+/// How a client endpoint works.
+///
+/// ```
+/// use std::time::Duration;
+/// use stoq_native::{ClientConfig, Trust};
+///
+/// let mut config = ClientConfig::new(Trust::SystemRoots); // no default is safe, so it is an argument
+/// config.idle_timeout = Duration::from_secs(20); // the rest have defaults
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// Which servers are believed.
+    pub trust: Trust,
+    /// IP versions to connect over. Default: both.
+    pub ip: IpVersions,
+    /// How long a connection may take to come about, names, handshake and the server's answer included.
+    /// Default 10 s: three lost handshake flights, and no longer than a user waits.
+    pub connect_timeout: Duration,
+    /// Silence after which a connection counts as lost. Default 30 s ([RFC 9308, section 3.2]). The smaller one
+    /// of both ends applies. Longer: a dead peer holds its memory for longer.
+    ///
+    /// [RFC 9308, section 3.2]: https://www.rfc-editor.org/rfc/rfc9308#section-3.2
+    pub idle_timeout: Duration,
+    /// How often an idle connection sends something, so that neither end nor a NAT forgets it. Default 10 s:
+    /// a third of the idle time-out, so two may be lost. `None`: an idle connection ends.
+    pub keep_alive: Option<Duration>,
+    /// What a peer can make this end hold.
+    pub limits: Limits,
+}
+
+impl ClientConfig {
+    /// Defaults, with this trust.
+    pub fn new(trust: Trust) -> Self {
+        Self {
+            trust,
+            ip: IpVersions::default(),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: IDLE_TIMEOUT,
+            keep_alive: Some(Duration::from_secs(10)),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// How a server endpoint works.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Who the server is.
+    pub identity: Identity,
+    /// IP versions to accept. Default: both, where the address to bind is an IPv6 one (`[::]`).
+    pub ip: IpVersions,
+    /// How long a client may take for its handshake. Default 10 s: three lost flights. Longer: whoever sends
+    /// first packets only holds memory for longer.
+    pub handshake_timeout: Duration,
+    /// Silence after which a connection counts as lost. Default 30 s; see [`ClientConfig::idle_timeout`].
+    pub idle_timeout: Duration,
+    /// How often an idle connection sends something. Default `None`: it is for clients, which sit behind the NATs.
+    pub keep_alive: Option<Duration>,
+    /// Session requests that wait for [`Endpoint::accept`](crate::Endpoint::accept); more are refused with
+    /// [`Code::LIMIT`](crate::Code::LIMIT). Default 1024: a burst of reconnecting clients.
+    pub max_waiting: usize,
+    /// What a peer can make this end hold.
+    pub limits: Limits,
+}
+
+impl ServerConfig {
+    /// Defaults, with this identity.
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            ip: IpVersions::default(),
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: IDLE_TIMEOUT,
+            keep_alive: None,
+            max_waiting: 1024,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// IP versions of an endpoint's socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IpVersions {
+    /// One socket for both.
+    #[default]
+    Both,
+    /// IPv6 only, and enforced (`IPV6_V6ONLY`): IPv4 peers do not reach the socket.
+    V6Only,
+    /// IPv4 only.
+    V4Only,
+}
+
+/// Bounds on what one connection can make this end hold.
+///
+/// Received data waits in the windows of streams. The window of the connection is not bounded in itself, because
+/// then one session that nobody reads could stall the others; the bound on received data is therefore, per
+/// connection, `(1 + 2 × max_sessions) × 2 × max_streams × stream_window`, and a peer has to have opened that many
+/// sessions and streams to get there. Who accepts peers that could mean harm lowers `max_sessions` (to 0, if no
+/// gateway connects).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Sessions that a client may multiplex on one connection, beside its own. Default 64: a gateway's pool then
+    /// needs one connection per 64 visitors. Memory ≤ this × 4 × `max_streams` × `stream_window`.
+    pub max_sessions: u32,
+    /// Streams that the peer may have open at once in each session, of each kind (bidirectional and
+    /// unidirectional). Default 64: a page with many requests in flight. Over it the peer's opening waits.
+    pub max_streams: u32,
+    /// Bytes that may wait unread in one stream. Default 1,250,000: 100 Mbit/s over a path of 100 ms. A stream's
+    /// throughput is at most this per round trip.
+    pub stream_window: u32,
+    /// Bytes of all streams of a connection that may wait for the peer's acknowledgement. Default 10,000,000:
+    /// eight streams at full window. Memory per connection ≤ this.
+    pub send_window: u64,
+    /// Bytes of datagrams that may wait in one session to be received; the oldest give way. Default 1 MiB: a burst of
+    /// 800 full ones. Memory ≤ (2 + sessions) × this.
+    pub datagram_buffer: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_sessions: 64,
+            max_streams: 64,
+            stream_window: 1_250_000,
+            send_window: 10_000_000,
+            datagram_buffer: 1024 * 1024,
+        }
+    }
+}
+
+/// A setting that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} is {value}, but {rule}")]
+pub struct ConfigError {
+    /// The field.
+    pub setting: &'static str,
+    /// The value found.
+    pub value: String,
+    /// What it breaks.
+    pub rule: &'static str,
+}
+
+impl Limits {
+    /// Streams of one kind that QUIC lets the peer have open, with this many multiplexed sessions.
+    ///
+    /// QUIC's own bound holds for the connection. A multiplexed session's opener learns that the bytes of a stream
+    /// have arrived, not that they have been read, so it may be a whole allowance ahead: hence twice.
+    pub(crate) fn streams(&self, sessions: usize) -> quinn::VarInt {
+        let share = 1 + MULTIPLEXED_SLACK * sessions as u64;
+        let streams = share.saturating_mul(self.max_streams.into());
+        quinn::VarInt::try_from(streams.saturating_add(SPARE_STREAMS)).unwrap_or(quinn::VarInt::MAX)
+    }
+
+    /// The limits of QUIC for a new connection.
+    pub(crate) fn transport(
+        &self,
+        idle_timeout: Duration,
+        keep_alive: Option<Duration>,
+    ) -> Result<quinn::TransportConfig, ConfigError> {
+        let refuse = |setting, value: String, rule| {
+            Err(ConfigError {
+                setting,
+                value,
+                rule,
+            })
+        };
+        let Ok(idle) = quinn::IdleTimeout::try_from(idle_timeout) else {
+            return refuse(
+                "idle_timeout",
+                format!("{idle_timeout:?}"),
+                "must be below 2^62 ms",
+            );
+        };
+        if idle_timeout < Duration::from_millis(1) {
+            return refuse(
+                "idle_timeout",
+                format!("{idle_timeout:?}"),
+                "must be at least 1 ms",
+            );
+        }
+        if let Some(interval) = keep_alive
+            && (interval.is_zero() || interval >= idle_timeout)
+        {
+            let rule = "must be above zero and below idle_timeout";
+            return refuse("keep_alive", format!("{interval:?}"), rule);
+        }
+        if self.stream_window < 1200 {
+            let rule = "must hold one packet (1200 bytes)";
+            return refuse("stream_window", self.stream_window.to_string(), rule);
+        }
+        if self.send_window < 1200 {
+            let rule = "must hold one packet (1200 bytes)";
+            return refuse("send_window", self.send_window.to_string(), rule);
+        }
+        if self.max_streams == 0 {
+            return refuse("max_streams", "0".into(), "a session needs streams");
+        }
+        let mut transport = quinn::TransportConfig::default();
+        transport
+            .max_idle_timeout(Some(idle))
+            .keep_alive_interval(keep_alive)
+            .max_concurrent_bidi_streams(self.streams(0))
+            .max_concurrent_uni_streams(self.streams(0))
+            .stream_receive_window(self.stream_window.into())
+            .receive_window(quinn::VarInt::MAX)
+            .send_window(self.send_window)
+            .datagram_receive_buffer_size(Some(self.datagram_buffer.max(1200)));
+        Ok(transport)
+    }
+}
+
+/// See [`Limits::streams`]: how often a multiplexed session's allowance its streams may count at the receiver.
+pub(crate) const MULTIPLEXED_SLACK: u64 = 2;
+/// The control stream, and a few that are only there to be ignored.
+const SPARE_STREAMS: u64 = 4;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_setting_that_cannot_work() {
+        let fault = |change: fn(&mut Limits), idle, keep_alive| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            limits
+                .transport(idle, keep_alive)
+                .map_or_else(|error| error.setting, |_| "")
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(fault(|_| (), IDLE_TIMEOUT, None), "");
+        assert_eq!(fault(|_| (), Duration::ZERO, None), "idle_timeout");
+        assert_eq!(fault(|_| (), Duration::MAX, None), "idle_timeout");
+        assert_eq!(fault(|_| (), second, Some(second)), "keep_alive");
+        assert_eq!(
+            fault(|limits| limits.stream_window = 0, second, None),
+            "stream_window"
+        );
+        assert_eq!(
+            fault(|limits| limits.send_window = 0, second, None),
+            "send_window"
+        );
+        assert_eq!(
+            fault(|limits| limits.max_streams = 0, second, None),
+            "max_streams"
+        );
+    }
+}

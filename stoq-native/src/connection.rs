@@ -1,0 +1,217 @@
+//! The handle of one QUIC connection.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::time::Duration;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use stoq_core::close::Code;
+use stoq_core::session_id::SessionId;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::closed::{Closed, Ending};
+use crate::driver::Command;
+use crate::request::{OpenError, Request};
+use crate::session::Session;
+
+/// A QUIC connection between two STOQ peers, and the sessions on it.
+///
+/// Clones are handles to the same connection, and every session holds one. When the last is dropped, the connection is
+/// closed with [`Code::NO_ERROR`]; a server's end of a connection that only carries multiplexed sessions stays until the
+/// client closes it.
+#[derive(Clone)]
+pub struct Connection(Arc<Handle>);
+
+pub(crate) struct Handle(Arc<Shared>);
+
+/// What the handles and the driver know of a connection.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) quinn: quinn::Connection,
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) ending: Ending,
+    pub(crate) sessions: AtomicUsize,
+    /// Datagrams that had to give way in a session's queue, or came for a session that nobody holds.
+    pub(crate) dropped_in_queues: AtomicU64,
+    /// Datagrams that the state machine could not place.
+    pub(crate) dropped_unplaced: AtomicU64,
+    /// Set when the peer says GOAWAY.
+    pub(crate) going_away: Ending,
+    /// Set when this end's endpoint closes all of its connections.
+    pub(crate) endpoint_ending: Arc<Ending>,
+}
+
+impl Connection {
+    pub(crate) fn new(handle: Arc<Handle>) -> Self {
+        Self(handle)
+    }
+
+    /// Opens a session, multiplexed with the others on this connection. Resolves when the server has answered.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the server refuses it, this end is the server, the connection has as many sessions as the server
+    /// allows, or is closed or about to be.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, a session that is opened all the same is closed with [`Code::NO_ERROR`].
+    pub async fn open_session(&self, request: Request) -> Result<Session, OpenError> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Open { request, reply });
+        match answer.await {
+            Ok(answer) => answer,
+            Err(_) => Err(OpenError::ConnectionClosed(self.closed().await)),
+        }
+    }
+
+    /// The peer's address; it changes when a client moves to another network.
+    pub fn remote_address(&self) -> SocketAddr {
+        let address = self.quinn().remote_address();
+        SocketAddr::new(address.ip().to_canonical(), address.port())
+    }
+
+    /// Closes the connection and all sessions on it. The peer is told code and reason (up to 1024 bytes of it); what it has
+    /// not read by then is lost. Does nothing if the connection is closed.
+    pub fn close(&self, code: Code, reason: &str) {
+        self.shared().ending.end(Closed::local(code, reason));
+        self.command(Command::Close {
+            id: SessionId::ZERO,
+            code,
+            reason: reason.into(),
+        });
+    }
+
+    /// Resolves when the connection has ended, and says how.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn closed(&self) -> Closed {
+        self.shared().ending.wait().await
+    }
+
+    /// Whether the connection has not ended.
+    pub fn is_open(&self) -> bool {
+        self.shared().ending.get().is_none()
+    }
+
+    /// Resolves when the peer takes no new sessions here any more, because it is about to close ([`Code::GOING_AWAY`], as a
+    /// rule) or the connection has ended. Running sessions have the time that the peer grants them.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn going_away(&self) -> Closed {
+        self.shared().going_away.wait().await
+    }
+
+    /// Whether [`open_session`](Self::open_session) may be of use: the connection is open and the peer stays.
+    pub fn takes_sessions(&self) -> bool {
+        self.is_open() && self.shared().going_away.get().is_none()
+    }
+
+    /// Sessions that are open now, the connection's own included.
+    pub fn session_count(&self) -> usize {
+        self.shared().sessions.load(Ordering::Relaxed)
+    }
+
+    /// Counters since the connection began, and what its path is like now.
+    pub fn stats(&self) -> ConnectionStats {
+        let stats = self.quinn().stats();
+        ConnectionStats {
+            rtt: stats.path.rtt,
+            congestion_window: stats.path.cwnd,
+            mtu: stats.path.current_mtu,
+            sent_packets: stats.path.sent_packets,
+            lost_packets: stats.path.lost_packets,
+            sent_bytes: stats.udp_tx.bytes,
+            received_bytes: stats.udp_rx.bytes,
+            sent_datagrams: stats.frame_tx.datagram,
+            received_datagrams: stats.frame_rx.datagram,
+            dropped_datagrams: self.shared().dropped_in_queues.load(Ordering::Relaxed)
+                + self.shared().dropped_unplaced.load(Ordering::Relaxed),
+            sessions: self.session_count(),
+        }
+    }
+
+    pub(crate) fn quinn(&self) -> &quinn::Connection {
+        &self.shared().quinn
+    }
+
+    pub(crate) fn command(&self, command: Command) {
+        self.shared().command(command);
+    }
+
+    /// How the connection ended, now that QUIC says that it has.
+    pub(crate) fn end_by(&self, error: &quinn::ConnectionError) -> Closed {
+        self.shared().end_by(error)
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.0.0
+    }
+}
+
+impl Shared {
+    /// Tells the driver. When it has ended, there is nothing left to tell it.
+    pub(crate) fn command(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    pub(crate) fn end_by(&self, error: &quinn::ConnectionError) -> Closed {
+        // QUIC does not remember what this end closed with.
+        let known = self.ending.get().or_else(|| match error {
+            quinn::ConnectionError::LocallyClosed => self.endpoint_ending.get(),
+            _ => None,
+        });
+        known.cloned().unwrap_or_else(|| Closed::from_quic(error))
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self(shared))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.command(Command::HandlesGone);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("remote_address", &self.remote_address())
+            .field("sessions", &self.session_count())
+            .field("closed", &self.shared().ending.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a connection has done so far, and what its path is like now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionStats {
+    /// Round-trip time, smoothed.
+    pub rtt: Duration,
+    /// Bytes that may be on their way at once.
+    pub congestion_window: u64,
+    /// Largest UDP payload that the path is known to carry, in bytes.
+    pub mtu: u16,
+    /// QUIC packets sent.
+    pub sent_packets: u64,
+    /// QUIC packets that count as lost.
+    pub lost_packets: u64,
+    /// Bytes sent in UDP payloads.
+    pub sent_bytes: u64,
+    /// Bytes received in UDP payloads.
+    pub received_bytes: u64,
+    /// Datagrams sent, of all sessions.
+    pub sent_datagrams: u64,
+    /// Datagrams received, of all sessions.
+    pub received_datagrams: u64,
+    /// Datagrams that arrived for no open session, could not be read, or had to give way in a session's queue.
+    pub dropped_datagrams: u64,
+    /// Sessions that are open now, the connection's own included.
+    pub sessions: usize,
+}

@@ -1,0 +1,282 @@
+//! What the state machine wants done.
+
+use stoq_core::session::IncomingRequest;
+use stoq_core::stream::{Direction, Payload, StreamHeader};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::*;
+use crate::config::MULTIPLEXED_SLACK;
+use crate::queue::Queue;
+
+impl Driver {
+    /// Does all that the machine wants done, in its order.
+    pub(super) fn carry_out(&mut self) -> Result<(), End> {
+        while !self.out.is_empty() {
+            for output in core::mem::take(&mut self.out) {
+                self.carry_out_one(output)?;
+            }
+        }
+        self.reckon();
+        Ok(())
+    }
+
+    fn carry_out_one(&mut self, output: Output) -> Result<(), End> {
+        match output {
+            Output::Send(bytes) => self.outgoing.push(bytes),
+            Output::Requested(request) => self.on_request(request),
+            Output::Opened {
+                id,
+                hash,
+                random,
+                max_datagram_size,
+                max_streams,
+            } => {
+                if id == SessionId::ZERO {
+                    self.grease();
+                }
+                let allowances = (id != SessionId::ZERO)
+                    .then(|| [(); 2].map(|()| Arc::new(Semaphore::new(max_streams as usize))));
+                self.on_opened(id, |service, limits| session::Shared {
+                    id,
+                    service,
+                    hash,
+                    random,
+                    max_datagram_size,
+                    allowances,
+                    incoming: Default::default(),
+                    ending: Ending::default(),
+                    arrived: [(); 2].map(|()| Queue::new(usize::MAX)),
+                    datagrams: Queue::new(limits.datagram_buffer),
+                    counters: session::Counters::default(),
+                });
+            }
+            Output::Refused {
+                id: SessionId::ZERO,
+                code,
+                reason,
+            } => {
+                return Err(End::Peer {
+                    code,
+                    reason,
+                    refused: true,
+                });
+            }
+            Output::Refused { id, code, reason } => {
+                if let Some(Waiting {
+                    reply: Reply::Open(reply),
+                    ..
+                }) = self.waiting.remove(&id)
+                {
+                    let _ = reply.send(Err(OpenError::Refused { code, reason }));
+                }
+            }
+            Output::Closed {
+                id: SessionId::ZERO,
+                code,
+                reason,
+            } => {
+                return Err(End::Peer {
+                    code,
+                    reason,
+                    refused: false,
+                });
+            }
+            Output::Closed { id, code, reason } => {
+                if let Some(session) = self.forget(id) {
+                    session.end(Closed::peer(code, reason));
+                }
+            }
+            Output::Stream {
+                stream,
+                session,
+                payload,
+            } => self.place(stream, session, payload),
+            Output::RejectStream { stream, code } => {
+                if let Some(stream) = self.unplaced.remove(&stream) {
+                    stream.reject(code);
+                }
+            }
+            Output::DiscardStream { stream } => {
+                if let Some(stream) = self.unplaced.remove(&stream) {
+                    if self.discards.len() < MAX_DISCARDS {
+                        self.discards.spawn(stream.discard());
+                    } else {
+                        stream.reject(Code::UNSUPPORTED);
+                    }
+                }
+            }
+            Output::Datagram { session, payload } => self.deliver(session, payload),
+            Output::Pong { id, rtt } => {
+                if let Some(reply) = self.pings.remove(&id) {
+                    let _ = reply.send(Ok(rtt));
+                }
+            }
+            Output::GoAway { code, .. } => {
+                let reason = "it takes no new sessions";
+                self.shared.going_away.end(Closed::peer(code, reason));
+            }
+            // For browsers, which cannot measure the path. A native peer can.
+            Output::Stats(_) => {}
+            Output::CloseCarrier { code, reason } => return Err(End::Local { code, reason }),
+        }
+        Ok(())
+    }
+
+    fn on_request(&mut self, request: IncomingRequest) {
+        let Some(service) = request.service.clone() else {
+            // The client only wants to multiplex sessions: there is nothing to decide yet.
+            let random = fresh_random();
+            let answer = Answer {
+                random,
+                max_datagram_size: MAX_DATAGRAM_SIZE,
+            };
+            self.machine.accept(request.id, &answer, &mut self.out);
+            return;
+        };
+        self.needs_holder |= request.id == SessionId::ZERO;
+        let connection = self.connection();
+        let Some(requests) = &self.requests else {
+            unreachable!("only servers are asked");
+        };
+        match requests.try_send(SessionRequest::new(request, service, connection)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(request)) => {
+                request.refuse(Code::LIMIT, "too many requests wait to be answered");
+            }
+            Err(TrySendError::Closed(request)) => {
+                request.refuse(Code::GOING_AWAY, "the server takes no new sessions");
+            }
+        }
+    }
+
+    /// Makes the session, if somebody waits for it, and hands it over. If they have gone meanwhile, its drop closes it.
+    fn on_opened(
+        &mut self,
+        id: SessionId,
+        make: impl FnOnce(ServiceName, &Limits) -> session::Shared,
+    ) {
+        let Some(Waiting { service, reply }) = self.waiting.remove(&id) else {
+            return;
+        };
+        let session = service.map(|service| {
+            let shared = Arc::new(make(service, &self.endpoint.limits));
+            self.sessions.insert(id, shared.clone());
+            self.count_sessions();
+            Session::new(shared, self.connection())
+        });
+        match (reply, session) {
+            (Reply::Connect(reply), session) => drop(reply.send(Ok(session))),
+            (Reply::Open(reply), Some(session)) => drop(reply.send(Ok(session))),
+            (Reply::Accept(reply), session) => drop(reply.send(session)),
+            (Reply::Open(_), None) => unreachable!("a multiplexed session has a service"),
+        }
+    }
+
+    fn place(&mut self, stream: u64, id: SessionId, payload: Payload) {
+        let Some(mut stream) = self.unplaced.remove(&stream) else {
+            return;
+        };
+        let Some(session) = self.sessions.get(&id) else {
+            // The session 0 of a connection that only carries multiplexed sessions.
+            stream.reject(Code::UNKNOWN_SESSION);
+            return;
+        };
+        if payload == Payload::Framed {
+            stream.reject(Code::UNSUPPORTED);
+            return;
+        }
+        let direction = stream.direction();
+        if id != SessionId::ZERO {
+            let limit = u64::from(self.endpoint.limits.max_streams) * MULTIPLEXED_SLACK;
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            match Place::incoming(session, direction, limit) {
+                Some(place) => stream.occupy(place),
+                None => {
+                    stream.reject(Code::LIMIT);
+                    return;
+                }
+            }
+        }
+        session.arrived[direction as usize].push(stream, 0);
+    }
+
+    fn deliver(&self, id: SessionId, payload: Bytes) {
+        let dropped = match self.sessions.get(&id) {
+            Some(session) => {
+                session::count(&session.counters.received_datagrams);
+                // An empty datagram takes room too.
+                let weight = payload.len() + DATAGRAM_OVERHEAD;
+                let dropped = session.datagrams.push(payload, weight);
+                session
+                    .counters
+                    .dropped_datagrams
+                    .fetch_add(dropped, Ordering::Relaxed);
+                dropped
+            }
+            None => 1,
+        };
+        self.shared
+            .dropped_in_queues
+            .fetch_add(dropped, Ordering::Relaxed);
+    }
+
+    /// A multiplexed session is over.
+    pub(super) fn forget(&mut self, id: SessionId) -> Option<Arc<session::Shared>> {
+        let session = self.sessions.remove(&id);
+        self.count_sessions();
+        session
+    }
+
+    fn count_sessions(&self) {
+        self.shared
+            .sessions
+            .store(self.sessions.len(), Ordering::Relaxed);
+    }
+
+    /// Lets QUIC's bounds on streams, and the counters, follow the machine.
+    fn reckon(&mut self) {
+        let sessions = self.machine.session_count();
+        if sessions != self.reckoned {
+            self.reckoned = sessions;
+            let streams = self.endpoint.limits.streams(sessions);
+            self.quinn.set_max_concurrent_bi_streams(streams);
+            self.quinn.set_max_concurrent_uni_streams(streams);
+        }
+        let dropped = self.machine.datagrams_dropped();
+        self.shared
+            .dropped_unplaced
+            .store(dropped, Ordering::Relaxed);
+    }
+
+    fn connection(&mut self) -> Connection {
+        let handle = self.handle.upgrade().unwrap_or_else(|| {
+            let handle = connection::Handle::new(self.shared.clone());
+            self.handle = Arc::downgrade(&handle);
+            handle
+        });
+        Connection::new(handle)
+    }
+
+    /// Now and then opens a stream that means nothing, so that peers keep ignoring what they do not know. Best effort: only
+    /// if it can be done at once.
+    fn grease(&self) {
+        let [chance, n, length, ..] = fresh_random();
+        if chance % GREASE_ONE_IN != 0 {
+            return;
+        }
+        if let Some(Ok(mut stream)) = poll_once(pin!(self.quinn.open_uni())) {
+            let mut bytes = Vec::new();
+            StreamHeader::grease(n.into()).encode(Direction::Unidirectional, &mut bytes);
+            bytes.resize(bytes.len() + usize::from(length % 32), n);
+            // What is cut off means nothing either.
+            let _ = poll_once(pin!(stream.write_all(&bytes)));
+            let _ = stream.finish();
+        }
+    }
+}
+
+/// One connection in this many opens a stream of grease.
+const GREASE_ONE_IN: u8 = 8;
+/// What a datagram costs in a queue beside its bytes.
+const DATAGRAM_OVERHEAD: usize = size_of::<Bytes>() + size_of::<usize>();

@@ -1,0 +1,286 @@
+//! The UDP socket, and what begins and ends on it.
+
+use core::fmt;
+use core::time::Duration;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use stoq_core::close::Code;
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::acceptor;
+use crate::closed::Closed;
+use crate::config::{ClientConfig, ConfigError, IpVersions, ServerConfig};
+use crate::connect::{ConnectError, Connector, ConnectorError};
+use crate::connection::Connection;
+use crate::driver;
+use crate::identity::IdentityError;
+use crate::request::SessionRequest;
+use crate::session::Session;
+use crate::socket;
+use crate::target::Target;
+use crate::trust::TrustError;
+
+/// A UDP socket with the connections on it: a client's, which connects, or a server's, which accepts.
+///
+/// Clones are handles to the same endpoint. When the last is dropped, a server takes no new sessions; connections that run
+/// go on, and are closed by their own handles.
+#[derive(Clone)]
+pub struct Endpoint(Arc<Inner>);
+
+struct Inner {
+    quinn: quinn::Endpoint,
+    drivers: Arc<driver::Shared>,
+    role: Role,
+}
+
+enum Role {
+    Client(Connector),
+    Server {
+        requests: Mutex<mpsc::Receiver<SessionRequest>>,
+        _acceptor: AbortOnDropHandle<()>,
+    },
+}
+
+impl Endpoint {
+    /// A client, on any free port.
+    ///
+    /// Must be called within a tokio runtime, whose tasks then drive the endpoint.
+    ///
+    /// # Errors
+    /// [`BindError`] if a setting cannot work, or the system does not give a socket.
+    pub fn client(config: ClientConfig) -> Result<Self, BindError> {
+        let connector = Connector::new(&config).map_err(|error| match error {
+            ConnectorError::Config(error) => BindError::Config(error),
+            ConnectorError::Trust(error) => BindError::Trust(error),
+        })?;
+        let socket = socket::bind_any(config.ip).map_err(|error| BindError::Socket {
+            address: None,
+            error,
+        })?;
+        let quinn = endpoint(socket, None, None)?;
+        Ok(Self(Arc::new(Inner {
+            quinn,
+            drivers: Arc::new(driver::Shared::new(config.limits)),
+            role: Role::Client(connector),
+        })))
+    }
+
+    /// A server, at this address: `[::]:port` for all interfaces and both IP versions, port 0 for any that is free.
+    ///
+    /// Must be called within a tokio runtime, whose tasks then drive the endpoint.
+    ///
+    /// # Errors
+    /// [`BindError`] if a setting cannot work, or the system does not give the address.
+    pub fn server(address: SocketAddr, config: ServerConfig) -> Result<Self, BindError> {
+        let family_fits = match config.ip {
+            IpVersions::Both => true,
+            IpVersions::V6Only => address.is_ipv6(),
+            IpVersions::V4Only => address.is_ipv4(),
+        };
+        if !family_fits {
+            return Err(BindError::Config(ConfigError {
+                setting: "ip",
+                value: format!("{:?}", config.ip),
+                rule: "the address to bind is of the other version",
+            }));
+        }
+        let transport = config
+            .limits
+            .transport(config.idle_timeout, config.keep_alive)
+            .map_err(BindError::Config)?;
+        let tls = config.identity.tls().map_err(BindError::Identity)?;
+        let tls = quinn::crypto::rustls::QuicServerConfig::try_from(tls)
+            .expect("the provider has QUIC's initial cipher suite");
+        let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls));
+        server.transport_config(Arc::new(transport));
+
+        let socket = socket::bind(address, config.ip).map_err(|error| BindError::Socket {
+            address: Some(address),
+            error,
+        })?;
+        let quinn = endpoint(socket, Some(address), Some(server))?;
+        let drivers = Arc::new(driver::Shared::new(config.limits));
+        let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
+        let accepting = acceptor::accept(
+            quinn.clone(),
+            drivers.clone(),
+            sender,
+            config.handshake_timeout,
+        );
+        Ok(Self(Arc::new(Inner {
+            quinn,
+            drivers,
+            role: Role::Server {
+                requests: Mutex::new(requests),
+                _acceptor: AbortOnDropHandle::new(tokio::spawn(accepting)),
+            },
+        })))
+    }
+
+    /// Connects to `stoq://host:port/service` and opens a session with the service: session 0 of a connection of its own.
+    /// Resolves when the server has accepted it.
+    ///
+    /// Of a name's addresses the first that answers is taken (RFC 8305).
+    ///
+    /// # Errors
+    /// [`ConnectError`] says what stood in the way, and [`ConnectError::code`] whose matter it is.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, so are all attempts, and a connection that had come about is closed.
+    pub async fn connect(&self, url: &str) -> Result<Session, ConnectError> {
+        let target: Target = url.parse()?;
+        let no_service = || ConnectError::NoService { url: url.into() };
+        if target.service.is_none() {
+            return Err(no_service());
+        }
+        let (_, session) = self
+            .connector()?
+            .connect(&self.0.quinn, &self.0.drivers, &target)
+            .await?;
+        session.ok_or_else(no_service)
+    }
+
+    /// Connects without asking for a service, in order to multiplex sessions with
+    /// [`Connection::open_session`]. A service in `target` is left aside.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says what stood in the way, and [`ConnectError::code`] whose matter it is.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, so are all attempts, and a connection that had come about is closed.
+    pub async fn connect_to(&self, target: &Target) -> Result<Connection, ConnectError> {
+        let target = Target {
+            service: None,
+            ..target.clone()
+        };
+        let (connection, _) = self
+            .connector()?
+            .connect(&self.0.quinn, &self.0.drivers, &target)
+            .await?;
+        Ok(connection)
+    }
+
+    /// The next session that a client asks for, on any connection. `None` when the endpoint is closed or shutting down,
+    /// and on a client's.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, no request is lost.
+    pub async fn accept(&self) -> Option<SessionRequest> {
+        let Role::Server { requests, .. } = &self.0.role else {
+            return None;
+        };
+        let mut shutdown = self.0.drivers.shutdown.subscribe();
+        tokio::select! {
+            biased;
+            () = self.0.drivers.ending.token().cancelled() => None,
+            _ = shutdown.wait_for(Option::is_some) => None,
+            request = async { requests.lock().await.recv().await } => request,
+        }
+    }
+
+    /// The address of the socket.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.quinn.local_addr()
+    }
+
+    /// Closes all connections at once, and takes no new ones. Peers are told code and reason.
+    pub fn close(&self, code: Code, reason: &str) {
+        self.0.drivers.ending.end(Closed::local(code, reason));
+        self.0.quinn.close(code.value().into(), reason.as_bytes());
+    }
+
+    /// Resolves when no connection is left, and peers had the time to learn of it. Does not close any.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn wait_idle(&self) {
+        self.0.drivers.tasks.wait().await;
+        self.0.quinn.wait_idle().await;
+    }
+
+    /// Connections that are open now, or closing.
+    pub fn open_connections(&self) -> usize {
+        self.0.drivers.tasks.len()
+    }
+
+    /// Ends in order: takes no new sessions, tells the peers so (GOAWAY), gives running sessions `grace` to end, closes what
+    /// is left with [`Code::GOING_AWAY`], and resolves when peers had the time to learn of it.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the endpoint takes no new sessions, and those that run can end in their own time.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.0.drivers.shutdown.send_replace(Some(grace));
+        // An error says that the time is up.
+        let _ = timeout(grace, self.0.drivers.tasks.wait()).await;
+        self.close(Code::GOING_AWAY, "the endpoint has shut down");
+        self.wait_idle().await;
+    }
+
+    fn connector(&self) -> Result<&Connector, ConnectError> {
+        if self.0.drivers.ending.get().is_some() || self.0.drivers.shutdown.borrow().is_some() {
+            return Err(ConnectError::EndpointClosed);
+        }
+        match &self.0.role {
+            Role::Client(connector) => Ok(connector),
+            Role::Server { .. } => Err(ConnectError::NotAClient),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Otherwise first packets would go on to gather for a server that nobody asks.
+        self.quinn.set_server_config(None);
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("local_addr", &self.local_addr().ok())
+            .field("open_connections", &self.open_connections())
+            .finish_non_exhaustive()
+    }
+}
+
+fn endpoint(
+    socket: UdpSocket,
+    address: Option<SocketAddr>,
+    server: Option<quinn::ServerConfig>,
+) -> Result<quinn::Endpoint, BindError> {
+    let runtime = quinn::default_runtime().ok_or(BindError::NoRuntime)?;
+    quinn::Endpoint::new(quinn::EndpointConfig::default(), server, socket, runtime)
+        .map_err(|error| BindError::Socket { address, error })
+}
+
+/// An endpoint cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A setting cannot work.
+    #[error(transparent)]
+    Config(ConfigError),
+    /// There is nothing to trust.
+    #[error(transparent)]
+    Trust(TrustError),
+    /// The server's identity cannot be used.
+    #[error(transparent)]
+    Identity(IdentityError),
+    /// The system does not give the socket.
+    #[error("cannot bind {}: {error}", address.map_or_else(|| "a UDP port".into(), |address| address.to_string()))]
+    Socket {
+        /// The address asked for; `None` for any.
+        address: Option<SocketAddr>,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The caller is not within a tokio runtime.
+    #[error("not within a tokio runtime")]
+    NoRuntime,
+}

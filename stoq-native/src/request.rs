@@ -1,0 +1,238 @@
+//! Asking for a session, and being asked.
+
+use core::fmt;
+use core::mem;
+use std::net::SocketAddr;
+
+use stoq_core::close::Code;
+use stoq_core::service::ServiceName;
+use stoq_core::session::{Answer, IncomingRequest};
+use stoq_core::session_id::SessionId;
+use tokio::sync::oneshot;
+
+use crate::closed::Closed;
+use crate::connection::Connection;
+use crate::driver::Command;
+use crate::session::Session;
+
+/// What a client asks of a server for a multiplexed session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The service.
+    pub service: ServiceName,
+    /// 32 random bytes of the client at the far end: a relay passes on those that came in.
+    pub random: [u8; 32],
+    /// The authority that the client wanted to reach, `host:port`; may be empty.
+    pub authority: String,
+    /// Names and values for the server to read.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// A request of this end's own: fresh random bytes, no authority, no headers.
+    pub fn new(service: ServiceName) -> Self {
+        Self {
+            service,
+            random: fresh_random(),
+            authority: String::new(),
+            headers: Vec::new(),
+        }
+    }
+}
+
+impl From<Request> for stoq_core::session::Request {
+    fn from(request: Request) -> Self {
+        let Request {
+            service,
+            random,
+            authority,
+            headers,
+        } = request;
+        Self {
+            service,
+            random,
+            authority,
+            headers,
+        }
+    }
+}
+
+/// A session that a client asks for. Dropped unanswered, it is refused with [`Code::REFUSED`].
+#[must_use = "dropping it refuses the session"]
+pub struct SessionRequest {
+    id: SessionId,
+    service: ServiceName,
+    random: [u8; 32],
+    authority: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    connection: Connection,
+    answered: bool,
+}
+
+impl SessionRequest {
+    pub(crate) fn new(
+        request: IncomingRequest,
+        service: ServiceName,
+        connection: Connection,
+    ) -> Self {
+        Self {
+            id: request.id,
+            path: service.path(),
+            service,
+            random: request.random,
+            authority: request.authority,
+            headers: request.headers,
+            connection,
+            answered: false,
+        }
+    }
+
+    /// The service that is asked for.
+    pub fn service(&self) -> &ServiceName {
+        &self.service
+    }
+
+    /// The authority (`host:port`) that the client wanted to reach; empty if it does not say.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The service as a WebTransport path, `/stoq/v1/<service>`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Names and values that the client sent along.
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// The random bytes of the client at the far end; a relay passes them on.
+    pub fn random(&self) -> [u8; 32] {
+        self.random
+    }
+
+    /// The address of the neighbour: the client, or the last relay before this server.
+    pub fn remote_address(&self) -> SocketAddr {
+        self.connection.remote_address()
+    }
+
+    /// The connection that the session will be carried by.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Takes the session, as its target.
+    ///
+    /// # Errors
+    /// [`Closed`] if the client has gone.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it resolves, the session is closed again.
+    pub async fn accept(self) -> Result<Session, Closed> {
+        let answer = Answer {
+            random: fresh_random(),
+            max_datagram_size: MAX_DATAGRAM_SIZE,
+        };
+        self.accept_with(answer).await
+    }
+
+    /// Takes the session as a relay, with the answer of the target.
+    ///
+    /// # Errors
+    /// [`Closed`] if the client has gone.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it resolves, the session is closed again.
+    pub async fn accept_with(mut self, answer: Answer) -> Result<Session, Closed> {
+        let (reply, accepted) = oneshot::channel();
+        self.answered = true;
+        let (id, service) = (self.id, self.service.clone());
+        self.connection.command(Command::Accept {
+            id,
+            service,
+            answer,
+            reply,
+        });
+        match accepted.await {
+            Ok(Some(session)) => Ok(session),
+            Ok(None) => Err(Closed::peer(
+                Code::CANCELLED,
+                "the client no longer wants the session",
+            )),
+            Err(_) => Err(self.connection.closed().await),
+        }
+    }
+
+    /// Does not take the session. The client is told code and reason (up to 1024 bytes of it).
+    pub fn refuse(mut self, code: Code, reason: &str) {
+        self.answer_refusal(code, reason);
+    }
+
+    fn answer_refusal(&mut self, code: Code, reason: &str) {
+        if !mem::replace(&mut self.answered, true) {
+            self.connection.command(Command::Refuse {
+                id: self.id,
+                code,
+                reason: reason.into(),
+            });
+        }
+    }
+}
+
+impl Drop for SessionRequest {
+    fn drop(&mut self) {
+        self.answer_refusal(Code::REFUSED, "");
+    }
+}
+
+impl fmt::Debug for SessionRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionRequest")
+            .field("id", &self.id.value())
+            .field("service", &self.service.as_str())
+            .field("remote_address", &self.remote_address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A multiplexed session did not come about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The server refused it.
+    #[error("the session was refused: {code} ({reason})")]
+    Refused {
+        /// Why, for programs.
+        code: Code,
+        /// Why, for people; may be empty.
+        reason: String,
+    },
+    /// It cannot be asked for; the connection is as it was.
+    #[error(transparent)]
+    NotPossible(#[from] stoq_core::session::OpenError),
+    /// The connection has ended.
+    #[error(transparent)]
+    ConnectionClosed(Closed),
+}
+
+impl OpenError {
+    /// The code of the table that all sides share.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Refused { code, .. } => *code,
+            Self::NotPossible(error) => error.code(),
+            Self::ConnectionClosed(closed) => closed.code,
+        }
+    }
+}
+
+/// 32 bytes that nobody can foresee.
+pub(crate) fn fresh_random() -> [u8; 32] {
+    let mut random = [0; 32];
+    aws_lc_rs::rand::fill(&mut random).expect("the system has random bytes");
+    random
+}
+
+/// What this end takes of a datagram: the carrier's own limit is always smaller.
+pub(crate) const MAX_DATAGRAM_SIZE: u32 = 65_535;

@@ -1,0 +1,154 @@
+//! A stream that the peer opened and that nobody holds yet.
+
+use core::time::Duration;
+
+use stoq_core::close::Code;
+use stoq_core::stream::{Direction, StreamHeader};
+use tokio::time::timeout;
+
+use super::{Place, RecvStream, SendStream};
+use crate::session::Session;
+
+/// Both halves of a stream of the peer, as they are on their way to a session. Dropped on the way, the stream is rejected
+/// with [`Code::SESSION_CLOSED`]: quinn would finish it, and so tell the peer that an empty answer is complete.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    send: Option<quinn::SendStream>,
+    receive: Option<quinn::RecvStream>,
+    place: Option<Place>,
+}
+
+/// What the first bytes of a stream say.
+#[derive(Debug)]
+pub(crate) enum Introduction {
+    Header(StreamHeader),
+    /// Nothing that can be understood, or nothing in time.
+    Fault(Code),
+    /// The peer has given the stream up.
+    Gone,
+}
+
+impl Arrived {
+    pub(crate) fn bidirectional((send, receive): (quinn::SendStream, quinn::RecvStream)) -> Self {
+        Self {
+            send: Some(send),
+            receive: Some(receive),
+            place: None,
+        }
+    }
+
+    pub(crate) fn unidirectional(receive: quinn::RecvStream) -> Self {
+        Self {
+            send: None,
+            receive: Some(receive),
+            place: None,
+        }
+    }
+
+    pub(crate) fn direction(&self) -> Direction {
+        match self.send {
+            Some(_) => Direction::Bidirectional,
+            None => Direction::Unidirectional,
+        }
+    }
+
+    /// Gives the stream its place among those of a multiplexed session.
+    pub(crate) fn occupy(&mut self, place: Place) {
+        self.place = Some(place);
+    }
+
+    /// Reads the stream's header and not a byte more. What takes longer than [`HEADER_TIMEOUT`] is a fault.
+    pub(crate) async fn introduce(mut self) -> (Self, Introduction) {
+        let introduction = timeout(HEADER_TIMEOUT, self.read_header()).await;
+        (
+            self,
+            introduction.unwrap_or(Introduction::Fault(Code::TIMEOUT)),
+        )
+    }
+
+    /// Tells the peer that the stream is not wanted.
+    pub(crate) fn reject(mut self, code: Code) {
+        self.end(code);
+    }
+
+    /// Reads the stream to its end, or to a bound, and throws the bytes away.
+    pub(crate) async fn discard(mut self) {
+        if let Some(mut send) = self.send.take() {
+            let _ = send.finish();
+        }
+        let Some(receive) = &mut self.receive else {
+            return;
+        };
+        let mut left = DISCARD_LIMIT;
+        while let Ok(Some(chunk)) = receive.read_chunk(left, true).await {
+            left -= chunk.bytes.len();
+            if left == 0 {
+                self.end(Code::UNSUPPORTED);
+                return;
+            }
+        }
+        self.receive = None;
+    }
+
+    /// The halves, for who accepts the stream in both directions.
+    pub(crate) fn accept_bi(mut self, session: &Session) -> Option<(SendStream, RecvStream)> {
+        let send = self.send.take()?;
+        let send = SendStream::new(send, session.clone(), self.place.clone());
+        Some((send, self.accept_uni(session)?))
+    }
+
+    /// The receiving half, for who accepts the stream in one direction.
+    pub(crate) fn accept_uni(mut self, session: &Session) -> Option<RecvStream> {
+        let receive = self.receive.take()?;
+        Some(RecvStream::new(receive, session.clone(), self.place.take()))
+    }
+
+    /// The bare receiving half: what remains is frames for the state machine.
+    pub(crate) fn into_control(mut self) -> Option<quinn::RecvStream> {
+        self.receive.take()
+    }
+
+    async fn read_header(&mut self) -> Introduction {
+        let direction = self.direction();
+        let Some(receive) = &mut self.receive else {
+            return Introduction::Gone;
+        };
+        let mut read = [0; StreamHeader::MAX_LEN];
+        let mut length = 0;
+        loop {
+            match StreamHeader::decode(&read[..length], direction) {
+                Ok(Some((header, _))) => return Introduction::Header(header),
+                Ok(None) => {}
+                Err(error) => return Introduction::Fault(error.code()),
+            }
+            // One byte at a time, because what follows belongs to the application.
+            match receive.read(&mut read[length..=length]).await {
+                Ok(Some(_)) => length += 1,
+                Ok(None) => return Introduction::Fault(Code::FRAME),
+                Err(_) => return Introduction::Gone,
+            }
+        }
+    }
+
+    fn end(&mut self, code: Code) {
+        let code = code.value().into();
+        // Errors say that there is nothing left to end.
+        if let Some(mut send) = self.send.take() {
+            let _ = send.reset(code);
+        }
+        if let Some(mut receive) = self.receive.take() {
+            let _ = receive.stop(code);
+        }
+    }
+}
+
+impl Drop for Arrived {
+    fn drop(&mut self) {
+        self.end(Code::SESSION_CLOSED);
+    }
+}
+
+/// As long as a session's streams are held for their session.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a stream of unknown type that are read before the peer is told to stop: more than any grease, and no burden.
+const DISCARD_LIMIT: usize = 64 * 1024;
