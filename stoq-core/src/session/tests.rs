@@ -69,7 +69,7 @@ impl Pair {
             client_saw: vec![],
             server_saw: vec![],
         };
-        pair.from_client(first);
+        pair.deliver_to_server(first);
         pair
     }
 
@@ -85,18 +85,18 @@ impl Pair {
     fn client<T>(&mut self, call: impl FnOnce(&mut Session, &mut Vec<Output>) -> T) -> T {
         let mut out = Vec::new();
         let result = call(&mut self.client, &mut out);
-        self.from_client(out);
+        self.deliver_to_server(out);
         result
     }
 
     fn server<T>(&mut self, call: impl FnOnce(&mut Session, &mut Vec<Output>) -> T) -> T {
         let mut out = Vec::new();
         let result = call(&mut self.server, &mut out);
-        self.from_server(out);
+        self.deliver_to_client(out);
         result
     }
 
-    fn from_client(&mut self, out: Vec<Output>) {
+    fn deliver_to_server(&mut self, out: Vec<Output>) {
         let mut answers = Vec::new();
         for output in out {
             match output {
@@ -109,11 +109,11 @@ impl Pair {
             }
         }
         if !answers.is_empty() {
-            self.from_server(answers);
+            self.deliver_to_client(answers);
         }
     }
 
-    fn from_server(&mut self, out: Vec<Output>) {
+    fn deliver_to_client(&mut self, out: Vec<Output>) {
         let mut answers = Vec::new();
         for output in out {
             match output {
@@ -126,7 +126,7 @@ impl Pair {
             }
         }
         if !answers.is_empty() {
-            self.from_client(answers);
+            self.deliver_to_server(answers);
         }
     }
 }
