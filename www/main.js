@@ -1,0 +1,33 @@
+// The page, put together.
+
+import { echoPanel } from "./echo-panel.js";
+import { filesPanel } from "./files-panel.js";
+import { find } from "./find.js";
+import { livePlots } from "./live.js";
+import { sessionPanel } from "./session-panel.js";
+import { Link } from "./session.js";
+import { themeButton } from "./theme.js";
+
+const files = new Link("files");
+const echo = new Link("echo");
+const connect = () => {
+  void files.connect();
+  void echo.connect();
+};
+
+themeButton(find(document, "theme", HTMLButtonElement));
+sessionPanel(files, connect);
+filesPanel(files);
+livePlots(files);
+echoPanel(echo);
+
+// A page that goes says so, instead of leaving its sessions to time out; one that comes back connects again.
+addEventListener("pagehide", () => {
+  void files.close("the page was left");
+  void echo.close("the page was left");
+});
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) connect();
+});
+
+connect();
