@@ -96,7 +96,10 @@ fn open_stream(
     stream: u64,
 ) {
     let session = random.choice(asked).copied().unwrap_or(SessionId::ZERO);
-    let header = StreamHeader::Data { session, payload: Payload::Raw };
+    let header = StreamHeader::Data {
+        session,
+        payload: Payload::Raw,
+    };
     log.streams.insert(stream, session);
     let now = world.now;
     world.client.open_stream(now, stream, header);
@@ -156,9 +159,14 @@ fn check(world: &mut World, log: &mut Log) {
         match output {
             // The client may have closed before it heard of the opening, so not every hash is known.
             Output::Opened { id, hash, .. } => {
-                assert!(log.hashes.get(&id).is_none_or(|theirs| *theirs == hash), "{id}");
+                assert!(
+                    log.hashes.get(&id).is_none_or(|theirs| *theirs == hash),
+                    "{id}"
+                );
             }
-            Output::Stream { stream, session, .. } => {
+            Output::Stream {
+                stream, session, ..
+            } => {
                 assert_eq!(log.streams[&stream], session);
                 assert!(log.named.insert(stream), "stream {stream} delivered twice");
             }
@@ -175,7 +183,13 @@ fn check(world: &mut World, log: &mut Log) {
         }
     }
     assert_eq!(log.named.len(), log.streams.len(), "a stream was forgotten");
-    assert_eq!((world.client.session.session_count(), world.server.session.session_count()), (0, 0));
+    assert_eq!(
+        (
+            world.client.session.session_count(),
+            world.server.session.session_count()
+        ),
+        (0, 0)
+    );
     assert!(world.client.session.is_open() && world.server.session.is_open());
     assert_eq!(world.client.session.next_due(), None);
 }

@@ -2,4 +2,6 @@
 //! and clients on ports that the system gives.
 
 pub mod link;
+pub mod native;
+pub mod services;
 pub mod world;

@@ -90,7 +90,9 @@ impl Link {
         if self.next_arrival()? > now {
             return None;
         }
-        self.on_the_way.pop().map(|Reverse((_, _, InFlight(packet)))| packet)
+        self.on_the_way
+            .pop()
+            .map(|Reverse((_, _, InFlight(packet)))| packet)
     }
 
     /// Control bytes are cut anywhere and stay in order.
@@ -118,7 +120,8 @@ impl Link {
 
     fn push(&mut self, at: Timestamp, packet: Packet) {
         self.sent += 1;
-        self.on_the_way.push(Reverse((at, self.sent, InFlight(packet))));
+        self.on_the_way
+            .push(Reverse((at, self.sent, InFlight(packet))));
     }
 }
 

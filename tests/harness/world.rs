@@ -94,7 +94,16 @@ impl World {
 
     /// Runs until nothing more happens.
     pub fn settle(&mut self) -> Result<(), SessionError> {
-        while self.step()? {}
+        let mut idle = 0;
+        let mut before = self.now;
+        while self.step()? {
+            idle = if self.now == before { idle + 1 } else { 0 };
+            assert!(
+                idle < 1_000,
+                "the clock stands still: a deadline that is due is never met"
+            );
+            before = self.now;
+        }
         Ok(())
     }
 
@@ -108,10 +117,15 @@ impl World {
                 _ => None,
             })
             .collect();
-        self.server.saw.retain(|output| !matches!(output, Output::Requested(_)));
+        self.server
+            .saw
+            .retain(|output| !matches!(output, Output::Requested(_)));
         for id in asked {
             self.answered = self.answered.wrapping_add(1);
-            let answer = Answer { random: [self.answered; 32], max_datagram_size: 1_200 };
+            let answer = Answer {
+                random: [self.answered; 32],
+                max_datagram_size: 1_200,
+            };
             self.server(|server, out| server.accept(id, &answer, out));
         }
     }
@@ -128,7 +142,12 @@ impl End {
         };
         let mut out = Vec::new();
         let session = Session::new(now, config, &mut out);
-        let mut end = Self { session, saw: VecDeque::new(), outgoing, type_sent: false };
+        let mut end = Self {
+            session,
+            saw: VecDeque::new(),
+            outgoing,
+            type_sent: false,
+        };
         end.carry_out(now, out);
         end
     }
@@ -144,8 +163,12 @@ impl End {
     }
 
     fn control_stream(&mut self, now: Timestamp) {
-        let control = Input::Stream { stream: u64::MAX, header: StreamHeader::Control };
-        self.feed(now, control).expect("the first control stream is always welcome");
+        let control = Input::Stream {
+            stream: u64::MAX,
+            header: StreamHeader::Control,
+        };
+        self.feed(now, control)
+            .expect("the first control stream is always welcome");
     }
 
     fn arrive(&mut self, now: Timestamp, packet: Packet) -> Result<(), SessionError> {
@@ -157,7 +180,8 @@ impl End {
     }
 
     fn feed(&mut self, now: Timestamp, input: Input<'_>) -> Result<(), SessionError> {
-        self.call(now, |session, out| session.handle(now, input, out)).map(|_| ())
+        self.call(now, |session, out| session.handle(now, input, out))
+            .map(|_| ())
     }
 
     fn call<T>(

@@ -24,7 +24,15 @@ pub(crate) async fn too_large_a_datagram_is_refused_at_the_sender<C: Connect>(
     let session = step("connect", connect.connect(ECHO).await)?;
     let limit = session.max_datagram_size();
     let refused = session.send_datagram(&vec![0; limit + 1]).await;
-    expect("one byte more", &refused, &Err(Failure(Code::DATAGRAM_TOO_LARGE)))?;
+    expect(
+        "one byte more",
+        &refused,
+        &Err(Failure(Code::DATAGRAM_TOO_LARGE)),
+    )?;
     step("the largest", session.send_datagram(&vec![7; limit]).await)?;
-    expect("echo", &step("receive", session.recv_datagram().await)?, &vec![7; limit])
+    expect(
+        "echo",
+        &step("receive", session.recv_datagram().await)?,
+        &vec![7; limit],
+    )
 }

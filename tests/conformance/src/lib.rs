@@ -3,7 +3,10 @@
 //!
 //! The bodies know only the small [`Connect`] and [`Session`] traits and the [test services](services).
 //! They compile for every target, wasm32 too, and never look at a clock.
-#![allow(async_fn_in_trait, reason = "bodies run on one thread; no caller needs Send")]
+#![allow(
+    async_fn_in_trait,
+    reason = "bodies run on one thread; no caller needs Send"
+)]
 
 mod closing;
 mod datagrams;

@@ -23,7 +23,11 @@ pub(crate) async fn bytes_come_back_in_order<C: Connect>(connect: &C) -> Result<
         }
     }
     step("finish", send.finish().await)?;
-    expect("after the end", &step("read", read_to_end(&mut recv).await)?.len(), &0)?;
+    expect(
+        "after the end",
+        &step("read", read_to_end(&mut recv).await)?.len(),
+        &0,
+    )?;
     if sent != back {
         return Err("the echo differs from what was sent".into());
     }
@@ -73,7 +77,11 @@ pub(crate) async fn reset_codes_arrive<C: Connect>(connect: &C) -> Result<(), St
     for code in CODES {
         let (mut send, mut recv) = step("open", session.open_bi().await)?;
         step("write", send.write(&code.to_be_bytes()).await)?;
-        expect("read", &read_to_end(&mut recv).await, &Err(Failure(Code::new(code))))?;
+        expect(
+            "read",
+            &read_to_end(&mut recv).await,
+            &Err(Failure(Code::new(code))),
+        )?;
         step("finish", send.finish().await)?;
     }
     Ok(())
@@ -84,7 +92,11 @@ pub(crate) async fn stop_codes_arrive<C: Connect>(connect: &C) -> Result<(), Str
     for code in CODES {
         let (mut send, mut recv) = step("open", session.open_bi().await)?;
         step("write", send.write(&code.to_be_bytes()).await)?;
-        expect("answer", &step("read", read_to_end(&mut recv).await)?, &b"stopped".to_vec())?;
+        expect(
+            "answer",
+            &step("read", read_to_end(&mut recv).await)?,
+            &b"stopped".to_vec(),
+        )?;
         let failure = loop {
             if let Err(failure) = send.write(&[0; 4_096]).await {
                 break failure;
@@ -128,7 +140,11 @@ pub(crate) async fn stop_codes_reach_the_service<C: Connect>(connect: &C) -> Res
 pub(crate) async fn the_service_opens_streams<C: Connect>(connect: &C) -> Result<(), String> {
     let session = step("connect", connect.connect(OPENS).await)?;
     let mut uni = step("accept", session.accept_uni().await)?;
-    expect("greeting", &step("read", read_to_end(&mut uni).await)?, &GREETING.to_vec())?;
+    expect(
+        "greeting",
+        &step("read", read_to_end(&mut uni).await)?,
+        &GREETING.to_vec(),
+    )?;
     let (mut send, mut recv) = step("accept", session.accept_bi().await)?;
     step("write", send.write(b" and back").await)?;
     step("finish", send.finish().await)?;

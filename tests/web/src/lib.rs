@@ -10,7 +10,10 @@ use wasm_bindgen::prelude::*;
 /// Names of all behaviours.
 #[wasm_bindgen]
 pub fn names() -> Vec<String> {
-    stoq_conformance::NAMES.iter().map(|name| (*name).to_owned()).collect()
+    stoq_conformance::NAMES
+        .iter()
+        .map(|name| (*name).to_owned())
+        .collect()
 }
 
 /// Runs one behaviour against the gateway at `https://host:port`. Resolves with nothing, or rejects with
@@ -21,5 +24,7 @@ pub fn names() -> Vec<String> {
 #[wasm_bindgen]
 pub async fn run(name: String, gateway: String, certificate_hash: String) -> Result<(), JsValue> {
     let client = Client::new(gateway, &certificate_hash)?;
-    stoq_conformance::run(&name, &client).await.map_err(|text| JsValue::from_str(&text))
+    stoq_conformance::run(&name, &client)
+        .await
+        .map_err(|text| JsValue::from_str(&text))
 }

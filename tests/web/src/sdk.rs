@@ -78,7 +78,10 @@ impl Client {
         let options = Object::new();
         let hashes = Array::of1(&certificate_hash.into());
         Reflect::set(&options, &"certificateHashes".into(), &hashes)?;
-        Ok(Self { client: StoqClient::new(&options)?, gateway })
+        Ok(Self {
+            client: StoqClient::new(&options)?,
+            gateway,
+        })
     }
 }
 
@@ -87,7 +90,11 @@ impl Connect for Client {
 
     async fn connect(&self, service: &str) -> Result<JsSession, Failure> {
         let url = format!("{}/stoq/v1/{service}", self.gateway);
-        self.client.connect(&url).await.map(JsCast::unchecked_into).map_err(failure)
+        self.client
+            .connect(&url)
+            .await
+            .map(JsCast::unchecked_into)
+            .map_err(failure)
     }
 }
 
@@ -100,7 +107,10 @@ impl Session for JsSession {
     }
 
     async fn open_uni(&self) -> Result<SendStream, Failure> {
-        self.open_unidirectional().await.map(JsCast::unchecked_into).map_err(failure)
+        self.open_unidirectional()
+            .await
+            .map(JsCast::unchecked_into)
+            .map_err(failure)
     }
 
     async fn accept_bi(&self) -> Result<(SendStream, ReceiveStream), Failure> {
@@ -108,15 +118,26 @@ impl Session for JsSession {
     }
 
     async fn accept_uni(&self) -> Result<ReceiveStream, Failure> {
-        self.accept_unidirectional().await.map(JsCast::unchecked_into).map_err(failure)
+        self.accept_unidirectional()
+            .await
+            .map(JsCast::unchecked_into)
+            .map_err(failure)
     }
 
     async fn send_datagram(&self, payload: &[u8]) -> Result<(), Failure> {
-        self.datagrams().send(&payload.into()).await.map(drop).map_err(failure)
+        self.datagrams()
+            .send(&payload.into())
+            .await
+            .map(drop)
+            .map_err(failure)
     }
 
     async fn recv_datagram(&self) -> Result<Vec<u8>, Failure> {
-        self.datagrams().receive().await.map(|bytes| bytes_of(&bytes)).map_err(failure)
+        self.datagrams()
+            .receive()
+            .await
+            .map(|bytes| bytes_of(&bytes))
+            .map_err(failure)
     }
 
     fn max_datagram_size(&self) -> usize {
@@ -132,7 +153,9 @@ impl Session for JsSession {
         let set = |key: &str, value: JsValue| Reflect::set(&info, &key.into(), &value);
         set("code", code.value().into()).expect("a fresh object takes properties");
         set("reason", reason.into()).expect("a fresh object takes properties");
-        Self::close(self, &info).await.expect("close takes any code and a short reason");
+        Self::close(self, &info)
+            .await
+            .expect("close takes any code and a short reason");
     }
 
     async fn closed(&self) -> (Code, String) {
@@ -141,13 +164,19 @@ impl Session for JsSession {
             .expect("closed never rejects");
         let get = |key: &str| Reflect::get(&info, &key.into()).expect("CloseInfo is an object");
         let code = get("code").as_f64().expect("code is a number") as u32;
-        (Code::new(code), get("reason").as_string().expect("reason is a string"))
+        (
+            Code::new(code),
+            get("reason").as_string().expect("reason is a string"),
+        )
     }
 }
 
 impl SendHalf for SendStream {
     async fn write(&mut self, data: &[u8]) -> Result<(), Failure> {
-        Self::write(self, &data.into()).await.map(drop).map_err(failure)
+        Self::write(self, &data.into())
+            .await
+            .map(drop)
+            .map_err(failure)
     }
 
     async fn finish(&mut self) -> Result<(), Failure> {

@@ -1,0 +1,76 @@
+//! Real browsers against a real gateway: the conformance bodies, the README's client, and the demo's page.
+//!
+//! `cargo xtask test` builds what these need (the packed npm package, the conformance bodies as WebAssembly)
+//! into one folder and names it in `STOQ_SITE`, and the commands in `STOQ_BIN`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use stoq_core::close::Code;
+use stoq_gateway::Gateway;
+use stoq_tests::gateway::gateway_for;
+use stoq_tests::services::Services;
+
+/// Runs a script of `tests/browser` to its end; its output goes to the test's log.
+fn node(script: &str, arguments: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(script);
+    let status = Command::new("node")
+        .arg(&script)
+        .args(arguments)
+        .status()
+        .expect("node 20 or newer must be installed; `cargo xtask test` checks that");
+    assert!(status.success(), "{} {arguments:?}: {status}", script.display());
+}
+
+/// What `cargo xtask test` prepared.
+fn prepared(variable: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(path) => path.into(),
+        None => panic!("{variable} is not set: run the browser tests with `cargo xtask test`"),
+    }
+}
+
+async fn with_gateway(run: impl FnOnce(String, String, String) + Send + 'static) -> Services {
+    let services = Services::start();
+    let gateway = Gateway::bind(gateway_for(&services, Some(prepared("STOQ_SITE")))).await;
+    let gateway = gateway.expect("loopback has free ports");
+    let page = format!("http://{}", gateway.http_addr().expect("http is configured"));
+    let hash = hex(&gateway.certificate_hash());
+    let url = gateway.url();
+    tokio::task::spawn_blocking(move || run(page, url, hash)).await.expect("the scripts passed");
+    gateway.shutdown(std::time::Duration::ZERO).await;
+    services
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn conformance(browser: &'static str) {
+    let services = with_gateway(move |page, gateway, hash| {
+        let page = format!("{page}/conformance.html");
+        node("conformance.mjs", &[browser, &page, &gateway, &hash]);
+    })
+    .await;
+    assert!(services.closed.contains(Code::new(31), "enough"), "the service sees how the page closed");
+}
+
+#[tokio::test]
+async fn conformance_in_chromium() {
+    conformance("chromium").await;
+}
+
+#[tokio::test]
+async fn conformance_in_firefox() {
+    conformance("firefox").await;
+}
+
+#[tokio::test]
+async fn the_client_of_the_readme_runs() {
+    with_gateway(|page, gateway, hash| {
+        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+        let readme = readme.to_str().expect("the checkout's path is text");
+        node("readme.mjs", &["chromium", &format!("{page}/conformance.html"), readme, &gateway, &hash]);
+    })
+    .await;
+}

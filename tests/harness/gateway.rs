@@ -1,0 +1,37 @@
+//! A gateway in front of the conformance services.
+
+use std::path::PathBuf;
+
+use stoq_conformance::services;
+use stoq_core::service::ServiceName;
+use stoq_gateway::config::{Certificate, Config, Http, Route};
+use stoq_native::Trust;
+
+use crate::services::Services;
+
+/// Settings for a gateway on loopback that offers every conformance service, and serves `site` if there is
+/// one. The name of the service that nobody offers has a route too: the target is the one to refuse it.
+pub fn gateway_for(services: &Services, site: Option<PathBuf>) -> Config {
+    let routes = [
+        services::ECHO,
+        services::COUNT,
+        services::RESET,
+        services::STOP,
+        services::WITNESS,
+        services::OPENS,
+        services::CLOSE,
+        services::REFUSE,
+        services::UNKNOWN,
+    ]
+    .map(|name| {
+        let service = ServiceName::new(name).expect("a constant of allowed characters");
+        let target = format!("stoq://{}", services.authority());
+        let trust = Trust::CertificateHashes(vec![services.certificate_hash]);
+        Route::new(service, target.parse().expect("an address is a target"), trust)
+    });
+    let names = vec!["localhost".into(), "127.0.0.1".into()];
+    let loopback = "127.0.0.1:0".parse().expect("a constant address");
+    let mut config = Config::new(loopback, Certificate::SelfSigned { names }, routes.into());
+    config.http = site.map(|root| Http { listen: loopback, root: Some(root) });
+    config
+}
