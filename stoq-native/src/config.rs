@@ -31,6 +31,10 @@ pub struct ClientConfig {
     /// How often an idle connection sends something, so that neither end nor a NAT forgets it. Default 10 s:
     /// a third of the idle time-out, so two may be lost. `None`: an idle connection ends.
     pub keep_alive: Option<Duration>,
+    /// Take the peer's framed streams, which carry STOQ's frames instead of the application's own bytes; see
+    /// [`RecvStream::payload`](crate::RecvStream::payload). Default `false`: they are rejected with
+    /// [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that who does not ask never takes frames for data. Relays ask.
+    pub framed_streams: bool,
     /// What a peer can make this end hold.
     pub limits: Limits,
 }
@@ -44,6 +48,7 @@ impl ClientConfig {
             connect_timeout: Duration::from_secs(10),
             idle_timeout: IDLE_TIMEOUT,
             keep_alive: Some(Duration::from_secs(10)),
+            framed_streams: false,
             limits: Limits::default(),
         }
     }
@@ -67,6 +72,10 @@ pub struct ServerConfig {
     /// Session requests that wait for [`Endpoint::accept`](crate::Endpoint::accept); more are refused with
     /// [`Code::LIMIT`](crate::Code::LIMIT). Default 1024: a burst of reconnecting clients.
     pub max_waiting: usize,
+    /// Take the peer's framed streams, which carry STOQ's frames instead of the application's own bytes; see
+    /// [`RecvStream::payload`](crate::RecvStream::payload). Default `false`: they are rejected with
+    /// [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that who does not ask never takes frames for data. Relays ask.
+    pub framed_streams: bool,
     /// What a peer can make this end hold.
     pub limits: Limits,
 }
@@ -81,6 +90,7 @@ impl ServerConfig {
             idle_timeout: IDLE_TIMEOUT,
             keep_alive: None,
             max_waiting: 1024,
+            framed_streams: false,
             limits: Limits::default(),
         }
     }

@@ -84,6 +84,8 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
+    /// Whether framed streams are taken.
+    pub(crate) framed_streams: bool,
     pub(crate) tasks: TaskTracker,
     /// Set when the endpoint closes all connections.
     pub(crate) ending: Arc<Ending>,
@@ -92,12 +94,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, framed_streams: bool) -> Self {
         let tasks = TaskTracker::new();
         // A tracker that is closed takes tasks all the same, and `wait` resolves whenever it has none.
         tasks.close();
         Self {
             limits,
+            framed_streams,
             tasks,
             ending: Arc::default(),
             shutdown: watch::Sender::default(),

@@ -64,7 +64,7 @@ impl Endpoint {
         let quinn = endpoint(socket, None, None)?;
         Ok(Self(Arc::new(Inner {
             quinn,
-            drivers: Arc::new(driver::Shared::new(config.limits)),
+            drivers: Arc::new(driver::Shared::new(config.limits, config.framed_streams)),
             role: Role::Client(connector),
         })))
     }
@@ -103,7 +103,7 @@ impl Endpoint {
             error,
         })?;
         let quinn = endpoint(socket, Some(address), Some(server))?;
-        let drivers = Arc::new(driver::Shared::new(config.limits));
+        let drivers = Arc::new(driver::Shared::new(config.limits, config.framed_streams));
         let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
         let accepting = acceptor::accept(
             quinn.clone(),

@@ -78,11 +78,26 @@ impl Session {
     /// # Cancel safety
     /// If the future is dropped, no stream is open; the peer may see one that was reset at once.
     pub async fn open_bi(&self) -> Result<(SendStream, RecvStream), StreamOpenError> {
+        self.open_bi_with(Payload::Raw).await
+    }
+
+    /// [`open_bi`](Self::open_bi), and says what the stream carries: a relay passes on what its own peer said.
+    ///
+    /// # Errors
+    /// As `open_bi`. A target that takes no framed streams rejects one, at once or when it is first used.
+    ///
+    /// # Cancel safety
+    /// As `open_bi`.
+    pub async fn open_bi_with(
+        &self,
+        payload: Payload,
+    ) -> Result<(SendStream, RecvStream), StreamOpenError> {
         let place = self.place(Direction::Bidirectional).await?;
         let (send, receive) = self.unless_closed(self.quinn().open_bi()).await?;
         let mut send = SendStream::new(send, self.clone(), place.clone());
-        let receive = RecvStream::new(receive, self.clone(), place);
-        self.introduce(&mut send, Direction::Bidirectional).await?;
+        let receive = RecvStream::new(receive, self.clone(), place, payload);
+        self.introduce(&mut send, Direction::Bidirectional, payload)
+            .await?;
         Ok((send, receive))
     }
 
@@ -96,10 +111,22 @@ impl Session {
     /// # Cancel safety
     /// If the future is dropped, no stream is open; the peer may see one that was reset at once.
     pub async fn open_uni(&self) -> Result<SendStream, StreamOpenError> {
+        self.open_uni_with(Payload::Raw).await
+    }
+
+    /// [`open_uni`](Self::open_uni), and says what the stream carries: a relay passes on what its own peer said.
+    ///
+    /// # Errors
+    /// As `open_uni`. A target that takes no framed streams rejects one, at once or when it is first used.
+    ///
+    /// # Cancel safety
+    /// As `open_uni`.
+    pub async fn open_uni_with(&self, payload: Payload) -> Result<SendStream, StreamOpenError> {
         let place = self.place(Direction::Unidirectional).await?;
         let send = self.unless_closed(self.quinn().open_uni()).await?;
         let mut send = SendStream::new(send, self.clone(), place);
-        self.introduce(&mut send, Direction::Unidirectional).await?;
+        self.introduce(&mut send, Direction::Unidirectional, payload)
+            .await?;
         Ok(send)
     }
 
@@ -325,10 +352,11 @@ impl Session {
         &self,
         send: &mut SendStream,
         direction: Direction,
+        payload: Payload,
     ) -> Result<(), StreamOpenError> {
         let header = StreamHeader::Data {
             session: self.id(),
-            payload: Payload::Raw,
+            payload,
         };
         let mut bytes = BytesMut::with_capacity(StreamHeader::MAX_LEN);
         header.encode(direction, &mut bytes);

@@ -182,10 +182,11 @@ impl Driver {
             stream.reject(Code::UNKNOWN_SESSION);
             return;
         };
-        if payload == Payload::Framed {
+        if payload == Payload::Framed && !self.endpoint.framed_streams {
             stream.reject(Code::UNSUPPORTED);
             return;
         }
+        stream.carries(payload);
         let direction = stream.direction();
         if id != SessionId::ZERO {
             let limit = u64::from(self.endpoint.limits.max_streams) * MULTIPLEXED_SLACK;

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use stoq_core::close::Code;
-use stoq_core::stream::{Direction, StreamHeader};
+use stoq_core::stream::{Direction, Payload, StreamHeader};
 use tokio::time::timeout;
 
 use super::{Place, RecvStream, SendStream};
@@ -16,6 +16,7 @@ pub(crate) struct Arrived {
     send: Option<quinn::SendStream>,
     receive: Option<quinn::RecvStream>,
     place: Option<Place>,
+    payload: Payload,
 }
 
 /// What the first bytes of a stream say.
@@ -34,6 +35,7 @@ impl Arrived {
             send: Some(send),
             receive: Some(receive),
             place: None,
+            payload: Payload::Raw,
         }
     }
 
@@ -42,6 +44,7 @@ impl Arrived {
             send: None,
             receive: Some(receive),
             place: None,
+            payload: Payload::Raw,
         }
     }
 
@@ -55,6 +58,11 @@ impl Arrived {
     /// Gives the stream its place among those of a multiplexed session.
     pub(crate) fn occupy(&mut self, place: Place) {
         self.place = Some(place);
+    }
+
+    /// Notes what the header says of the rest.
+    pub(crate) fn carries(&mut self, payload: Payload) {
+        self.payload = payload;
     }
 
     /// Reads the stream's header and not a byte more. What takes longer than [`HEADER_TIMEOUT`] is a fault.
@@ -100,7 +108,13 @@ impl Arrived {
     /// The receiving half, for who accepts the stream in one direction.
     pub(crate) fn accept_uni(mut self, session: &Session) -> Option<RecvStream> {
         let receive = self.receive.take()?;
-        Some(RecvStream::new(receive, session.clone(), self.place.take()))
+        let place = self.place.take();
+        Some(RecvStream::new(
+            receive,
+            session.clone(),
+            place,
+            self.payload,
+        ))
     }
 
     /// The bare receiving half: what remains is frames for the state machine.

@@ -8,6 +8,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use stoq_core::close::Code;
+use stoq_core::stream::Payload;
 use tokio::io::ReadBuf;
 
 use super::{Multiplexed, Place};
@@ -22,6 +23,7 @@ pub struct RecvStream {
     stream: quinn::RecvStream,
     session: Session,
     state: State,
+    payload: Payload,
     multiplexed: Option<Box<Multiplexed>>,
 }
 
@@ -36,11 +38,17 @@ enum State {
 }
 
 impl RecvStream {
-    pub(crate) fn new(stream: quinn::RecvStream, session: Session, place: Option<Place>) -> Self {
+    pub(crate) fn new(
+        stream: quinn::RecvStream,
+        session: Session,
+        place: Option<Place>,
+        payload: Payload,
+    ) -> Self {
         Self {
             stream,
             session,
             state: State::Open,
+            payload,
             multiplexed: Multiplexed::new(place),
         }
     }
@@ -77,6 +85,52 @@ impl RecvStream {
             self.leave(State::Finished);
         }
         Ok(chunk.map(|chunk| chunk.bytes))
+    }
+
+    /// Fills `chunks` from the front with pieces that have arrived, without a copy, and returns how many; `None` at the
+    /// end of the stream. With many small pieces this costs a fraction of [`read_chunk`](Self::read_chunk).
+    ///
+    /// # Errors
+    /// [`ReadError`]; what was read before stays good.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, nothing was read.
+    pub async fn read_chunks(&mut self, chunks: &mut [Bytes]) -> Result<Option<usize>, ReadError> {
+        let read = poll_fn(|cx| {
+            self.poll_read(cx, |stream, cx| pin!(stream.read_chunks(chunks)).poll(cx))
+        })
+        .await?;
+        if read.is_none() {
+            self.leave(State::Finished);
+        }
+        Ok(read)
+    }
+
+    /// Resolves when the peer has given the stream up, with its code, even if data from before that waits to be read;
+    /// `None` when that can no longer be, because all of it has arrived or this end has stopped it.
+    ///
+    /// # Errors
+    /// [`Closed`] if the session ends first.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, nothing is lost.
+    pub async fn received_reset(&mut self) -> Result<Option<Code>, Closed> {
+        let session = self.session.clone();
+        tokio::select! {
+            biased;
+            reset = self.stream.received_reset() => match reset {
+                Ok(code) => Ok(code.map(|code| Code::from_quic(code.into_inner()))),
+                Err(quinn::ResetError::ConnectionLost(error)) => Err(self.session.end_by(&error)),
+                Err(quinn::ResetError::ZeroRttRejected) => unreachable!("no 0-RTT"),
+            },
+            closed = session.closed() => Err(closed),
+        }
+    }
+
+    /// What the stream carries, as its opener says: the application's own bytes, or frames. Only who asks for framed
+    /// streams ([`ClientConfig::framed_streams`](crate::ClientConfig::framed_streams)) is given any.
+    pub fn payload(&self) -> Payload {
+        self.payload
     }
 
     /// Reads all that is left, up to `limit` bytes.

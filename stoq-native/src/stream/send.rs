@@ -71,14 +71,25 @@ impl SendStream {
     /// # Cancel safety
     /// Not cancel safe: if the future is dropped, some of `data` may have been written.
     pub async fn write_chunk(&mut self, data: Bytes) -> Result<(), WriteError> {
-        let mut left = [data];
-        while !left[0].is_empty() {
-            poll_fn(|cx| {
-                self.poll_write(cx, |stream, cx| {
-                    pin!(stream.write_chunks(&mut left)).poll(cx)
-                })
+        self.write_chunks(&mut [data]).await
+    }
+
+    /// Writes all of `chunks` in their order, without a copy: each is kept until the peer has acknowledged it, and leaves
+    /// an empty one behind.
+    ///
+    /// # Errors
+    /// [`WriteError`]; some of `chunks` may have been written.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, `chunks` holds what has not been written.
+    pub async fn write_chunks(&mut self, chunks: &mut [Bytes]) -> Result<(), WriteError> {
+        let mut left = chunks;
+        while !left.iter().all(Bytes::is_empty) {
+            let written = poll_fn(|cx| {
+                self.poll_write(cx, |stream, cx| pin!(stream.write_chunks(left)).poll(cx))
             })
             .await?;
+            left = &mut left[written.chunks..];
         }
         Ok(())
     }
