@@ -1,0 +1,330 @@
+//! What an operator may choose, and every default with its reason.
+//!
+//! # Memory
+//!
+//! What one session can make the gateway hold, when neither end reads:
+//!
+//! ```text
+//! session_window                                    from the browser, not yet read by the relay
+//! + send_window                                     to the browser, not yet acknowledged
+//! + 3 × max_streams × upstream_stream_window        from the target, not yet read by the relay
+//! + 6 × max_streams × 64 KiB                        in the relay's hands
+//! + 4 × 128 KiB                                     datagrams, in and out on both sides
+//! ```
+//!
+//! Three, because towards the browser there are bidirectional streams of either opener and unidirectional ones of the
+//! target; six, because as many go the other way. What waits to be sent to the target is bounded by what the target lets
+//! its peers send. A sender is held back long before: QUIC's flow control passes the pressure on from hop to hop.
+
+mod file;
+mod units;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stoq_core::service::ServiceName;
+use stoq_native::{Target, Trust};
+
+/// Everything that a [`Gateway`](crate::Gateway) is told. What has no safe default is an argument of [`new`](Self::new).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// UDP address that browsers connect to. `[::]` takes IPv4 too, unless [`ipv6_only`](Self::ipv6_only). Port 0 takes
+    /// any free one.
+    pub listen: SocketAddr,
+    /// With an IPv6 address to listen on: refuse IPv4. Default `false`.
+    pub ipv6_only: bool,
+    /// `host:port` that browsers use, where it is not the address listened on (a name, a port mapped elsewhere); it stands
+    /// in `/stoq.json`. Default: the address listened on, or 127.0.0.1 where that is "any".
+    pub authority: Option<String>,
+    /// Who the gateway is.
+    pub certificate: Certificate,
+    /// Which services there are, and where. A service stands once.
+    pub routes: Vec<Route>,
+    /// Pages that may connect. Default: none, because any page on the web can try. The page that the gateway itself
+    /// serves ([`http`](Self::http)) may always.
+    pub origins: Origins,
+    /// Refuse clients that send no `Origin`, with HTTP 403. Default `false`: browsers always send one, and what is not a
+    /// browser can send any, so this keeps nobody out who means harm.
+    pub require_origin: bool,
+    /// A page and `/stoq.json` over plain HTTP. Default: none.
+    pub http: Option<Http>,
+    /// Bounds on what clients can make the gateway hold.
+    pub limits: Limits,
+    /// How long things may take.
+    pub timing: Timing,
+}
+
+impl Config {
+    /// Settings for a gateway at `listen` with this certificate and these routes; all else as documented at each field.
+    pub fn new(listen: SocketAddr, certificate: Certificate, routes: Vec<Route>) -> Self {
+        Self {
+            listen,
+            ipv6_only: false,
+            authority: None,
+            certificate,
+            routes,
+            origins: Origins::default(),
+            require_origin: false,
+            http: None,
+            limits: Limits::default(),
+            timing: Timing::default(),
+        }
+    }
+
+    /// Reads a TOML file; `gateway.example.toml` in this crate shows every setting. Paths in it are relative to the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the setting and the value found.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File {
+            path: path.into(),
+            error,
+        })?;
+        Self::from_toml(&text, path.parent().unwrap_or_else(|| Path::new("")))
+    }
+
+    /// Reads the text of a TOML file. Paths in it are relative to `directory`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the setting and the value found.
+    pub fn from_toml(text: &str, directory: &Path) -> Result<Self, ConfigError> {
+        file::parse(text, directory)
+    }
+
+    /// What no field can say by itself.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let bad = |setting: String, found: String, expected: &str| {
+            Err(ConfigError::Setting {
+                setting,
+                found,
+                expected: expected.into(),
+            })
+        };
+        if self.routes.is_empty() {
+            return bad(
+                "route".into(),
+                String::new(),
+                "a gateway needs at least one",
+            );
+        }
+        for (index, route) in self.routes.iter().enumerate() {
+            if self.routes[..index]
+                .iter()
+                .any(|earlier| earlier.service == route.service)
+            {
+                let (setting, found) =
+                    (format!("route[{index}].service"), route.service.to_string());
+                return bad(
+                    setting,
+                    found,
+                    "stands in an earlier route, a service has one",
+                );
+            }
+            if route
+                .upstream
+                .service
+                .as_ref()
+                .is_some_and(|service| *service != route.service)
+            {
+                let (setting, found) = (
+                    format!("route[{index}].upstream"),
+                    route.upstream.to_string(),
+                );
+                return bad(
+                    setting,
+                    found,
+                    "must name the service of the route, or none",
+                );
+            }
+        }
+        for (setting, idle) in [
+            ("timing.idle", self.timing.idle),
+            ("timing.upstream_idle", self.timing.upstream_idle),
+        ] {
+            if idle <= self.timing.keep_alive {
+                return bad(
+                    setting.into(),
+                    format!("{idle:?}"),
+                    "must be longer than timing.keep_alive",
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who the gateway is to browsers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// For development: a fresh P-256 key, and a certificate for these names that lasts 13 days (browsers refuse more than
+    /// 14 in a certificate that they trust by its hash). It is replaced in time; the hash in `/stoq.json` is always the
+    /// current one.
+    SelfSigned {
+        /// DNS names and IP addresses.
+        names: Vec<String>,
+    },
+    /// A chain (the gateway's own certificate first) and its private key, in PEM files.
+    Pem {
+        /// File of the chain.
+        chain: PathBuf,
+        /// File of the key.
+        key: PathBuf,
+    },
+}
+
+/// One service and the native peer that runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The name in the browser's path, `/stoq/v1/<service>`. The target knows the service by the same name, because both
+    /// ends of a session hash it.
+    pub service: ServiceName,
+    /// Where. Its service is this one, or none.
+    pub upstream: Target,
+    /// Whom to believe there.
+    pub trust: Trust,
+    /// Browser sessions on one upstream connection; one more opens another connection. Default 32. More means fewer
+    /// handshakes, but more sessions that share one congestion window and are lost together with the connection.
+    pub sessions_per_connection: NonZeroU32,
+}
+
+impl Route {
+    /// A route with the default number of sessions on a connection.
+    pub fn new(service: ServiceName, upstream: Target, trust: Trust) -> Self {
+        Self {
+            service,
+            upstream,
+            trust,
+            sessions_per_connection: const { NonZeroU32::new(32).expect("not zero") },
+        }
+    }
+}
+
+/// Which pages may open sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Pages of every origin. Right only for services that anybody may use without a password or cookie.
+    Any,
+    /// Pages of these origins, as browsers write them: `https://example.org`, `http://127.0.0.1:8080`.
+    These(Vec<String>),
+}
+
+impl Default for Origins {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
+}
+
+/// The page that goes with the gateway, and where it is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// TCP address. Browsers grant WebTransport to pages from `127.0.0.1` and `localhost` only, unless they come over HTTPS.
+    pub listen: SocketAddr,
+    /// Folder of static files. `None` serves `/stoq.json` alone.
+    pub root: Option<PathBuf>,
+}
+
+/// Bounds on what clients can make the gateway hold. See the [module](self) for the sum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Browser sessions at once; one more is refused. Default 1024. An idle one costs about 50 KiB.
+    pub max_sessions: NonZeroU32,
+    /// QUIC handshakes and session requests at once; beyond half of them, addresses must first prove themselves with a
+    /// Retry, beyond all of them new ones are refused. Default 128: each costs a signature, 128 of them some 10 ms.
+    pub max_handshakes: NonZeroU32,
+    /// Streams open at once in a session, of each kind, from each side. Default 64.
+    pub max_streams: NonZeroU32,
+    /// Bytes of one stream that a browser may have under way. Default 1 MiB: 84 Mbit/s at a round trip of 100 ms.
+    pub stream_window: NonZeroU32,
+    /// The same for all streams of a session together. Default 4 MiB.
+    pub session_window: NonZeroU32,
+    /// Bytes to a browser that are not acknowledged yet. Default 4 MiB.
+    pub send_window: NonZeroU32,
+    /// Bytes of one stream that a target may have under way. Default 1 MiB.
+    pub upstream_stream_window: NonZeroU32,
+    /// HTTP connections at once. Default 64.
+    pub max_http_connections: NonZeroU32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const fn number(value: u32) -> NonZeroU32 {
+            NonZeroU32::new(value).expect("not zero")
+        }
+        const MIB: u32 = 1024 * 1024;
+        Self {
+            max_sessions: number(1024),
+            max_handshakes: number(128),
+            max_streams: number(64),
+            stream_window: number(MIB),
+            session_window: number(4 * MIB),
+            send_window: number(4 * MIB),
+            upstream_stream_window: number(MIB),
+            max_http_connections: number(64),
+        }
+    }
+}
+
+/// How long things may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// From a browser's first packet to its session request, and from there to its SETTINGS. Default 10 s: three lost
+    /// flights. Longer lets strangers hold [`Limits::max_handshakes`] for longer.
+    pub handshake: Duration,
+    /// Silence after which a browser counts as gone. Default 30 s, as browsers have it.
+    pub idle: Duration,
+    /// How often a silent session is kept alive, on both sides. Default 8 s, so that three may be lost; each costs a packet.
+    /// NAT tables forget UDP after 30 s.
+    pub keep_alive: Duration,
+    /// How long connecting to a target may take. Default 5 s: a page waits for this.
+    pub upstream_connect: Duration,
+    /// Silence after which a target counts as gone. Default 30 s. Shorter finds a dead target sooner, and takes a slow path
+    /// for one.
+    pub upstream_idle: Duration,
+    /// When the service is told to stop: how long running sessions may go on. Default 10 s.
+    pub grace: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(8),
+            upstream_connect: Duration::from_secs(5),
+            upstream_idle: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The text is not TOML, has a setting that does not exist, lacks one that must be there, or has one of the wrong type.
+    #[error("{message}")]
+    Syntax {
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// A setting has a value that cannot be used.
+    #[error("{setting} = {found:?}: {expected}")]
+    Setting {
+        /// The setting, as a path in the file.
+        setting: String,
+        /// The value found.
+        found: String,
+        /// What would be right.
+        expected: String,
+    },
+}

@@ -1,0 +1,336 @@
+//! Drives stoq-core's state machine over the control streams of one WebTransport session.
+//!
+//! ```text
+//!   control stream of the browser ── feed ──▶ ┌─────────┐ ── Event ──▶ session.rs
+//!   headers of its streams ───────── admit ─▶ │ Control │ ── Verdict ─▶ the stream's task
+//!   session.rs ─── accept, close, go_away ──▶ └─────────┘ ── run ─────▶ our control stream
+//! ```
+//!
+//! The machine stands behind a lock that is held for one step and never across an await. A message on an admitted stream
+//! does not come near it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use stoq_core::close::Code;
+use stoq_core::service::ServiceName;
+use stoq_core::session::{Answer, Config, IncomingRequest, Input, Limits, Output, Session, Side};
+use stoq_core::session_id::SessionId;
+use stoq_core::stream::{Payload, StreamHeader};
+use stoq_core::time::Timestamp;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// The state machine of one WebTransport session, and what connects it to the carrier.
+#[derive(Debug)]
+pub(crate) struct Control {
+    inner: Mutex<Inner>,
+    started: Instant,
+    events: mpsc::UnboundedSender<Event>,
+    /// There is something to send, or the last of it has been said.
+    outgoing: Notify,
+    /// What was to be sent has been sent.
+    drained: Notify,
+    /// The next tick may be due at another time.
+    retimed: Notify,
+}
+
+#[derive(Debug)]
+struct Inner {
+    machine: Session,
+    waiting: HashMap<u64, oneshot::Sender<Verdict>>,
+    to_send: Vec<Bytes>,
+    to_send_len: usize,
+    /// Nothing follows `to_send`.
+    last: bool,
+    /// Of the browser; known once the session is accepted.
+    max_datagram_size: u32,
+}
+
+/// What the session's own task must know. There is at most one of each.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The browser's SETTINGS are here.
+    Requested(IncomingRequest),
+    /// The browser closed the session.
+    Closed { code: Code, reason: String },
+    /// The browser broke a rule, or was silent for too long. It is being told.
+    Violated { code: Code, reason: String },
+    /// Our own close is complete.
+    CloseCarrier,
+    /// The carrier went away under the browser's control stream; nothing follows.
+    Lost,
+}
+
+/// What becomes of a stream of the browser.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Relay(Payload),
+    /// Of a type that we do not know.
+    Discard,
+    Reject(Code),
+}
+
+impl Control {
+    /// `service` is what the path of the request names: SETTINGS must name the same. `None` leaves it unchecked.
+    pub(crate) fn new(
+        service: Option<ServiceName>,
+        max_streams: u32,
+        settings_timeout: Duration,
+    ) -> (Self, mpsc::UnboundedReceiver<Event>) {
+        let config = Config {
+            side: Side::Server,
+            service,
+            random: [0; 32],
+            limits: Limits {
+                // A WebTransport session is one session; a page opens another one for another service.
+                max_sessions: 0,
+                max_streams,
+                settings_timeout,
+                ..Limits::default()
+            },
+        };
+        let (events, receiver) = mpsc::unbounded_channel();
+        let mut out = Vec::new();
+        let machine = Session::new(Timestamp::default(), config, &mut out);
+        let control = Self {
+            inner: Mutex::new(Inner {
+                machine,
+                waiting: HashMap::new(),
+                to_send: Vec::new(),
+                to_send_len: 0,
+                last: false,
+                max_datagram_size: 0,
+            }),
+            started: Instant::now(),
+            events,
+            outgoing: Notify::new(),
+            drained: Notify::new(),
+            retimed: Notify::new(),
+        };
+        control.step(|_, _, first| first.append(&mut out));
+        (control, receiver)
+    }
+
+    /// Opens the session for the browser. Returns the largest datagram that the browser takes.
+    pub(crate) fn accept(&self, answer: &Answer) -> usize {
+        self.step(|machine, _, out| machine.accept(SessionId::ZERO, answer, out));
+        usize::try_from(self.lock().max_datagram_size).unwrap_or(usize::MAX)
+    }
+
+    /// Closes the session, or refuses it if it was not accepted. [`Event::CloseCarrier`] or [`Event::Closed`] follows.
+    pub(crate) fn close(&self, code: Code, reason: &str) {
+        self.step(|machine, now, out| machine.close(now, SessionId::ZERO, code, reason, out));
+    }
+
+    /// Tells the browser that the session will be closed after `grace`.
+    pub(crate) fn go_away(&self, code: Code, grace: Duration) {
+        self.step(|machine, _, out| machine.go_away(code, grace, out));
+    }
+
+    /// Takes note that the browser opened its control stream; feed it if `true`.
+    pub(crate) fn control_stream(&self, stream: u64) -> bool {
+        let header = StreamHeader::Control;
+        self.input(Input::Stream { stream, header })
+    }
+
+    /// Feeds bytes of the browser's control stream, and waits while the browser does not read what they made us say.
+    pub(crate) async fn feed(&self, bytes: &[u8]) -> bool {
+        let well = self.input(Input::Control(bytes));
+        loop {
+            let drained = self.drained.notified();
+            if self.lock().to_send_len <= MAX_UNSENT {
+                return well;
+            }
+            drained.await;
+        }
+    }
+
+    /// The browser's control stream has ended.
+    pub(crate) fn control_stream_closed(&self) {
+        self.input(Input::ControlClosed);
+    }
+
+    /// The carrier ended under the browser's control stream.
+    pub(crate) fn carrier_lost(&self) {
+        self.tell(Event::Lost);
+    }
+
+    /// Waits until it is known what becomes of a stream with this header: at once in an open session.
+    ///
+    /// # Cancel safety
+    /// If dropped, the stream is forgotten.
+    pub(crate) async fn admit(&self, stream: u64, header: StreamHeader) -> Verdict {
+        let (sender, verdict) = oneshot::channel();
+        self.lock().waiting.insert(stream, sender);
+        let waiting = Waiting {
+            control: self,
+            stream,
+        };
+        self.input(Input::Stream { stream, header });
+        let verdict = verdict
+            .await
+            .unwrap_or(Verdict::Reject(Code::SESSION_CLOSED));
+        std::mem::forget(waiting);
+        verdict
+    }
+
+    /// Sends what there is to send, and ticks, until the last has been said and acknowledged, or `connection` cannot carry
+    /// it any more.
+    pub(crate) async fn run(&self, connection: &wtransport::Connection) {
+        tokio::select! {
+            () = self.write(connection) => {}
+            () = self.tick() => {}
+        }
+    }
+
+    async fn write(&self, connection: &wtransport::Connection) {
+        let Ok(opening) = connection.open_uni().await else {
+            return;
+        };
+        let Ok(mut stream) = opening.await else {
+            return;
+        };
+        let stream = stream.quic_stream_mut();
+        // Before all data streams: what it says, they depend on.
+        if stream.set_priority(1).is_err() {
+            return;
+        }
+        loop {
+            let outgoing = self.outgoing.notified();
+            let (mut bytes, last) = {
+                let mut inner = self.lock();
+                (std::mem::take(&mut inner.to_send), inner.last)
+            };
+            if bytes.is_empty() {
+                if last {
+                    break;
+                }
+                // A stop means that the browser does not listen any more: the session cannot go on.
+                tokio::select! {
+                    () = outgoing => continue,
+                    _ = stream.stopped() => return,
+                }
+            }
+            let len: usize = bytes.iter().map(Bytes::len).sum();
+            if stream.write_all_chunks(&mut bytes).await.is_err() {
+                return;
+            }
+            self.lock().to_send_len -= len;
+            self.drained.notify_one();
+        }
+        if stream.finish().is_ok() {
+            // Resolves when all has been acknowledged, or cannot be any more: over either way.
+            let _ = stream.stopped().await;
+        }
+    }
+
+    async fn tick(&self) {
+        loop {
+            let retimed = self.retimed.notified();
+            let due = self.lock().machine.next_due();
+            match due {
+                None => retimed.await,
+                Some(due) => {
+                    let due = self.started + Duration::from_micros(due.as_micros());
+                    tokio::select! {
+                        () = retimed => {}
+                        () = tokio::time::sleep_until(due.into()) => {
+                            self.input(Input::Tick);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// `false` if the input broke a rule.
+    fn input(&self, input: Input<'_>) -> bool {
+        let mut error = None;
+        self.step(|machine, now, out| error = machine.handle(now, input, out).err());
+        let Some(error) = error else { return true };
+        self.lock().last = true;
+        self.outgoing.notify_one();
+        let (code, reason) = (error.code(), error.to_string());
+        self.tell(Event::Violated { code, reason });
+        false
+    }
+
+    /// One call on the machine, and what follows from it.
+    fn step(&self, call: impl FnOnce(&mut Session, Timestamp, &mut Vec<Output>)) {
+        let mut out = Vec::new();
+        let mut inner = self.lock();
+        let due = inner.machine.next_due();
+        call(&mut inner.machine, self.now(), &mut out);
+        if inner.machine.next_due() != due {
+            self.retimed.notify_one();
+        }
+        for output in out {
+            self.carry_out(&mut inner, output);
+        }
+    }
+
+    fn carry_out(&self, inner: &mut Inner, output: Output) {
+        match output {
+            Output::Send(bytes) => {
+                inner.to_send_len += bytes.len();
+                inner.to_send.push(bytes);
+                self.outgoing.notify_one();
+            }
+            Output::Requested(request) => self.tell(Event::Requested(request)),
+            Output::Opened {
+                max_datagram_size, ..
+            } => inner.max_datagram_size = max_datagram_size,
+            Output::Closed { code, reason, .. } => self.tell(Event::Closed { code, reason }),
+            Output::CloseCarrier { .. } => self.tell(Event::CloseCarrier),
+            Output::Stream {
+                stream, payload, ..
+            } => inner.decide(stream, Verdict::Relay(payload)),
+            Output::RejectStream { stream, code } => inner.decide(stream, Verdict::Reject(code)),
+            Output::DiscardStream { stream } => inner.decide(stream, Verdict::Discard),
+            // A server is not refused and sends no pings; datagrams do not pass through here.
+            Output::Refused { .. } | Output::Pong { .. } | Output::Datagram { .. } => {}
+            // A browser has nowhere to go, and nothing to measure that we would not know.
+            Output::GoAway { .. } | Output::Stats(_) => {}
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // The session's task may have decided to end already.
+        let _ = self.events.send(event);
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::default() + self.started.elapsed()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn decide(&mut self, stream: u64, verdict: Verdict) {
+        if let Some(waiting) = self.waiting.remove(&stream) {
+            // Its task may be gone.
+            let _ = waiting.send(verdict);
+        }
+    }
+}
+
+/// A stream that waits for its verdict; dropped before that, it is forgotten.
+struct Waiting<'a> {
+    control: &'a Control,
+    stream: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.control.lock().waiting.remove(&self.stream);
+        self.control.input(Input::StreamGone(self.stream));
+    }
+}
+
+/// What we owe the browser on the control stream before we stop listening to it: answers to some hundred pings.
+const MAX_UNSENT: usize = 4096;

@@ -1,0 +1,325 @@
+//! The handle of a running gateway: start, look, stop.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Endpoint, EndpointConfig, TokioRuntime, VarInt};
+use socket2::{Domain, Protocol, Socket, Type};
+use stoq_core::session::CLOSE_TIMEOUT;
+use stoq_native::{Identity, IdentityError};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::admission::{Admission, Door};
+use crate::config::{Certificate, Config, ConfigError};
+use crate::metrics::{Metrics, Snapshot, count};
+use crate::shared::{Facts, Phase, Shared};
+use crate::tasks::{Spawner, Tasks};
+use crate::upstream::Upstream;
+use crate::{certificate, http, session};
+
+/// A running gateway. Dropped without [`shutdown`](Self::shutdown), it ends at once, and browsers see the connection lost.
+#[derive(Debug)]
+pub struct Gateway {
+    endpoint: Endpoint,
+    address: SocketAddr,
+    http_address: Option<SocketAddr>,
+    shared: Arc<Shared>,
+    facts: Arc<Facts>,
+    phase: watch::Sender<Phase>,
+    /// Sessions.
+    visits: Tasks,
+    /// Connections of the page's server.
+    pages: Tasks,
+    /// The loops that accept both.
+    doors: JoinSet<()>,
+}
+
+/// How a [`shutdown`](Gateway::shutdown) went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Sessions that ended of themselves within the time that they had.
+    pub ended: u64,
+    /// Sessions that were closed when the time was up.
+    pub cut: u64,
+}
+
+impl Gateway {
+    /// Checks the settings, binds the sockets, and starts to accept.
+    ///
+    /// # Errors
+    /// [`BindError`]; nothing is bound then.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, nothing is bound.
+    pub async fn bind(config: Config) -> Result<Self, BindError> {
+        config.check()?;
+        let identity = certificate::identity(&config.certificate)?;
+        let endpoint = bind_udp(&config, &identity).map_err(|error| BindError::Socket {
+            address: config.listen,
+            error,
+        })?;
+        let address = endpoint.local_addr().map_err(|error| BindError::Socket {
+            address: config.listen,
+            error,
+        })?;
+        let listener = match &config.http {
+            Some(http) => Some(bind_tcp(http.listen).await?),
+            None => None,
+        };
+        let http_address = listener.as_ref().map(|(_, address)| *address);
+        let own_origins = http_address.map(http::own_origins).unwrap_or_default();
+
+        let config = Arc::new(config);
+        let metrics = Arc::new(Metrics::default());
+        let mut upstreams = HashMap::new();
+        for route in &config.routes {
+            let upstream =
+                Upstream::new(route.clone(), &config).map_err(|error| BindError::Upstream {
+                    service: route.service.to_string(),
+                    error,
+                })?;
+            upstreams.insert(route.service.clone(), Arc::new(upstream));
+        }
+        let (phase, phases) = watch::channel(Phase::Running);
+        let services = config
+            .routes
+            .iter()
+            .map(|route| route.service.to_string())
+            .collect();
+        let facts = Arc::new(Facts::new(
+            url(&config, address),
+            services,
+            identity.certificate_hash(),
+        ));
+        let shared = Arc::new(Shared {
+            admission: Admission::new(&config, own_origins),
+            config: config.clone(),
+            metrics: metrics.clone(),
+            upstreams,
+            phase: phases,
+        });
+
+        let (visits, pages) = (Tasks::new(&metrics), Tasks::new(&metrics));
+        let mut doors = JoinSet::new();
+        doors.spawn(accept(endpoint.clone(), shared.clone(), visits.spawner()));
+        if let (Some((listener, _)), Some(http)) = (listener, config.http.clone()) {
+            doors.spawn(http::serve(
+                listener,
+                http,
+                facts.clone(),
+                config.clone(),
+                pages.spawner(),
+            ));
+        }
+        if matches!(config.certificate, Certificate::SelfSigned { .. }) {
+            doors.spawn(renew(endpoint.clone(), config, facts.clone()));
+        }
+        tracing::info!(%address, url = facts.url, "gateway runs");
+        Ok(Self {
+            endpoint,
+            address,
+            http_address,
+            shared,
+            facts,
+            phase,
+            visits,
+            pages,
+            doors,
+        })
+    }
+
+    /// The UDP address that browsers connect to.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The TCP address of the page, if there is one.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http_address
+    }
+
+    /// `https://host:port`: with a path `/stoq/v1/<service>`, what a page connects to.
+    pub fn url(&self) -> &str {
+        &self.facts.url
+    }
+
+    /// SHA-256 of the certificate that new connections see, in DER. A self-signed one is replaced before it ends.
+    pub fn certificate_hash(&self) -> [u8; 32] {
+        self.facts.certificate_hash()
+    }
+
+    /// The numbers now.
+    pub fn metrics(&self) -> Snapshot {
+        let upstream = self
+            .shared
+            .upstreams
+            .values()
+            .map(|upstream| upstream.connections() as u64);
+        self.shared.metrics.snapshot(upstream.sum())
+    }
+
+    /// Stops in order: accepts no more, tells every session that it has `grace` left, waits for them to end, closes the rest
+    /// with [`GOING_AWAY`](stoq_core::close::Code::GOING_AWAY), and returns when no task is left.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the gateway ends at once.
+    pub async fn shutdown(mut self, grace: Duration) -> Drained {
+        self.endpoint.set_server_config(None);
+        self.doors.shutdown().await;
+        self.pages.abort().await;
+        let running = self.shared.metrics.snapshot(0).sessions_open;
+        self.phase.send_replace(Phase::Draining(grace));
+        let mut visits = std::pin::pin!(self.visits.join());
+        let mut cut = 0;
+        if timeout(grace, &mut visits).await.is_err() {
+            cut = self.shared.metrics.snapshot(0).sessions_open;
+            self.phase.send_replace(Phase::Closing);
+            // Each has CLOSE_TIMEOUT for the browser to agree; one that has hardly begun has nothing to say.
+            let _ = timeout(2 * CLOSE_TIMEOUT, &mut visits).await;
+        }
+        self.endpoint.close(VarInt::from_u32(H3_NO_ERROR), b"");
+        // What is left after that is aborted with `visits`.
+        let _ = timeout(CLOSE_TIMEOUT, visits).await;
+        for upstream in self.shared.upstreams.values() {
+            let _ = timeout(CLOSE_TIMEOUT, upstream.close()).await;
+        }
+        let _ = timeout(CLOSE_TIMEOUT, self.endpoint.wait_idle()).await;
+        Drained {
+            ended: running.saturating_sub(cut),
+            cut,
+        }
+    }
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There is no usable certificate.
+    #[error("certificate: {0}")]
+    Certificate(#[from] IdentityError),
+    /// The UDP socket.
+    #[error("cannot listen on UDP {address}: {error}")]
+    Socket {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The TCP socket of the page.
+    #[error("cannot listen on TCP {address}: {error}")]
+    Http {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The way to a target.
+    #[error("route {service}: {error}")]
+    Upstream {
+        /// Which route.
+        service: String,
+        /// Why not.
+        error: stoq_native::BindError,
+    },
+}
+
+fn bind_udp(config: &Config, identity: &Identity) -> io::Result<Endpoint> {
+    let address = config.listen;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    if address.is_ipv6() {
+        // Always said, because the systems' defaults differ.
+        socket.set_only_v6(config.ipv6_only)?;
+    }
+    // The system may give less, which costs throughput, never correctness.
+    for asked in [
+        socket.set_recv_buffer_size(SOCKET_BUFFER),
+        socket.set_send_buffer_size(SOCKET_BUFFER),
+    ] {
+        if let Err(error) = asked {
+            tracing::debug!(%error, "socket buffer left at the system's default");
+        }
+    }
+    socket.bind(&address.into())?;
+    let server = certificate::server_config(identity, config);
+    let socket = UdpSocket::from(socket);
+    Endpoint::new(
+        EndpointConfig::default(),
+        Some(server),
+        socket,
+        Arc::new(TokioRuntime),
+    )
+}
+
+async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
+    let failed = |error| BindError::Http { address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn url(config: &Config, address: SocketAddr) -> String {
+    match &config.authority {
+        Some(authority) => format!("https://{authority}"),
+        None if address.ip().is_unspecified() => {
+            format!("https://{}:{}", Ipv4Addr::LOCALHOST, address.port())
+        }
+        None => format!("https://{address}"),
+    }
+}
+
+/// Lets browsers in, until dropped or the endpoint ends.
+async fn accept(endpoint: Endpoint, shared: Arc<Shared>, spawner: Spawner) {
+    while let Some(incoming) = endpoint.accept().await {
+        match shared
+            .admission
+            .door(&incoming, endpoint.open_connections())
+        {
+            Door::Open(permits) => spawner.spawn(session::serve(shared.clone(), incoming, permits)),
+            Door::Retry => {
+                // An error says that it has proved itself already, which the door has seen.
+                let _ = incoming.retry();
+            }
+            Door::TooManySessions => {
+                count(&shared.metrics.refused.sessions);
+                incoming.refuse();
+            }
+            Door::TooManyHandshakes => {
+                count(&shared.metrics.refused.handshakes);
+                incoming.refuse();
+            }
+        }
+    }
+}
+
+/// Replaces the development certificate before it ends, until dropped.
+async fn renew(endpoint: Endpoint, config: Arc<Config>, facts: Arc<Facts>) {
+    loop {
+        tokio::time::sleep(certificate::RENEWAL).await;
+        match certificate::identity(&config.certificate) {
+            Ok(identity) => {
+                endpoint.set_server_config(Some(certificate::server_config(&identity, &config)));
+                facts.set_certificate_hash(identity.certificate_hash());
+                tracing::info!("new development certificate");
+            }
+            Err(error) => tracing::error!(%error, "no new development certificate"),
+        }
+    }
+}
+
+/// RFC 9114, section 8.1.
+const H3_NO_ERROR: u32 = 0x100;
+/// 4 MiB is 3 ms at 10 Gbit/s: as long as a busy thread may be kept from the socket.
+const SOCKET_BUFFER: usize = 4 * 1024 * 1024;

@@ -1,0 +1,76 @@
+//! The command: settings, start, wait for a signal, drain, exit code.
+//!
+//! Exit codes: 0 after an orderly end, 64 for a setting that cannot be used, 1 for anything else.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use stoq_gateway::{BindError, Config, Gateway};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Relays STOQ sessions from browsers to native services.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// TOML file with the settings; see gateway.example.toml.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| {
+        let _ = error.print();
+        std::process::exit(if error.use_stderr() {
+            BAD_SETTING.into()
+        } else {
+            0
+        });
+    });
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("stoq-gateway: {error:#}");
+            let setting = matches!(
+                error.downcast_ref(),
+                Some(BindError::Config(_) | BindError::Certificate(_) | BindError::Upstream { .. })
+            );
+            ExitCode::from(if setting { BAD_SETTING } else { 1 })
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let config = Config::from_file(arguments.config).map_err(BindError::Config)?;
+    let grace = config.timing.grace;
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    let gateway = Gateway::bind(config).await?;
+    println!("{}", gateway.url());
+    if let Some(http) = gateway.http_addr() {
+        println!("http://{http}");
+    }
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!(?grace, "shutting down; a second signal ends at once");
+    tokio::select! {
+        drained = gateway.shutdown(grace) => tracing::info!(?drained, "done"),
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// EX_USAGE of sysexits.h.
+const BAD_SETTING: u8 = 64;

@@ -1,0 +1,136 @@
+//! What the gateway counts: written by tasks with one atomic addition each, read as one [`Snapshot`].
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The gateway's numbers at one moment. Those that say what *is* fall again; the others only grow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Browser sessions that are, from the first packet until the last trace is gone.
+    pub sessions_open: u64,
+    /// Browser sessions that were opened with a target, ever.
+    pub sessions_total: u64,
+    /// Attempts that came to nothing.
+    pub refused: Refused,
+    /// Streams that are being relayed.
+    pub streams_open: u64,
+    /// Streams that were relayed, ever.
+    pub streams_total: u64,
+    /// Datagrams passed on, both ways.
+    pub datagrams_relayed: u64,
+    /// Datagrams not passed on: too large for the next hop, not readable, or pushed out by later ones.
+    pub datagrams_dropped: u64,
+    /// Bytes on streams from browsers to targets.
+    pub bytes_to_target: u64,
+    /// Bytes on streams from targets to browsers.
+    pub bytes_to_browser: u64,
+    /// Connections to targets that are. One for each route stays when its sessions have ended, for the next.
+    pub upstream_connections: u64,
+    /// Tasks that serve sessions, streams and HTTP connections. The gateway's own few are not counted.
+    pub tasks: u64,
+}
+
+/// Attempts to open a session that came to nothing, by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// There were [`max_sessions`](crate::config::Limits::max_sessions).
+    pub sessions: u64,
+    /// There were [`max_handshakes`](crate::config::Limits::max_handshakes).
+    pub handshakes: u64,
+    /// The handshake failed, or took too long.
+    pub failed_handshakes: u64,
+    /// The page's origin may not.
+    pub origin: u64,
+    /// The path is not one of STOQ.
+    pub path: u64,
+    /// There is no such service here.
+    pub service: u64,
+    /// The browser broke a rule, or left, before the session was open.
+    pub client: u64,
+    /// The target could not be reached, or was lost before it answered.
+    pub unreachable: u64,
+    /// The target said no.
+    pub target: u64,
+    /// The gateway is shutting down.
+    pub shutdown: u64,
+}
+
+/// Writes the live counters, one for each field of a snapshot, and how to read them.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident),* $(; $($inner:ident: $type:ident => $snapshot:ident),*)? } => $into:ident $({ $($given:ident),* })?;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Default)]
+            pub(crate) struct $name {
+                $(pub(crate) $field: AtomicU64,)*
+                $($(pub(crate) $inner: $type,)*)?
+            }
+
+            impl $name {
+                /// The numbers now; each by itself, since nothing stops meanwhile.
+                pub(crate) fn snapshot(&self $($(, $given: u64)*)?) -> $into {
+                    $into {
+                        $($field: self.$field.load(Relaxed),)*
+                        $($($inner: self.$inner.snapshot(),)*)?
+                        $($($given,)*)?
+                    }
+                }
+            }
+        )*
+    };
+}
+
+counters! {
+    /// The live counters behind a [`Snapshot`].
+    Metrics {
+        sessions_open, sessions_total, streams_open, streams_total, datagrams_relayed, datagrams_dropped,
+        bytes_to_target, bytes_to_browser, tasks;
+        refused: Refusals => Refused
+    } => Snapshot { upstream_connections };
+    /// The live counters behind [`Refused`].
+    Refusals {
+        sessions, handshakes, failed_handshakes, origin, path, service, client, unreachable, target, shutdown
+    } => Refused;
+}
+
+/// One more.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
+
+/// Some more.
+pub(crate) fn add(counter: &AtomicU64, amount: usize) {
+    counter.fetch_add(amount as u64, Relaxed);
+}
+
+/// One of the things that a gauge counts; gone when dropped.
+#[derive(Debug)]
+pub(crate) struct One {
+    metrics: Arc<Metrics>,
+    gauge: fn(&Metrics) -> &AtomicU64,
+}
+
+impl One {
+    pub(crate) fn new(metrics: &Arc<Metrics>, gauge: fn(&Metrics) -> &AtomicU64) -> Self {
+        count(gauge(metrics));
+        Self {
+            metrics: metrics.clone(),
+            gauge,
+        }
+    }
+}
+
+impl Deref for One {
+    type Target = Metrics;
+
+    fn deref(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        (self.gauge)(&self.metrics).fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,344 @@
+//! One browser's session, from its first packet to its last trace.
+//!
+//! ```text
+//!   enter ── handshake, Origin ──▶ visit ── SETTINGS ──▶ open the same with the target ──▶ accept
+//!                                    │
+//!      relayed by tasks of its own:  ├── streams of the browser     ── to the target
+//!                                    ├── streams of the target      ── to the browser
+//!                                    └── datagrams, each way
+//!                                    │
+//!                                    ▼ one of these ends it, and the other ends learn why
+//!      the browser closes or vanishes · the target closes or is lost · a rule is broken · the gateway shuts down
+//! ```
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use quinn::Incoming;
+use stoq_core::close::Code;
+use stoq_core::service::ServiceName;
+use stoq_core::session::{Answer, CLOSE_TIMEOUT, IncomingRequest};
+use stoq_native::{Closed, ClosedBy, Request};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use wtransport::Connection;
+use wtransport::endpoint::IncomingSessionFuture;
+
+use crate::admission::{self, Permits};
+use crate::carrier::http3;
+use crate::control::{Control, Event};
+use crate::datagrams::Datagrams;
+use crate::metrics::{One, count};
+use crate::shared::{Phase, Shared};
+use crate::streams::Streams;
+use crate::tasks::Tasks;
+use crate::upstream::{Lease, OpenFailure};
+
+/// Serves one connection of a browser.
+pub(crate) async fn serve(shared: Arc<Shared>, incoming: Incoming, permits: Permits) {
+    let _open = One::new(&shared.metrics, |metrics| &metrics.sessions_open);
+    let Permits {
+        session: _place,
+        handshake,
+    } = permits;
+    let handshake_timeout = shared.config.timing.handshake;
+    let Ok(Some(visit)) = timeout(handshake_timeout, enter(&shared, incoming)).await else {
+        return;
+    };
+    drop(handshake);
+    visit.run().await;
+}
+
+/// A browser that has been let in.
+struct Visit {
+    shared: Arc<Shared>,
+    connection: Connection,
+    authority: String,
+    origin: Option<String>,
+    /// What its path asks for, or why it asks for nothing.
+    service: Result<ServiceName, (Code, String)>,
+}
+
+/// How a visit ends.
+#[derive(Debug)]
+enum Ending {
+    /// The browser closed.
+    Closed(Code, String),
+    /// The browser broke a rule.
+    Violated(Code, String),
+    /// The browser is gone.
+    Vanished,
+    /// We close: the target did, or there is none, or the gateway shuts down.
+    Close(Code, String),
+}
+
+/// Handshake, session request, Origin.
+async fn enter(shared: &Arc<Shared>, incoming: Incoming) -> Option<Visit> {
+    let refused = &shared.metrics.refused;
+    let request = match IncomingSessionFuture::with_quic_incoming(incoming).await {
+        Ok(request) => request,
+        Err(error) => {
+            count(&refused.failed_handshakes);
+            tracing::debug!(%error, "no session request");
+            return None;
+        }
+    };
+    let origin = request.origin().map(String::from);
+    if !shared.admission.allows(origin.as_deref()) {
+        count(&refused.origin);
+        tracing::info!(?origin, remote = %request.remote_address(), "origin refused");
+        request.forbidden().await;
+        return None;
+    }
+    let authority = request.authority().to_string();
+    let service = admission::service(request.path());
+    let connection = match request.accept().await {
+        Ok(connection) => connection,
+        Err(error) => {
+            count(&refused.failed_handshakes);
+            tracing::debug!(%error, "session request withdrawn");
+            return None;
+        }
+    };
+    Some(Visit {
+        shared: shared.clone(),
+        connection,
+        authority,
+        origin,
+        service,
+    })
+}
+
+impl Visit {
+    async fn run(self) {
+        let config = &self.shared.config;
+        let (control, mut events) = Control::new(
+            self.service.as_ref().ok().cloned(),
+            config.limits.max_streams.get(),
+            config.timing.handshake,
+        );
+        let control = Arc::new(control);
+        let tasks = Tasks::new(&self.shared.metrics);
+        let streams = Streams::new(
+            &self.shared.metrics,
+            &self.connection,
+            &control,
+            tasks.spawner(),
+        );
+        streams.accept_from_browser();
+
+        let mut lease = None;
+        let mut carrier = pin!(control.run(&self.connection));
+        let ending = tokio::select! {
+            biased;
+            ending = self.attend(&control, &streams, &mut events, &mut lease) => ending,
+            () = &mut carrier => Ending::Vanished,
+            _ = self.connection.closed() => Ending::Vanished,
+        };
+        let ending = match ending {
+            // It may have said why just before; then that is about to be read.
+            Ending::Vanished => match timeout(CLOSE_TIMEOUT, events.recv()).await {
+                Ok(Some(Event::Closed { code, reason })) => Ending::Closed(code, reason),
+                _ => Ending::Vanished,
+            },
+            ending => ending,
+        };
+        tracing::debug!(?ending, "session ends");
+        if let Ending::Close(code, reason) = &ending {
+            control.close(*code, reason);
+        }
+        match &lease {
+            Some(lease) => {
+                let (code, reason) = ending.told();
+                lease.session.close(code, reason);
+            }
+            None if !matches!(ending, Ending::Close(..)) => {
+                count(&self.shared.metrics.refused.client);
+            }
+            None => {}
+        }
+        self.part(&ending, &mut events, carrier).await;
+        tasks.abort().await;
+    }
+
+    /// Lets the browser read why, then ends the carrier.
+    async fn part(
+        &self,
+        ending: &Ending,
+        events: &mut mpsc::UnboundedReceiver<Event>,
+        carrier: Pin<&mut impl Future<Output = ()>>,
+    ) {
+        match ending {
+            Ending::Vanished | Ending::Closed(..) => {}
+            Ending::Violated(..) => {
+                // Until what we said has been acknowledged.
+                let _ = timeout(CLOSE_TIMEOUT, carrier).await;
+            }
+            // Until the browser has ended the carrier, or its time for that is up.
+            Ending::Close(..) => tokio::select! {
+                () = agreed(events) => {}
+                () = carrier => {}
+                _ = self.connection.closed() => {}
+            },
+        }
+        let (code, reason) = ending.told();
+        self.connection
+            .quic_connection()
+            .close(http3(code), reason.as_bytes());
+    }
+
+    /// From SETTINGS to the end.
+    async fn attend(
+        &self,
+        control: &Control,
+        streams: &Streams,
+        events: &mut mpsc::UnboundedReceiver<Event>,
+        lease: &mut Option<Lease>,
+    ) -> Ending {
+        let mut phase = self.shared.phase.clone();
+        let request = tokio::select! {
+            biased;
+            event = events.recv() => match event {
+                Some(Event::Requested(request)) => request,
+                event => return ended(event),
+            },
+            _ = phase.wait_for(|phase| *phase == Phase::Closing) => {
+                count(&self.shared.metrics.refused.shutdown);
+                return shutdown();
+            }
+        };
+        let opened = tokio::select! {
+            opened = self.open(&request, &mut phase) => opened,
+            event = events.recv() => return ended(event),
+        };
+        let session = match opened {
+            Ok(opened) => lease.insert(opened).session.clone(),
+            Err((code, reason)) => return Ending::Close(code, reason),
+        };
+        let datagrams = Datagrams::new(&self.shared.metrics, &self.connection, &session);
+        streams.relay(&session);
+        let largest = control.accept(&Answer {
+            random: session.random(),
+            max_datagram_size: datagrams.max_size(),
+        });
+        count(&self.shared.metrics.sessions_total);
+        streams.accept_from_target();
+        datagrams.relay(largest, streams.spawner());
+        loop {
+            tokio::select! {
+                biased;
+                event = events.recv() => return ended(event),
+                closed = session.closed() => return lost(&session, closed),
+                now = next_phase(&mut phase) => match now {
+                    Phase::Running => {}
+                    Phase::Draining(grace) => control.go_away(Code::GOING_AWAY, grace),
+                    Phase::Closing => return shutdown(),
+                },
+            }
+        }
+    }
+
+    /// The session with the target, or how the refusal reads.
+    async fn open(
+        &self,
+        request: &IncomingRequest,
+        phase: &mut watch::Receiver<Phase>,
+    ) -> Result<Lease, (Code, String)> {
+        let refused = &self.shared.metrics.refused;
+        let service = self.service.as_ref().map_err(|(code, reason)| {
+            count(&refused.path);
+            (*code, reason.clone())
+        })?;
+        let Some(upstream) = self.shared.upstreams.get(service) else {
+            count(&refused.service);
+            return Err((
+                Code::UNKNOWN_SERVICE,
+                format!("there is no service {service} here"),
+            ));
+        };
+        let request = Request {
+            service: service.clone(),
+            random: request.random,
+            authority: self.authority.clone(),
+            headers: self
+                .origin
+                .iter()
+                .map(|origin| ("origin".into(), origin.clone()))
+                .collect(),
+        };
+        let opened = tokio::select! {
+            opened = upstream.open(request) => opened,
+            _ = phase.wait_for(|phase| *phase != Phase::Running) => {
+                count(&refused.shutdown);
+                return Err((Code::GOING_AWAY, GOING_AWAY.into()));
+            }
+        };
+        opened.map_err(|failure| match failure {
+            OpenFailure::Unreachable(reason) => {
+                count(&refused.unreachable);
+                tracing::warn!(%service, reason, "target unreachable");
+                (
+                    Code::UPSTREAM_UNREACHABLE,
+                    format!("the service {service} cannot be reached"),
+                )
+            }
+            OpenFailure::Refused(code, reason) => {
+                count(&refused.target);
+                (code, reason)
+            }
+        })
+    }
+}
+
+impl Ending {
+    /// What the others are told.
+    fn told(&self) -> (Code, &str) {
+        match self {
+            Self::Closed(code, reason)
+            | Self::Violated(code, reason)
+            | Self::Close(code, reason) => (*code, reason),
+            Self::Vanished => (Code::CONNECTION_LOST, "the browser went away"),
+        }
+    }
+}
+
+/// Our close is complete.
+async fn agreed(events: &mut mpsc::UnboundedReceiver<Event>) {
+    while let Some(Event::Requested(_)) = events.recv().await {}
+}
+
+/// What an event means that can only be the end.
+fn ended(event: Option<Event>) -> Ending {
+    match event {
+        Some(Event::Closed { code, reason }) => Ending::Closed(code, reason),
+        Some(Event::Violated { code, reason }) => Ending::Violated(code, reason),
+        // SETTINGS come once, and our own close not before we close.
+        Some(Event::Lost | Event::Requested(_) | Event::CloseCarrier) | None => Ending::Vanished,
+    }
+}
+
+/// The target's end of the session is over.
+fn lost(session: &stoq_native::Session, closed: Closed) -> Ending {
+    let Closed { code, reason, by } = closed;
+    // A connection that ends without a word about its sessions is a lost one, however politely it ends.
+    let silent = code == Code::NO_ERROR && !session.connection().is_open();
+    if by == ClosedBy::Peer && !silent {
+        return Ending::Close(code, reason);
+    }
+    tracing::warn!(service = %session.service(), %code, reason, "target lost");
+    Ending::Close(Code::UPSTREAM_LOST, "the service was lost".into())
+}
+
+fn shutdown() -> Ending {
+    Ending::Close(Code::GOING_AWAY, GOING_AWAY.into())
+}
+
+/// The phase, when it changes; at once if it has.
+async fn next_phase(phase: &mut watch::Receiver<Phase>) -> Phase {
+    if phase.changed().await.is_err() {
+        return Phase::Closing;
+    }
+    *phase.borrow_and_update()
+}
+
+const GOING_AWAY: &str = "the gateway shuts down";

@@ -1,0 +1,327 @@
+//! Streams of one session: who opened them, what they are, and the task that relays each.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::BytesMut;
+use stoq_core::close::Code;
+use stoq_core::session_id::SessionId;
+use stoq_core::stream::{Direction, Payload, StreamHeader};
+use stoq_native::Session;
+use wtransport::Connection;
+
+use crate::carrier::{FromBrowser, FromTarget, ToBrowser, ToTarget, stream_code};
+use crate::control::{Control, Verdict};
+use crate::metrics::{Metrics, One, count};
+use crate::relay::{Sink, Source, pump};
+use crate::tasks::Spawner;
+
+/// The streams of one session.
+#[derive(Clone, Debug)]
+pub(crate) struct Streams {
+    ends: Arc<Ends>,
+    spawner: Spawner,
+}
+
+/// Both ends between which streams go.
+#[derive(Debug)]
+struct Ends {
+    metrics: Arc<Metrics>,
+    browser: Connection,
+    control: Arc<Control>,
+    /// Set before the browser's first stream is admitted.
+    target: OnceLock<Session>,
+}
+
+impl Streams {
+    pub(crate) fn new(
+        metrics: &Arc<Metrics>,
+        browser: &Connection,
+        control: &Arc<Control>,
+        spawner: Spawner,
+    ) -> Self {
+        let ends = Ends {
+            metrics: metrics.clone(),
+            browser: browser.clone(),
+            control: control.clone(),
+            target: OnceLock::new(),
+        };
+        Self {
+            ends: Arc::new(ends),
+            spawner,
+        }
+    }
+
+    pub(crate) fn spawner(&self) -> &Spawner {
+        &self.spawner
+    }
+
+    /// Says to where: before the browser's first stream is admitted.
+    pub(crate) fn relay(&self, target: &Session) {
+        let first = self.ends.target.set(target.clone());
+        debug_assert!(first.is_ok(), "a session has one target");
+    }
+
+    /// Takes the browser's streams. Its control stream is fed; others wait for the machine's verdict.
+    pub(crate) fn accept_from_browser(&self) {
+        let Self { ends, spawner } = self.clone();
+        self.spawner.spawn(async move {
+            tokio::join!(
+                accept_bidirectional(&ends, &spawner),
+                accept_unidirectional(&ends, &spawner)
+            );
+        });
+    }
+
+    /// Takes the target's streams.
+    pub(crate) fn accept_from_target(&self) {
+        let Self { ends, spawner } = self.clone();
+        self.spawner.spawn(async move {
+            let Some(target) = ends.target.get() else {
+                return;
+            };
+            let bidirectional = async {
+                while let Ok((send, receive)) = target.accept_bi().await {
+                    let ends = ends.clone();
+                    spawner.spawn(async move {
+                        ends.target_bidirectional(ToTarget(send), FromTarget(receive))
+                            .await;
+                    });
+                }
+            };
+            let unidirectional = async {
+                while let Ok(receive) = target.accept_uni().await {
+                    let ends = ends.clone();
+                    spawner.spawn(
+                        async move { ends.target_unidirectional(FromTarget(receive)).await },
+                    );
+                }
+            };
+            tokio::join!(bidirectional, unidirectional);
+        });
+    }
+}
+
+async fn accept_bidirectional(ends: &Arc<Ends>, spawner: &Spawner) {
+    while let Ok((send, receive)) = ends.browser.accept_bi().await {
+        let ends = ends.clone();
+        spawner.spawn(async move {
+            ends.browser_bidirectional(ToBrowser(send), FromBrowser(receive))
+                .await;
+        });
+    }
+}
+
+async fn accept_unidirectional(ends: &Arc<Ends>, spawner: &Spawner) {
+    while let Ok(receive) = ends.browser.accept_uni().await {
+        let ends = ends.clone();
+        spawner.spawn(async move { ends.browser_unidirectional(FromBrowser(receive)).await });
+    }
+}
+
+impl Ends {
+    async fn browser_bidirectional(&self, mut send: ToBrowser, mut receive: FromBrowser) {
+        let payload = match self.judge(&mut receive, Direction::Bidirectional).await {
+            Verdict::Relay(payload) => payload,
+            Verdict::Discard => {
+                send.finish();
+                return discard(receive).await;
+            }
+            Verdict::Reject(code) => {
+                send.reset(code);
+                return receive.stop(code);
+            }
+        };
+        let Some(target) = self.target.get() else {
+            return;
+        };
+        match target.open_bi_with(payload).await {
+            Ok((to_target, from_target)) => {
+                self.relay_both(send, receive, ToTarget(to_target), FromTarget(from_target))
+                    .await;
+            }
+            Err(error) => {
+                let code = rejection(&error);
+                send.reset(code);
+                receive.stop(code);
+            }
+        }
+    }
+
+    async fn browser_unidirectional(&self, mut receive: FromBrowser) {
+        let payload = match self.judge(&mut receive, Direction::Unidirectional).await {
+            Verdict::Relay(payload) => payload,
+            Verdict::Discard => return discard(receive).await,
+            Verdict::Reject(code) => return receive.stop(code),
+        };
+        let Some(target) = self.target.get() else {
+            return;
+        };
+        match target.open_uni_with(payload).await {
+            Ok(send) => {
+                let _open = self.open();
+                self.to_target(receive, ToTarget(send)).await;
+            }
+            Err(error) => receive.stop(rejection(&error)),
+        }
+    }
+
+    async fn target_bidirectional(&self, mut send: ToTarget, mut receive: FromTarget) {
+        match self.open_to_browser_both(receive.0.payload()).await {
+            Ok((to_browser, from_browser)) => {
+                self.relay_both(to_browser, from_browser, send, receive)
+                    .await;
+            }
+            Err(code) => {
+                send.reset(code);
+                receive.stop(code);
+            }
+        }
+    }
+
+    async fn target_unidirectional(&self, mut receive: FromTarget) {
+        match self.open_to_browser(receive.0.payload()).await {
+            Ok(send) => {
+                let _open = self.open();
+                self.to_browser(receive, send).await;
+            }
+            Err(code) => receive.stop(code),
+        }
+    }
+
+    async fn relay_both(
+        &self,
+        to_browser: ToBrowser,
+        from_browser: FromBrowser,
+        to_target: ToTarget,
+        from_target: FromTarget,
+    ) {
+        let _open = self.open();
+        tokio::join!(
+            self.to_target(from_browser, to_target),
+            self.to_browser(from_target, to_browser)
+        );
+    }
+
+    async fn to_target(&self, from: FromBrowser, into: ToTarget) {
+        pump(from, into, &self.metrics.bytes_to_target).await;
+    }
+
+    async fn to_browser(&self, from: FromTarget, into: ToBrowser) {
+        pump(from, into, &self.metrics.bytes_to_browser).await;
+    }
+
+    async fn open_to_browser_both(
+        &self,
+        payload: Payload,
+    ) -> Result<(ToBrowser, FromBrowser), Code> {
+        let opening = self.browser.open_bi().await.map_err(gone)?;
+        let (send, receive) = opening.await.map_err(gone)?;
+        let send = introduce(ToBrowser(send), payload, Direction::Bidirectional).await?;
+        Ok((send, FromBrowser(receive)))
+    }
+
+    async fn open_to_browser(&self, payload: Payload) -> Result<ToBrowser, Code> {
+        let opening = self.browser.open_uni().await.map_err(gone)?;
+        let send = opening.await.map_err(gone)?;
+        introduce(ToBrowser(send), payload, Direction::Unidirectional).await
+    }
+
+    fn open(&self) -> One {
+        count(&self.metrics.streams_total);
+        One::new(&self.metrics, |metrics| &metrics.streams_open)
+    }
+
+    /// Reads what a stream of the browser says of itself, and learns what becomes of it. The control stream is fed here,
+    /// for as long as it lasts.
+    async fn judge(&self, receive: &mut FromBrowser, direction: Direction) -> Verdict {
+        let stream = receive.0.quic_stream_mut();
+        let key = quinn::VarInt::from(stream.id()).into_inner();
+        match read_header(stream, direction).await {
+            Ok(Some(StreamHeader::Control)) => {
+                self.feed(stream, key).await;
+                Verdict::Discard
+            }
+            Ok(Some(header)) => self.control.admit(key, header).await,
+            // It ended before it said anything: nothing to relay.
+            Ok(None) => Verdict::Discard,
+            Err(code) => Verdict::Reject(code),
+        }
+    }
+
+    async fn feed(&self, stream: &mut quinn::RecvStream, key: u64) {
+        if !self.control.control_stream(key) {
+            return;
+        }
+        loop {
+            match stream.read_chunk(CONTROL_READ, true).await {
+                Ok(Some(chunk)) => {
+                    if !self.control.feed(&chunk.bytes).await {
+                        return;
+                    }
+                }
+                Ok(None) | Err(quinn::ReadError::Reset(_)) => {
+                    return self.control.control_stream_closed();
+                }
+                Err(_) => return self.control.carrier_lost(),
+            }
+        }
+    }
+}
+
+/// Reads to the end and throws away; a stop would be an error to the browser.
+async fn discard(mut receive: FromBrowser) {
+    let stream = receive.0.quic_stream_mut();
+    while let Ok(Some(_)) = stream.read_chunk(usize::MAX, true).await {}
+}
+
+/// `None` if the stream ends first. A header is read byte by byte, because nearly all have one.
+async fn read_header(
+    stream: &mut quinn::RecvStream,
+    direction: Direction,
+) -> Result<Option<StreamHeader>, Code> {
+    let mut header = [0; StreamHeader::MAX_LEN];
+    for end in 1..=header.len() {
+        match stream.read(&mut header[end - 1..end]).await {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => return Ok(None),
+        }
+        let decoded =
+            StreamHeader::decode(&header[..end], direction).map_err(|error| error.code())?;
+        if let Some((header, _)) = decoded {
+            return Ok(Some(header));
+        }
+    }
+    Err(Code::FRAME)
+}
+
+/// Writes what tells the browser what the stream carries.
+async fn introduce(
+    mut send: ToBrowser,
+    payload: Payload,
+    direction: Direction,
+) -> Result<ToBrowser, Code> {
+    let mut header = BytesMut::with_capacity(StreamHeader::MAX_LEN);
+    StreamHeader::Data {
+        session: SessionId::ZERO,
+        payload,
+    }
+    .encode(direction, &mut header);
+    send.write(&mut [header.freeze()]).await?;
+    Ok(send)
+}
+
+/// A stream that cannot be opened to a browser: it is gone, or wants no stream.
+fn gone<E>(_: E) -> Code {
+    Code::CONNECTION_LOST
+}
+
+/// With which code a stream of the browser is turned away that could not be opened at the target.
+fn rejection(error: &stoq_native::StreamOpenError) -> Code {
+    match error {
+        stoq_native::StreamOpenError::Rejected(code) => *code,
+        stoq_native::StreamOpenError::SessionClosed(closed) => stream_code(closed),
+    }
+}
+
+/// Control frames are small; more at once would only let the browser make us hold more.
+const CONTROL_READ: usize = 16 * 1024;
