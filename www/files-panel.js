@@ -84,6 +84,7 @@ async function showStore(link, transfers) {
     write(at("quota"), bytes(quota));
     find(document, "quota-meter", HTMLMeterElement).value = quota === 0 ? 0 : used / quota;
     at("room").hidden = false;
+    at("store-unknown").hidden = true;
     at("nothing-stored").hidden = files.length > 0;
     at("stored").hidden = files.length === 0;
     const newestFirst = files.toSorted((a, b) => b.modified - a.modified);

@@ -1,5 +1,7 @@
 // Where a fetched file goes: a file that the user names, or the browser's private storage. Never memory.
 
+import { inBlocks } from "./blocks.js";
+
 /**
  * A place that bytes are written to.
  * @typedef {object} Destination
@@ -31,7 +33,7 @@ export async function askWhere(name) {
   if (!globalThis.showSaveFilePicker) throw new SaveError("this browser has no save dialog");
   const handle = await globalThis.showSaveFilePicker({ suggestedName: name, startIn: "downloads" });
   return {
-    sink: await handle.createWritable(),
+    sink: inBlocks(await handle.createWritable()),
     file: async () => undefined,
     discard: async () => {},
   };
@@ -46,8 +48,9 @@ export async function privateFile() {
   const place = `${(serial += 1)}`;
   const handle = await directory.getFileHandle(place, { create: true });
   const discard = () => directory.removeEntry(place);
+  const raw = "createWritable" in handle ? await handle.createWritable() : throughWorker(directory.name, place);
   return {
-    sink: discardOnAbort("createWritable" in handle ? await handle.createWritable() : throughWorker(directory.name, place), discard),
+    sink: discardOnAbort(inBlocks(raw), discard),
     // Backed by the disk: neither this nor a download reads it whole.
     file: () => handle.getFile(),
     discard,
