@@ -1,0 +1,82 @@
+//! What the commands that talk to a server share.
+
+use crate::arguments::PeerArguments;
+use crate::error::CommandError;
+use crate::protocol::{Request, decode_answer, encode, read_line};
+use crate::signals::Signals;
+use core::time::Duration;
+use serde::de::DeserializeOwned;
+use stoq_native::{ClientConfig, Code, Endpoint, RecvStream, SendStream, Session};
+use tokio::io::BufReader;
+
+/// How long a silent server is waited for: someone sits at a terminal, and the default of 30 s is for machines.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Three within the time-out, so that two may be lost.
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
+
+/// Connects as the flags say, does `work`, and takes leave of the server, whatever came of it: also when a signal cuts
+/// the work off, which drops what it holds (a half-fetched file is removed).
+///
+/// # Errors
+/// [`CommandError`].
+pub(crate) async fn with<T>(
+    peer: &PeerArguments,
+    work: impl AsyncFnOnce(&Client) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    let mut signals = Signals::new().map_err(CommandError::System)?;
+    let mut config = ClientConfig::new(peer.trust()?);
+    config.idle_timeout = IDLE_TIMEOUT;
+    config.keep_alive = Some(KEEP_ALIVE);
+    let endpoint = Endpoint::client(config).map_err(CommandError::Client)?;
+    let done = async {
+        let connected = endpoint.connect(&peer.url.to_string()).await;
+        let session = connected.map_err(|source| {
+            let target = peer.url.clone();
+            CommandError::Connect { target, source }
+        })?;
+        work(&Client { session }).await
+    };
+    let done = tokio::select! {
+        done = done => done,
+        signal = signals.next() => Err(CommandError::Ended(signal)),
+    };
+    endpoint.close(Code::NO_ERROR, "");
+    endpoint.wait_idle().await;
+    done
+}
+
+/// A session with the service that the user named.
+pub(crate) struct Client {
+    pub(crate) session: Session,
+}
+
+impl Client {
+    /// Opens a stream and sends `request` on it.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub(crate) async fn request(
+        &self,
+        request: &Request,
+    ) -> Result<(SendStream, BufReader<RecvStream>), CommandError> {
+        let (mut send, receive) = self.session.open_bi().await?;
+        send.write_all(&encode(request)).await?;
+        Ok((send, BufReader::new(receive)))
+    }
+
+    /// Sends a request that has no body, and reads its answer of one line, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        limit: usize,
+    ) -> Result<T, CommandError> {
+        let (mut send, mut receive) = self.request(request).await?;
+        // An error says that the server wants no more, which there is none of.
+        let _ = send.finish();
+        Ok(decode_answer(&read_line(&mut receive, limit).await?)?)
+    }
+}

@@ -1,0 +1,216 @@
+//! How the command fails: one line that says what happened and what to do, and an exit code.
+
+use crate::digest::Digest;
+use crate::file_name::InvalidFileName;
+use crate::protocol::{AnswerError, LineError, Refusal, RefusalCode};
+use crate::signals::Signal;
+use crate::store::OpenError;
+use std::io;
+use std::path::PathBuf;
+use stoq_native::{
+    BindError, Closed, ClosedBy, Code, ConnectError, IdentityError, PingError, ReadError,
+    StreamOpenError, Target, TrustError, WriteError,
+};
+
+/// The exit codes. Those above 63 are the ones of sysexits.h; `EXIT_CODES` says them to users.
+pub(crate) mod exit {
+    pub(crate) const OK: u8 = 0;
+    pub(crate) const FAILED: u8 = 1;
+    pub(crate) const USAGE: u8 = 64;
+    pub(crate) const DATA: u8 = 65;
+    pub(crate) const NO_INPUT: u8 = 66;
+    pub(crate) const UNREACHABLE: u8 = 69;
+    pub(crate) const SYSTEM: u8 = 71;
+    pub(crate) const NO_OUTPUT: u8 = 73;
+    pub(crate) const UNTRUSTED: u8 = 77;
+    pub(crate) const INTERRUPTED: u8 = 130;
+    pub(crate) const TERMINATED: u8 = 143;
+}
+
+/// The end of `stoq --help`.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    1  the server refused: no such file, quota exceeded, unknown service, …
+   64  a wrong word or setting
+   65  the data is damaged, or the server does not follow the protocol
+   66  a local file cannot be read
+   69  the server cannot be reached, or was lost; or the address to listen on cannot be had
+   71  the system failed
+   73  a local file or standard output cannot be written
+   77  the server's certificate is not trusted
+  130  ended by SIGINT
+  143  ended by SIGTERM";
+
+/// Why the command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error("{} cannot be the name of a stored file: {reason}; choose one with --name", file.display())]
+    Name {
+        file: PathBuf,
+        reason: InvalidFileName,
+    },
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("cannot serve {}: {source}", dir.display())]
+    Store { dir: PathBuf, source: OpenError },
+    #[error("{0}; choose another with --listen")]
+    Bind(BindError),
+    #[error("{0}")]
+    Client(BindError),
+    #[error("cannot read {}: {source}", path.display())]
+    Input { path: PathBuf, source: io::Error },
+    #[error("{} changed while it was sent, so nothing is stored; send it again", path.display())]
+    InputChanged { path: PathBuf },
+    #[error("cannot write {}: {source}", path.display())]
+    OutputFile { path: PathBuf, source: io::Error },
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
+    #[error("cannot connect to {target}: {source}{advice}", advice = advice_on_connecting(source))]
+    Connect {
+        target: Target,
+        source: ConnectError,
+    },
+    #[error("the connection was lost: {0}{advice}", advice = advice_on_loss(.0))]
+    Lost(Closed),
+    #[error("the server broke the transfer off: {0}; try again")]
+    BrokenOff(Code),
+    #[error("the server refused: {0}{advice}", advice = advice_on_refusal(.0.code))]
+    Refused(Refusal),
+    #[error(
+        "the server does not follow the protocol of the service `files`: {0}; check the service in the URL"
+    )]
+    Protocol(LineError),
+    #[error("the data was damaged: SHA-256 here is {here}, at the server {there}; try again")]
+    Damaged { here: Digest, there: Digest },
+    #[error("too many pings are on their way")]
+    Pings,
+    #[error("the system failed: {0}")]
+    System(io::Error),
+    #[error("{}", match .0 { Signal::Interrupt => "interrupted", Signal::Terminate => "terminated" })]
+    Ended(Signal),
+}
+
+impl CommandError {
+    /// What the process ends with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Name { .. } | Self::Trust(_) | Self::Identity(_) => exit::USAGE,
+            Self::Bind(BindError::Config(_) | BindError::Identity(_)) => exit::USAGE,
+            Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
+            Self::Bind(_) | Self::Lost(_) | Self::BrokenOff(_) => exit::UNREACHABLE,
+            Self::Client(_) | Self::System(_) => exit::SYSTEM,
+            Self::Store { .. } | Self::OutputFile { .. } | Self::Output(_) => exit::NO_OUTPUT,
+            Self::Input { .. } | Self::InputChanged { .. } => exit::NO_INPUT,
+            Self::Connect { source, .. } => match source {
+                ConnectError::Certificate { .. } => exit::UNTRUSTED,
+                ConnectError::Refused { .. } => exit::FAILED,
+                ConnectError::Protocol(_) => exit::DATA,
+                _ => exit::UNREACHABLE,
+            },
+            Self::Refused(_) | Self::Pings => exit::FAILED,
+            Self::Protocol(_) | Self::Damaged { .. } => exit::DATA,
+            Self::Ended(Signal::Interrupt) => exit::INTERRUPTED,
+            Self::Ended(Signal::Terminate) => exit::TERMINATED,
+        }
+    }
+}
+
+fn advice_on_connecting(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::Certificate { .. } => {
+            "; if it is your server, give the hash that it printed at start with --certificate-hash, or --ca FILE"
+        }
+        ConnectError::Refused {
+            code: Code::UNKNOWN_SERVICE,
+            ..
+        } => "; check the service in the URL",
+        ConnectError::Resolve { .. } | ConnectError::NoAddress { .. } => {
+            "; check the host in the URL"
+        }
+        ConnectError::Timeout { .. } | ConnectError::Lost(_) | ConnectError::Address { .. } => {
+            "; check host and port, that the server runs, and that firewalls let UDP pass"
+        }
+        _ => "",
+    }
+}
+
+fn advice_on_loss(closed: &Closed) -> &'static str {
+    match (closed.by, closed.code) {
+        (ClosedBy::Path, _) => "; check that the server still runs, and try again",
+        (_, Code::GOING_AWAY) => "; try again when it is back",
+        _ => "",
+    }
+}
+
+fn advice_on_refusal(code: RefusalCode) -> &'static str {
+    match code {
+        RefusalCode::NoSuchFile => "; `stoq list` shows what there is",
+        RefusalCode::QuotaExceeded => "; delete something, or let the server have a larger --quota",
+        RefusalCode::StorageError => "; the server's log says more",
+        _ => "",
+    }
+}
+
+impl From<WriteError> for CommandError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::SessionClosed(closed) => Self::Lost(closed),
+            other => Self::BrokenOff(other.code()),
+        }
+    }
+}
+
+impl From<ReadError> for CommandError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::SessionClosed(closed) => Self::Lost(closed),
+            other => Self::BrokenOff(other.code()),
+        }
+    }
+}
+
+impl From<StreamOpenError> for CommandError {
+    fn from(error: StreamOpenError) -> Self {
+        match error {
+            StreamOpenError::SessionClosed(closed) => Self::Lost(closed),
+            other => Self::BrokenOff(other.code()),
+        }
+    }
+}
+
+impl From<PingError> for CommandError {
+    fn from(error: PingError) -> Self {
+        match error {
+            PingError::SessionClosed(closed) => Self::Lost(closed),
+            PingError::TooMany { .. } => Self::Pings,
+        }
+    }
+}
+
+impl From<LineError> for CommandError {
+    fn from(error: LineError) -> Self {
+        match error {
+            LineError::Stream(error) => from_read(error),
+            error => Self::Protocol(error),
+        }
+    }
+}
+
+impl From<AnswerError> for CommandError {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Refused(refusal) => Self::Refused(refusal),
+            AnswerError::Line(error) => error.into(),
+        }
+    }
+}
+
+/// What a stream said through tokio's traits, which carry its own error inside.
+pub(crate) fn from_read(error: io::Error) -> CommandError {
+    error
+        .downcast()
+        .map_or_else(CommandError::System, ReadError::into)
+}

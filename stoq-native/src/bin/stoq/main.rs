@@ -1,0 +1,79 @@
+//! The `stoq` command: a small file store and an echo service over STOQ, and their client.
+//!
+//! ```text
+//!   send, get, list, delete ──▶ files ──▶ store (DIR, quota)      the service `files`, stoq serve
+//!   anything ─────────────────▶ echo                              the service `echo`, stoq serve
+//!   ping ─────────────────────▶ any service                       answered by the protocol itself
+//! ```
+//! [`arguments`] is what a user can say, [`error::exit`] how the command ends.
+
+mod arguments;
+mod blocks;
+mod byte_size;
+mod client;
+mod digest;
+mod echo;
+mod error;
+mod file_name;
+mod files;
+mod get;
+mod list;
+mod output;
+mod ping;
+mod progress;
+mod protocol;
+mod send;
+mod serve;
+mod signals;
+mod store;
+mod temporary;
+mod terminal;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use error::{CommandError, exit};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(error) => {
+            // Help and version come this way too, and are no error. If even this cannot be printed, nothing can.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::OK
+            });
+        }
+    };
+    terminal::log(if matches!(command, Command::Serve(_)) {
+        "stoq=info,warn"
+    } else {
+        "off"
+    });
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&CommandError::System(error)),
+    };
+    match runtime.block_on(run(command)) {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Send(arguments) => send::run(arguments).await,
+        Command::Get(arguments) => get::run(arguments).await,
+        Command::List(arguments) => list::run(arguments).await,
+        Command::Delete(arguments) => list::delete(arguments).await,
+        Command::Ping(arguments) => ping::run(arguments).await,
+    }
+}
+
+fn fail(error: &CommandError) -> ExitCode {
+    terminal::complain(error);
+    ExitCode::from(error.exit_code())
+}

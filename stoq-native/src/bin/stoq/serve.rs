@@ -1,0 +1,146 @@
+//! `stoq serve`: accept sessions, hand them to their services, drain on a signal.
+
+use crate::arguments::ServeArguments;
+use crate::digest::Digest;
+use crate::error::CommandError;
+use crate::files::RequestError;
+use crate::signals::Signals;
+use crate::store::Store;
+use crate::{echo, files, terminal};
+use core::time::Duration;
+use stoq_native::{
+    Code, Endpoint, Identity, RecvStream, SendStream, ServerConfig, Session, SessionRequest,
+};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+/// Serves until a signal, then drains. Says `listening on <address> certificate-hash <hex>` once it can be reached.
+///
+/// # Errors
+/// [`CommandError`] if it cannot start.
+pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
+    let mut signals = Signals::new().map_err(CommandError::System)?;
+    let ServeArguments {
+        dir,
+        listen,
+        quota,
+        cert,
+        key,
+        names,
+        grace,
+    } = arguments;
+    let opened = spawn_blocking(move || {
+        Store::open(&dir, quota.0).map_err(|source| CommandError::Store { dir, source })
+    });
+    let store = opened
+        .await
+        .map_err(|failure| CommandError::System(failure.into()))??;
+    let identity = match cert.zip(key) {
+        Some((cert, key)) => Identity::from_pem_files(cert, key)?,
+        None => Identity::self_signed(names)?,
+    };
+    let hash = Digest(identity.certificate_hash());
+    let endpoint =
+        Endpoint::server(listen, ServerConfig::new(identity)).map_err(CommandError::Bind)?;
+    let address = endpoint.local_addr().map_err(CommandError::System)?;
+    terminal::say(format_args!(
+        "listening on {address} certificate-hash {hash}"
+    ))?;
+
+    let draining = CancellationToken::new();
+    let mut sessions = JoinSet::new();
+    loop {
+        tokio::select! {
+            signal = signals.next() => {
+                info!(?signal, sessions = sessions.len(), "draining");
+                break;
+            }
+            Some(_) = sessions.join_next() => {}
+            request = endpoint.accept() => {
+                let Some(request) = request else { break };
+                sessions.spawn(session(request, store.clone(), draining.clone()));
+            }
+        }
+    }
+    draining.cancel();
+    tokio::select! {
+        () = endpoint.shutdown(Duration::from_secs(grace.into())) => {}
+        _ = signals.next() => {
+            info!("ending at once");
+            endpoint.close(Code::GOING_AWAY, STOPPING);
+        }
+    }
+    // The sessions have ended, and with them their tasks: what was under way is being removed.
+    while sessions.join_next().await.is_some() {}
+    endpoint.wait_idle().await;
+    Ok(())
+}
+
+/// What a client reads whose session ends with the server.
+const STOPPING: &str = "the server is stopping";
+
+/// One session, from request to end.
+async fn session(request: SessionRequest, store: Store, draining: CancellationToken) {
+    let service = request.service().clone();
+    let peer = request.remote_address();
+    if !["files", "echo"].contains(&service.as_str()) {
+        debug!(%peer, service = service.as_str(), "refused");
+        request.refuse(
+            Code::UNKNOWN_SERVICE,
+            "this server has the services files and echo",
+        );
+        return;
+    }
+    let Ok(session) = request.accept().await else {
+        return;
+    };
+    debug!(%peer, service = service.as_str(), "session");
+    match service.as_str() {
+        "files" => serve_files(&session, &store, &draining).await,
+        _ => echo::serve(&session, &draining).await,
+    }
+    // It has ended, or the server has nothing more to do in it.
+    session.close(Code::GOING_AWAY, STOPPING);
+}
+
+/// Answers the requests of one session.
+async fn serve_files(session: &Session, store: &Store, draining: &CancellationToken) {
+    let mut requests = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = draining.cancelled() => break,
+            Some(_) = requests.join_next() => {}
+            accepted = session.accept_bi() => {
+                let Ok((send, receive)) = accepted else { break };
+                requests.spawn(serve_request(store.clone(), send, receive));
+            }
+            accepted = session.accept_uni() => {
+                let Ok(mut receive) = accepted else { break };
+                receive.stop(Code::UNSUPPORTED);
+            }
+        }
+    }
+    // Each ends by itself: with its answer, with the session, or because nothing moves.
+    while requests.join_next().await.is_some() {}
+}
+
+async fn serve_request(store: Store, mut send: SendStream, mut receive: RecvStream) {
+    match files::answer(&store, &mut receive, &mut send).await {
+        // A close of the session would take back what is still on its way.
+        Ok(()) => drop(send.stopped().await),
+        Err(error) => {
+            let code = match &error {
+                RequestError::Stalled => Code::TIMEOUT,
+                RequestError::Stream(_) => Code::CANCELLED,
+                RequestError::Storage(_) => Code::INTERNAL,
+            };
+            match &error {
+                RequestError::Storage(_) => warn!(%error, "request failed"),
+                _ => debug!(%error, "request failed"),
+            }
+            send.reset(code);
+            receive.stop(code);
+        }
+    }
+}
