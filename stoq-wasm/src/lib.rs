@@ -1,1 +1,60 @@
-//! Under construction.
+//! STOQ over the browser's WebTransport: what the npm package `stoq` runs on.
+//!
+//! ```text
+//!   JavaScript ──▶ StoqClient · Session · SendStream · ReceiveStream · Datagrams        (classes, promises)
+//!                       │              ▲
+//!                       ▼              │ what happened
+//!                  ┌──────────────────────┐  inputs   ┌────────────────────┐
+//!                  │ driver               │ ────────▶ │ stoq-core          │
+//!                  │ (runs on the page's  │ ◀──────── │ the session state  │
+//!                  │  own event loop)     │  outputs  │ machine            │
+//!                  └──────────────────────┘           └────────────────────┘
+//!                       │              ▲
+//!                       ▼              │ control bytes, stream headers, datagrams
+//!                   the browser's WebTransport
+//! ```
+//!
+//! The bytes of application streams never enter WebAssembly: the header of a stream is read or written, and from then on
+//! chunks pass from the browser's stream to the page as the objects that they are.
+//!
+//! The JavaScript side is documented in `js/index.d.ts`, whose example starts with `await init()` and
+//! `new StoqClient()`. On other targets than `wasm32` the crate holds the [words](word) for the codes and nothing else.
+
+mod word;
+
+pub use word::word;
+
+#[cfg(target_arch = "wasm32")]
+mod client;
+#[cfg(target_arch = "wasm32")]
+mod datagrams;
+#[cfg(target_arch = "wasm32")]
+mod driver;
+#[cfg(target_arch = "wasm32")]
+mod error;
+#[cfg(target_arch = "wasm32")]
+mod hash;
+#[cfg(target_arch = "wasm32")]
+mod incoming;
+#[cfg(target_arch = "wasm32")]
+mod js;
+#[cfg(target_arch = "wasm32")]
+mod options;
+#[cfg(target_arch = "wasm32")]
+mod session;
+#[cfg(target_arch = "wasm32")]
+mod signal;
+#[cfg(target_arch = "wasm32")]
+mod stream;
+#[cfg(target_arch = "wasm32")]
+mod whatwg;
+
+#[cfg(target_arch = "wasm32")]
+pub use {
+    client::StoqClient,
+    datagrams::Datagrams,
+    error::set_error_class,
+    hash::Sha256,
+    session::Session,
+    stream::{BidirectionalStream, ReceiveStream, SendStream},
+};

@@ -1,0 +1,123 @@
+//! Opening sessions.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use js_sys::Promise;
+use stoq_core::{Code, ServiceName};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Url, WebTransport};
+
+use crate::driver::{Driver, Handle};
+use crate::error::Error;
+use crate::js::{self, Timer};
+use crate::options::Options;
+use crate::session::Session;
+
+/// Opens sessions. One client may open many, at the same time too.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct StoqClient(Rc<Options>);
+
+#[wasm_bindgen]
+impl StoqClient {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// `invalid-argument` if one has a value that it cannot have.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: JsValue) -> Result<Self, JsValue> {
+        Ok(Self(Rc::new(Options::from_js(options)?)))
+    }
+
+    /// Opens a session with the service that the URL names; see `index.d.ts` for what it fails with.
+    pub fn connect(&self, url: JsValue) -> Promise {
+        js::promise(connect(self.0.clone(), url))
+    }
+}
+
+async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
+    let (url, service) = target(&url)?;
+    if js::global("WebTransport").is_none() {
+        let message =
+            "no WebTransport here: it needs a recent browser, and a page from https or localhost";
+        return Err(Error::new(Code::UNSUPPORTED, message));
+    }
+    let transport =
+        WebTransport::new_with_options(&url, &options.transport()).map_err(|thrown| {
+            let code = match js::get(&thrown, "name").as_string().as_deref() {
+                Some("NotSupportedError") => Code::UNSUPPORTED,
+                _ => Code::INVALID_ARGUMENT,
+            };
+            Error::new(
+                code,
+                format!("the browser refuses to connect: {}", js::text(&thrown)),
+            )
+        })?;
+    // Before the transport is ready its `closed` has a rejection of its own, which nobody else would look at.
+    js::ignore(transport.closed());
+
+    let deadline = js::now() + options.connect_timeout();
+    ready(&transport, options.connect_timeout()).await?;
+    let driver = Driver::start(transport, service.clone()).await?;
+    let opening = driver.clone();
+    let late = move || opening.abandon(Code::TIMEOUT, TOO_LATE);
+    let _timer = Timer::after(deadline.saturating_since(js::now()), late);
+    driver.opened().await?;
+    Ok(Session::new(Handle(driver), url, service))
+}
+
+/// Waits until the browser is connected; closes the transport if that takes too long.
+async fn ready(transport: &WebTransport, timeout: Duration) -> Result<(), Error> {
+    let late = Rc::new(Cell::new(false));
+    let alarm = {
+        let (transport, late) = (transport.clone(), late.clone());
+        Timer::after(timeout, move || {
+            late.set(true);
+            // Rejects `ready`.
+            transport.close();
+        })
+    };
+    let ready = JsFuture::from(transport.ready()).await;
+    drop(alarm);
+    match ready {
+        Ok(_) => Ok(()),
+        Err(_) if late.get() => Err(Error::new(Code::TIMEOUT, TOO_LATE)),
+        Err(thrown) => Err(Error::new(
+            Code::HANDSHAKE,
+            format!("{}: {LIKELY}", js::text(&thrown)),
+        )),
+    }
+}
+
+/// Where a URL leads.
+fn target(url: &JsValue) -> Result<(String, ServiceName), Error> {
+    let text = match url.as_string() {
+        Some(text) => text,
+        None if url.has_type::<Url>() => url.unchecked_ref::<Url>().href(),
+        None => return Err(Error::argument("the URL must be a string")),
+    };
+    let wrong = |why: &str| Error::argument(format!("{text:?} is no {SHAPE}: {why}"));
+    let url = Url::new(&text).map_err(|_| wrong("it cannot be read"))?;
+    if url.protocol() != "https:" {
+        return Err(wrong("it must begin with https:"));
+    }
+    if !url.username().is_empty() || !url.password().is_empty() {
+        return Err(wrong("it names a user"));
+    }
+    if !url.search().is_empty() || !url.hash().is_empty() {
+        return Err(wrong("nothing may follow the service"));
+    }
+    let service =
+        ServiceName::from_path(&url.pathname()).map_err(|error| wrong(&error.to_string()))?;
+    Ok((url.href(), service))
+}
+
+const SHAPE: &str = "https://host:port/stoq/v1/<service>";
+const TOO_LATE: &str = "the server did not take the session in time";
+/// Browsers keep the reason to themselves, because a page could scan networks with it.
+const LIKELY: &str = "the server is unreachable (is it running, does UDP get through?), its certificate is not trusted \
+    (does certificateHashes hold its hash, is it ECDSA and valid for at most 14 days?), or it does not allow this page's \
+    origin; the browser does not tell which";

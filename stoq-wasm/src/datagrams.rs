@@ -1,0 +1,149 @@
+//! The datagrams of a session.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use js_sys::{Promise, Uint8Array};
+use stoq_core::datagram::Datagram;
+use stoq_core::{Code, SessionId};
+use wasm_bindgen::prelude::*;
+use web_sys::{ReadableStream, WritableStream, WritableStreamDefaultWriter};
+
+use crate::driver::Handle;
+use crate::error::Error;
+use crate::{js, whatwg};
+
+/// The datagrams of a session: each arrives whole, or not at all, in any order.
+#[wasm_bindgen]
+pub struct Datagrams {
+    channel: Rc<DatagramChannel>,
+    readable: OnceCell<ReadableStream>,
+    writable: OnceCell<WritableStream>,
+}
+
+impl Datagrams {
+    pub(crate) fn new(channel: Rc<DatagramChannel>) -> Self {
+        Self {
+            channel,
+            readable: OnceCell::new(),
+            writable: OnceCell::new(),
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl Datagrams {
+    /// The largest that can be sent now, in bytes.
+    #[wasm_bindgen(getter, js_name = maxSize)]
+    pub fn max_size(&self) -> u32 {
+        self.channel.max_size()
+    }
+
+    /// One datagram a chunk.
+    #[wasm_bindgen(getter)]
+    pub fn readable(&self) -> ReadableStream {
+        self.readable
+            .get_or_init(|| whatwg::datagrams_in(self.channel.clone()))
+            .clone()
+    }
+
+    /// One datagram a chunk.
+    #[wasm_bindgen(getter)]
+    pub fn writable(&self) -> WritableStream {
+        self.writable
+            .get_or_init(|| whatwg::datagrams_out(self.channel.clone()))
+            .clone()
+    }
+
+    /// Sends one.
+    pub fn send(&self, data: JsValue) -> Promise {
+        let channel = self.channel.clone();
+        js::promise(async move { channel.send(&data).await })
+    }
+
+    /// The next one to arrive.
+    pub fn receive(&self) -> Promise {
+        let channel = self.channel.clone();
+        js::promise(async move { channel.receive().await })
+    }
+}
+
+/// The way that all datagrams of a session take.
+pub(crate) struct DatagramChannel {
+    handle: Rc<Handle>,
+    writer: OnceCell<WritableStreamDefaultWriter>,
+}
+
+impl DatagramChannel {
+    pub(crate) fn new(handle: Rc<Handle>) -> Rc<Self> {
+        Rc::new(Self {
+            handle,
+            writer: OnceCell::new(),
+        })
+    }
+
+    /// The least of what this end's carrier takes and what the far end has said.
+    pub(crate) fn max_size(&self) -> u32 {
+        let carrier = self.handle.transport.datagrams().max_datagram_size();
+        let header = Datagram::header_len(SessionId::ZERO) as u32;
+        carrier
+            .saturating_sub(header)
+            .min(self.handle.facts().max_datagram_size)
+    }
+
+    pub(crate) async fn send(&self, data: &JsValue) -> Result<JsValue, Error> {
+        let data = js::bytes_argument(data)?;
+        self.handle.alive()?;
+        let (limit, got) = (self.max_size(), data.length());
+        if got > limit {
+            let message = format!("the datagram has {got} bytes, the path carries {limit}");
+            return Err(Error::new(Code::DATAGRAM_TOO_LARGE, message));
+        }
+        let mut header = Vec::new();
+        Datagram::header(SessionId::ZERO, &mut header);
+        let whole = Uint8Array::new_with_length(header.len() as u32 + got);
+        whole.subarray(0, header.len() as u32).copy_from(&header);
+        whole.set(data, header.len() as u32);
+        let sent = self
+            .handle
+            .settle(self.writer()?.write_with_chunk(&whole))
+            .await;
+        match sent {
+            Ok(_) => {
+                self.handle.counters.sent_datagrams.add();
+                Ok(JsValue::UNDEFINED)
+            }
+            Err(broken) => Err(self
+                .handle
+                .explain(broken, "the datagram could not be sent")
+                .await),
+        }
+    }
+
+    pub(crate) async fn receive(&self) -> Result<Uint8Array, Error> {
+        self.handle.receive_datagram().await
+    }
+
+    fn writer(&self) -> Result<&WritableStreamDefaultWriter, Error> {
+        if let Some(writer) = self.writer.get() {
+            return Ok(writer);
+        }
+        let duplex = self.handle.transport.datagrams();
+        // The standard has moved from a property to a method; the browsers of today have the property.
+        let writable: WritableStream = match js::get(&duplex, "writable") {
+            property if property.is_object() => property.unchecked_into(),
+            _ => duplex.unchecked_into::<NewDuplex>().create_writable(),
+        };
+        let writer = writable
+            .get_writer()
+            .map_err(|thrown| Error::new(Code::INTERNAL, js::text(&thrown)))?;
+        Ok(self.writer.get_or_init(|| writer))
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    type NewDuplex;
+    #[wasm_bindgen(method, js_name = createWritable)]
+    fn create_writable(this: &NewDuplex) -> WritableStream;
+}

@@ -1,0 +1,65 @@
+//! Errors, and what JavaScript makes of them.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use js_sys::{Array, Function, Reflect};
+use stoq_core::Code;
+use wasm_bindgen::prelude::*;
+
+use crate::word;
+
+/// What every failing operation of the SDK fails with. JavaScript sees a `StoqError`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Error {
+    code: Code,
+    message: Cow<'static, str>,
+}
+
+impl Error {
+    pub(crate) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The caller gave a value that cannot be used.
+    pub(crate) fn argument(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::INVALID_ARGUMENT, message)
+    }
+}
+
+impl From<Error> for JsValue {
+    fn from(error: Error) -> Self {
+        let word = Self::from_str(word(error.code));
+        let number = Self::from(error.code.value());
+        let message = Self::from_str(&error.message);
+        ERROR_CLASS.with_borrow(|class| match class {
+            Some(class) => Reflect::construct(class, &Array::of3(&word, &number, &message))
+                .unwrap_or_else(|thrown| thrown),
+            // Only a page that loads the bare module, without the package's loader, comes here.
+            None => {
+                let plain = js_sys::Error::new(&error.message);
+                for (key, value) in [("code", word), ("number", number)] {
+                    Reflect::set(&plain, &Self::from_str(key), &value)
+                        .expect("an error takes properties");
+                }
+                plain.into()
+            }
+        })
+    }
+}
+
+/// Sets the class that errors are made of: called once, by the package's loader, with its `StoqError`.
+///
+/// The class is written in JavaScript because it extends `Error`, and given here rather than imported so that the
+/// module can be used wherever its files lie.
+#[wasm_bindgen(js_name = setErrorClass)]
+pub fn set_error_class(class: Function) {
+    ERROR_CLASS.set(Some(class));
+}
+
+thread_local! {
+    static ERROR_CLASS: RefCell<Option<Function>> = const { RefCell::new(None) };
+}

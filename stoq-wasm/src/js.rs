@@ -1,0 +1,181 @@
+//! What the SDK takes from its surroundings: clock, timers, random bytes, promises, and the errors of streams.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
+use stoq_core::Code;
+use stoq_core::time::Timestamp;
+use wasm_bindgen::convert::FromWasmAbi;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
+
+use crate::error::Error;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn performance_now() -> f64;
+    #[wasm_bindgen(catch, js_namespace = crypto, js_name = getRandomValues)]
+    fn get_random_values(bytes: &Uint8Array) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &Function, milliseconds: f64) -> JsValue;
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timer: &JsValue);
+
+    /// The browser's error of a stream or session. Not web-sys's binding, which knows 8 bits of the code only.
+    type WebTransportError;
+    #[wasm_bindgen(catch, constructor)]
+    fn new(init: &Object) -> Result<WebTransportError, JsValue>;
+    #[wasm_bindgen(method, getter)]
+    fn source(this: &WebTransportError) -> Option<String>;
+    #[wasm_bindgen(method, getter, js_name = streamErrorCode)]
+    fn stream_error_code(this: &WebTransportError) -> Option<f64>;
+}
+
+/// Now, on the page's monotonic clock.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_micros((performance_now() * 1000.0) as u64)
+}
+
+/// 32 bytes that nobody can guess.
+pub(crate) fn random() -> Result<[u8; 32], Error> {
+    let array = Uint8Array::new_with_length(32);
+    get_random_values(&array).map_err(|error| {
+        Error::new(
+            Code::UNSUPPORTED,
+            format!("crypto.getRandomValues failed: {}", text(&error)),
+        )
+    })?;
+    let mut bytes = [0; 32];
+    array.copy_to(&mut bytes);
+    Ok(bytes)
+}
+
+/// A property of an object; `undefined` if the value has none, or is no object.
+pub(crate) fn get(object: &JsValue, key: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// A thing of the browser that may be missing here.
+pub(crate) fn global(name: &str) -> Option<JsValue> {
+    let value = get(&js_sys::global(), name);
+    (!value.is_undefined()).then_some(value)
+}
+
+/// What a thrown value says of itself.
+pub(crate) fn text(thrown: &JsValue) -> String {
+    get(thrown, "message")
+        .as_string()
+        .unwrap_or_else(|| format!("{thrown:?}"))
+}
+
+/// The promise of a future that owns all that it needs: whoever called may free its handle meanwhile.
+pub(crate) fn promise<T: Into<JsValue>>(
+    future: impl Future<Output = Result<T, Error>> + 'static,
+) -> Promise {
+    future_to_promise(async move { future.await.map(Into::into).map_err(JsValue::from) })
+}
+
+/// Lets a promise run whose outcome nobody needs. A rejection of it does not show up as unhandled.
+pub(crate) fn ignore<T: FromWasmAbi + 'static>(promise: Promise<T>) {
+    spawn_local(async move {
+        let _ = JsFuture::from(promise).await;
+    });
+}
+
+/// A call that is due after a time, unless this is dropped before.
+pub(crate) struct Timer {
+    id: JsValue,
+    _callback: Closure<dyn FnMut()>,
+}
+
+impl Timer {
+    pub(crate) fn after(time: Duration, callback: impl FnOnce() + 'static) -> Self {
+        let callback = Closure::once(callback);
+        // Timers of browsers are cut to whole milliseconds: one more, so that none fires before its time.
+        let milliseconds = (time.as_secs_f64() * 1000.0).ceil() + 1.0;
+        let id = set_timeout(callback.as_ref().unchecked_ref(), milliseconds);
+        Self {
+            id,
+            _callback: callback,
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        clear_timeout(&self.id);
+    }
+}
+
+/// The code in an error with which a stream failed, if the browser tells one: it is an error of the stream, not of the
+/// session, and one that knows its code.
+pub(crate) fn stream_code(error: &JsValue) -> Option<Code> {
+    let error = error.dyn_ref::<WebTransportError>()?;
+    if error.source().as_deref() != Some("stream") {
+        return None;
+    }
+    Some(Code::new(error.stream_error_code()? as u32))
+}
+
+/// The error to reset or stop a stream with, so that the peer sees `code`.
+///
+/// Chromium 148 and Firefox 140 let a page choose 8 bits of code. What does not fit becomes
+/// [`Code::UNMAPPED`], which does; else they would send another number.
+pub(crate) fn stream_error(code: Code) -> JsValue {
+    let make = |code: Code| {
+        let wire = code.value();
+        let init = Object::new();
+        Reflect::set(&init, &"streamErrorCode".into(), &wire.into())
+            .expect("a fresh object takes properties");
+        let error = WebTransportError::new(&init).ok()?;
+        (error.stream_error_code() == Some(f64::from(wire))).then(|| JsValue::from(error))
+    };
+    make(code)
+        .or_else(|| make(Code::UNMAPPED))
+        .unwrap_or(JsValue::UNDEFINED)
+}
+
+/// The code in a reason that a page gave to `abort` or `cancel`: its own [`Error`], or another stream's.
+pub(crate) fn code_of_reason(reason: &JsValue) -> Code {
+    stream_code(reason)
+        .or_else(|| code_argument(&get(reason, "number")).ok().flatten())
+        .unwrap_or(Code::CANCELLED)
+}
+
+/// A code that a page gave, if it gave one.
+pub(crate) fn code_argument(value: &JsValue) -> Result<Option<Code>, Error> {
+    if value.is_undefined() {
+        return Ok(None);
+    }
+    match value.as_f64() {
+        Some(number) if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) => {
+            Ok(Some(Code::new(number as u32)))
+        }
+        _ => Err(Error::argument(format!(
+            "a code is an integer from 0 to 4294967295, not {value:?}"
+        ))),
+    }
+}
+
+/// Bytes that a page gave.
+pub(crate) fn bytes_argument(value: &JsValue) -> Result<&Uint8Array, Error> {
+    value
+        .dyn_ref()
+        .ok_or_else(|| Error::argument("the data must be a Uint8Array"))
+}
+
+/// A counter that JavaScript can hold exactly.
+#[derive(Default)]
+pub(crate) struct Counter(Cell<u32>);
+
+impl Counter {
+    pub(crate) fn add(&self) {
+        self.0.set(self.0.get().saturating_add(1));
+    }
+
+    pub(crate) fn get(&self) -> u32 {
+        self.0.get()
+    }
+}

@@ -1,0 +1,303 @@
+//! The session that a page holds.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use js_sys::Promise;
+use serde::{Deserialize, Serialize};
+use stoq_core::{Code, ServiceName};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::WebTransportBidirectionalStream;
+
+use crate::datagrams::{DatagramChannel, Datagrams};
+use crate::driver::{Ended, GoingAway, Handle};
+use crate::error::Error;
+use crate::stream::{BidirectionalStream, ReceiveStream, SendStream};
+use crate::{js, word};
+
+/// A session with a service: any number of streams, datagrams, and one end.
+#[wasm_bindgen]
+pub struct Session {
+    handle: Rc<Handle>,
+    url: String,
+    service: ServiceName,
+    channel: Rc<DatagramChannel>,
+    // What the getters return, so that it is the same object each time.
+    datagrams: OnceCell<JsValue>,
+    closed: OnceCell<Promise>,
+    draining: OnceCell<Promise>,
+}
+
+impl Session {
+    pub(crate) fn new(handle: Handle, url: String, service: ServiceName) -> Self {
+        let handle = Rc::new(handle);
+        Self {
+            channel: DatagramChannel::new(handle.clone()),
+            handle,
+            url,
+            service,
+            datagrams: OnceCell::new(),
+            closed: OnceCell::new(),
+            draining: OnceCell::new(),
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl Session {
+    /// The URL it was opened with.
+    #[wasm_bindgen(getter)]
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// The name of the service.
+    #[wasm_bindgen(getter)]
+    pub fn service(&self) -> String {
+        self.service.as_str().to_owned()
+    }
+
+    /// The session hash, 32 bytes.
+    #[wasm_bindgen(getter)]
+    pub fn hash(&self) -> Vec<u8> {
+        self.handle.facts().hash.as_bytes().to_vec()
+    }
+
+    /// The largest datagram that fits the whole path now.
+    #[wasm_bindgen(getter, js_name = maxDatagramSize)]
+    pub fn max_datagram_size(&self) -> u32 {
+        self.channel.max_size()
+    }
+
+    /// The datagrams of the session.
+    #[wasm_bindgen(getter)]
+    pub fn datagrams(&self) -> JsValue {
+        self.datagrams
+            .get_or_init(|| Datagrams::new(self.channel.clone()).into())
+            .clone()
+    }
+
+    /// Resolves with how the session ended.
+    #[wasm_bindgen(getter)]
+    pub fn closed(&self) -> Promise {
+        self.closed
+            .get_or_init(|| js::promise(closed(self.handle.clone())))
+            .clone()
+    }
+
+    /// Resolves when the peer wants to wind up; stays pending if the session ends without.
+    #[wasm_bindgen(getter)]
+    pub fn draining(&self) -> Promise {
+        self.draining
+            .get_or_init(|| draining(self.handle.clone()))
+            .clone()
+    }
+
+    /// Opens a stream in both directions.
+    #[wasm_bindgen(js_name = openBidirectionalStream)]
+    pub fn open_bidirectional_stream(&self) -> Promise {
+        let handle = self.handle.clone();
+        js::promise(async move {
+            handle.alive()?;
+            let opening = handle
+                .settle(handle.transport.create_bidirectional_stream())
+                .await;
+            let stream = match opening {
+                Ok(stream) => stream.unchecked_into::<WebTransportBidirectionalStream>(),
+                Err(broken) => return Err(handle.explain(broken, NOT_OPENED).await),
+            };
+            handle.counters.streams_opened.add();
+            let stream = BidirectionalStream::new(&handle, &stream)?;
+            stream.write_header();
+            Ok(stream)
+        })
+    }
+
+    /// Opens a stream from here to the peer.
+    #[wasm_bindgen(js_name = openUnidirectionalStream)]
+    pub fn open_unidirectional_stream(&self) -> Promise {
+        let handle = self.handle.clone();
+        js::promise(async move {
+            handle.alive()?;
+            let opening = handle
+                .settle(handle.transport.create_unidirectional_stream())
+                .await;
+            let stream = match opening {
+                Ok(stream) => stream.unchecked_into(),
+                Err(broken) => return Err(handle.explain(broken, NOT_OPENED).await),
+            };
+            handle.counters.streams_opened.add();
+            let stream = SendStream::new(&handle, &stream)?;
+            stream.write_header(stoq_core::stream::Direction::Unidirectional);
+            Ok(stream)
+        })
+    }
+
+    /// The next stream that the peer opened in both directions.
+    #[wasm_bindgen(js_name = acceptBidirectionalStream)]
+    pub fn accept_bidirectional_stream(&self) -> Promise {
+        let handle = self.handle.clone();
+        js::promise(async move {
+            let stream = handle.accept_bidirectional().await?;
+            BidirectionalStream::new(&handle, &stream)
+        })
+    }
+
+    /// The next stream that the peer opened from there to here.
+    #[wasm_bindgen(js_name = acceptUnidirectionalStream)]
+    pub fn accept_unidirectional_stream(&self) -> Promise {
+        let handle = self.handle.clone();
+        js::promise(async move {
+            let stream = handle.accept_unidirectional().await?;
+            Ok(ReceiveStream::new(&handle, &stream.into()))
+        })
+    }
+
+    /// The round-trip time to the nearest neighbour, in milliseconds.
+    pub fn ping(&self) -> Promise {
+        let handle = self.handle.clone();
+        js::promise(async move { handle.ping().await.map(milliseconds) })
+    }
+
+    /// Counters, as they stand now.
+    pub fn stats(&self) -> JsValue {
+        let counters = &self.handle.counters;
+        to_js(&SessionStats {
+            sent_datagrams: counters.sent_datagrams.get(),
+            received_datagrams: counters.received_datagrams.get(),
+            dropped_datagrams: self.handle.dropped_datagrams(),
+            streams_opened: counters.streams_opened.get(),
+            streams_accepted: counters.streams_accepted.get(),
+            ping_rtt: counters.ping_rtt.get().map(milliseconds),
+            path: counters.path.get().map(|stats| PathStats {
+                rtt: milliseconds(stats.rtt),
+                rtt_variation: milliseconds(stats.rtt_variation),
+                lost_packets: stats.lost_packets as f64,
+                congestion_window: stats.congestion_window as f64,
+                send_rate: stats.send_rate as f64,
+                tier: stats.tier,
+            }),
+        })
+    }
+
+    /// Closes the session, and resolves with how it ended.
+    pub fn close(&self, info: JsValue) -> Promise {
+        let handle = self.handle.clone();
+        js::promise(async move {
+            let info = CloseRequest::from_js(info)?;
+            handle.close(info.code, &info.reason);
+            closed(handle).await
+        })
+    }
+}
+
+async fn closed(handle: Rc<Handle>) -> Result<JsValue, Error> {
+    let Ended { code, reason } = handle.ended().await;
+    Ok(to_js(&CloseInfo {
+        code: code.value(),
+        name: word(*code),
+        reason,
+    }))
+}
+
+fn draining(handle: Rc<Handle>) -> Promise {
+    Promise::new(&mut |resolve, _| {
+        // Not the handle: waiting for the peer to wind up keeps no session open.
+        let driver = handle.0.clone();
+        spawn_local(async move {
+            if let Ok(GoingAway {
+                code,
+                grace,
+                authority,
+            }) = driver.going_away().await
+            {
+                let grace = milliseconds(grace);
+                let info = to_js(&GoingAwayInfo {
+                    code: code.value(),
+                    name: word(code),
+                    grace,
+                    authority,
+                });
+                let _ = resolve.call1(&JsValue::UNDEFINED, &info);
+            }
+        });
+    })
+}
+
+/// What `close` was asked for.
+struct CloseRequest {
+    code: Code,
+    reason: String,
+}
+
+impl CloseRequest {
+    fn from_js(info: JsValue) -> Result<Self, Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Given {
+            code: Option<u32>,
+            reason: Option<String>,
+        }
+        let given = if info.is_undefined() {
+            Given::default()
+        } else {
+            serde_wasm_bindgen::from_value(info)
+                .map_err(|error| Error::argument(format!("close: {error}")))?
+        };
+        Ok(Self {
+            code: Code::new(given.code.unwrap_or_default()),
+            reason: given.reason.unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct CloseInfo<'a> {
+    code: u32,
+    name: &'static str,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct GoingAwayInfo {
+    code: u32,
+    name: &'static str,
+    grace: f64,
+    authority: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionStats {
+    sent_datagrams: u32,
+    received_datagrams: u32,
+    dropped_datagrams: f64,
+    streams_opened: u32,
+    streams_accepted: u32,
+    ping_rtt: Option<f64>,
+    path: Option<PathStats>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PathStats {
+    rtt: f64,
+    rtt_variation: f64,
+    lost_packets: f64,
+    congestion_window: f64,
+    send_rate: f64,
+    tier: u8,
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn to_js(value: &impl Serialize) -> JsValue {
+    serde_wasm_bindgen::to_value(value)
+        .expect("plain structs of numbers and strings become objects")
+}
+
+const NOT_OPENED: &str = "the stream could not be opened";
