@@ -1,0 +1,20 @@
+// The one error class of the package. It is written here, and handed to the module, because it extends Error.
+
+/** @typedef {import('./index.d.ts').ErrorCode} ErrorCode */
+
+export class StoqError extends Error {
+  /**
+   * @param {ErrorCode} code
+   * @param {number} number
+   * @param {string} message
+   */
+  constructor(code, number, message) {
+    super(message);
+    /** @readonly */
+    this.name = /** @type {const} */ ('StoqError');
+    /** @readonly */
+    this.code = code;
+    /** @readonly */
+    this.number = number;
+  }
+}

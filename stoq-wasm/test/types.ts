@@ -1,0 +1,82 @@
+// Compiled by `tsc --noEmit`, never run: the declared types against the written code, and against how they are used.
+
+import init, {
+  Session,
+  Sha256,
+  StoqClient,
+  StoqError,
+  type BidirectionalStream,
+  type ClientOptions,
+  type CloseInfo,
+  type Datagrams,
+  type ErrorCode,
+  type ReceiveStream,
+  type SendStream,
+  type SessionStats,
+} from 'stoq';
+import type * as written from '../js/classes.js';
+
+/** What is declared is there: an object of the written class serves where the declared one is asked for. */
+export function declaredIsWritten(
+  client: written.StoqClient,
+  session: written.Session,
+  stream: written.BidirectionalStream,
+  send: written.SendStream,
+  receive: written.ReceiveStream,
+  datagrams: written.Datagrams,
+  hash: written.Sha256,
+  error: written.StoqError,
+): [StoqClient, Session, BidirectionalStream, SendStream, ReceiveStream, Datagrams, Sha256, StoqError] {
+  return [client, session, stream, send, receive, datagrams, hash, error];
+}
+
+/** The other way round: what is written, beyond what wasm-bindgen gives every class, is declared. */
+type Undeclared<Written, Declared> = Exclude<keyof Written, keyof Declared | 'free' | typeof Symbol.dispose>;
+type None<T extends never> = T;
+export type NothingIsHidden = [
+  None<Undeclared<written.StoqClient, StoqClient>>,
+  None<Undeclared<written.Session, Session>>,
+  None<Undeclared<written.BidirectionalStream, BidirectionalStream>>,
+  None<Undeclared<written.SendStream, SendStream>>,
+  None<Undeclared<written.ReceiveStream, ReceiveStream>>,
+  None<Undeclared<written.Datagrams, Datagrams>>,
+  None<Undeclared<written.Sha256, Sha256>>,
+  None<Undeclared<written.StoqError, StoqError>>,
+];
+
+export async function use(file: Blob): Promise<CloseInfo> {
+  await init();
+  await init(new URL('https://example.org/stoq_wasm_bg.wasm'));
+  const options: ClientOptions = { certificateHashes: ['00'.repeat(32), new Uint8Array(32)], congestionControl: 'low-latency' };
+  const session = await new StoqClient(options).connect('https://localhost:4433/stoq/v1/files');
+  const stream: BidirectionalStream = await session.openBidirectionalStream();
+  await file.stream().pipeTo(stream.writable);
+  const hash = new Sha256();
+  for await (const chunk of stream.readable) hash.update(chunk);
+  const bytes: Uint8Array | undefined = await stream.receive.read();
+  await session.datagrams.send(bytes ?? hash.digest());
+  const stats: SessionStats = session.stats();
+  const rtt: number | undefined = stats.path?.rtt ?? stats.pingRtt;
+  try {
+    await stream.send.reset(rtt);
+  } catch (error) {
+    if (error instanceof StoqError && error.code === 'session-closed') console.log(error.number);
+  }
+  const info = await session.close({ code: 0, reason: 'done' });
+  const name: ErrorCode = info.name;
+  console.log(name);
+  return session.closed;
+}
+
+export function misuse(session: Session, error: StoqError): void {
+  // @ts-expect-error Sessions come from a client.
+  new Session();
+  // @ts-expect-error There is no such code.
+  if (error.code === 'no-such-code') return;
+  // @ts-expect-error Text is encoded by the caller.
+  void session.datagrams.send('text');
+  // @ts-expect-error What a session says of itself cannot be changed.
+  session.url = '';
+  // @ts-expect-error There is no such option.
+  new StoqClient({ certificateHash: '' });
+}
