@@ -177,15 +177,18 @@ impl Gateway {
         self.phase.send_replace(Phase::Draining(grace));
         let mut visits = std::pin::pin!(self.visits.join());
         let mut cut = 0;
-        if timeout(grace, &mut visits).await.is_err() {
+        let mut over = timeout(grace, &mut visits).await.is_ok();
+        if !over {
             cut = self.shared.metrics.snapshot(0).sessions_open;
             self.phase.send_replace(Phase::Closing);
             // Each has CLOSE_TIMEOUT for the browser to agree; one that has hardly begun has nothing to say.
-            let _ = timeout(2 * CLOSE_TIMEOUT, &mut visits).await;
+            over = timeout(2 * CLOSE_TIMEOUT, &mut visits).await.is_ok();
         }
         self.endpoint.close(VarInt::from_u32(H3_NO_ERROR), b"");
-        // What is left after that is aborted with `visits`.
-        let _ = timeout(CLOSE_TIMEOUT, visits).await;
+        if !over {
+            // What is left after that is aborted with `visits`.
+            let _ = timeout(CLOSE_TIMEOUT, visits).await;
+        }
         for upstream in self.shared.upstreams.values() {
             let _ = timeout(CLOSE_TIMEOUT, upstream.close()).await;
         }
