@@ -13,13 +13,19 @@ use stoq_tests::services::Services;
 
 /// Runs a script of `tests/browser` to its end; its output goes to the test's log.
 fn node(script: &str, arguments: &[&str]) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(script);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("browser")
+        .join(script);
     let status = Command::new("node")
         .arg(&script)
         .args(arguments)
         .status()
         .expect("node 20 or newer must be installed; `cargo xtask test` checks that");
-    assert!(status.success(), "{} {arguments:?}: {status}", script.display());
+    assert!(
+        status.success(),
+        "{} {arguments:?}: {status}",
+        script.display()
+    );
 }
 
 /// What `cargo xtask test` prepared.
@@ -34,10 +40,15 @@ async fn with_gateway(run: impl FnOnce(String, String, String) + Send + 'static)
     let services = Services::start();
     let gateway = Gateway::bind(gateway_for(&services, Some(prepared("STOQ_SITE")))).await;
     let gateway = gateway.expect("loopback has free ports");
-    let page = format!("http://{}", gateway.http_addr().expect("http is configured"));
+    let page = format!(
+        "http://{}",
+        gateway.http_addr().expect("http is configured")
+    );
     let hash = hex(&gateway.certificate_hash());
-    let url = gateway.url();
-    tokio::task::spawn_blocking(move || run(page, url, hash)).await.expect("the scripts passed");
+    let url = gateway.url().to_owned();
+    tokio::task::spawn_blocking(move || run(page, url, hash))
+        .await
+        .expect("the scripts passed");
     gateway.shutdown(std::time::Duration::ZERO).await;
     services
 }
@@ -52,7 +63,10 @@ async fn conformance(browser: &'static str) {
         node("conformance.mjs", &[browser, &page, &gateway, &hash]);
     })
     .await;
-    assert!(services.closed.contains(Code::new(31), "enough"), "the service sees how the page closed");
+    assert!(
+        services.closed.contains(Code::new(31), "enough"),
+        "the service sees how the page closed"
+    );
 }
 
 #[tokio::test]
@@ -70,7 +84,16 @@ async fn the_client_of_the_readme_runs() {
     with_gateway(|page, gateway, hash| {
         let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
         let readme = readme.to_str().expect("the checkout's path is text");
-        node("readme.mjs", &["chromium", &format!("{page}/conformance.html"), readme, &gateway, &hash]);
+        node(
+            "readme.mjs",
+            &[
+                "chromium",
+                &format!("{page}/conformance.html"),
+                readme,
+                &gateway,
+                &hash,
+            ],
+        );
     })
     .await;
 }

@@ -27,11 +27,18 @@ pub fn gateway_for(services: &Services, site: Option<PathBuf>) -> Config {
         let service = ServiceName::new(name).expect("a constant of allowed characters");
         let target = format!("stoq://{}", services.authority());
         let trust = Trust::CertificateHashes(vec![services.certificate_hash]);
-        Route::new(service, target.parse().expect("an address is a target"), trust)
+        Route::new(
+            service,
+            target.parse().expect("an address is a target"),
+            trust,
+        )
     });
     let names = vec!["localhost".into(), "127.0.0.1".into()];
     let loopback = "127.0.0.1:0".parse().expect("a constant address");
     let mut config = Config::new(loopback, Certificate::SelfSigned { names }, routes.into());
-    config.http = site.map(|root| Http { listen: loopback, root: Some(root) });
+    config.http = site.map(|root| Http {
+        listen: loopback,
+        root: Some(root),
+    });
     config
 }

@@ -1,7 +1,9 @@
 //! What the tests share: a simulated link and world for the session machine, and real services, gateways
 //! and clients on ports that the system gives.
 
+pub mod gateway;
 pub mod link;
 pub mod native;
 pub mod services;
+pub mod webtransport;
 pub mod world;

@@ -1,0 +1,468 @@
+//! The conformance traits over WebTransport, from Rust: what a browser does, without a browser.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use stoq_conformance::{Connect, Failure, RecvHalf, SendHalf, Session as SessionUnderTest};
+use stoq_core::close::Code;
+use stoq_core::datagram::Datagram;
+use stoq_core::service::ServiceName;
+use stoq_core::session::{Config, Input, Limits, Output, PingId, Session as Machine, Side};
+use stoq_core::session_id::SessionId;
+use stoq_core::stream::{Direction, Payload, StreamHeader};
+use stoq_core::time::Timestamp;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use wtransport::endpoint::endpoint_side;
+use wtransport::error::{SendDatagramError, StreamReadError, StreamWriteError};
+use wtransport::tls::Sha256Digest;
+use wtransport::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, VarInt};
+
+/// Connects to a gateway as a page would that knows its certificate's hash.
+pub struct WebTransport {
+    endpoint: Endpoint<endpoint_side::Client>,
+    gateway: String,
+}
+
+impl WebTransport {
+    /// A client of the gateway at `https://host:port`.
+    pub fn new(gateway: &str, certificate_hash: [u8; 32]) -> Self {
+        let config = ClientConfig::builder()
+            .with_bind_default()
+            .with_server_certificate_hashes([Sha256Digest::new(certificate_hash)])
+            .build();
+        let endpoint = Endpoint::client(config).expect("a client socket is free");
+        Self {
+            endpoint,
+            gateway: gateway.to_owned(),
+        }
+    }
+}
+
+impl Connect for WebTransport {
+    type Session = Session;
+
+    async fn connect(&self, service: &str) -> Result<Session, Failure> {
+        let service = ServiceName::new(service).map_err(|_| Failure(Code::INVALID_ARGUMENT))?;
+        let url = format!("{}{}", self.gateway, service.path());
+        let connected = self.endpoint.connect(url).await;
+        Session::start(connected.map_err(|_| Failure(Code::HANDSHAKE))?, service).await
+    }
+}
+
+/// A session with the service behind the gateway.
+pub struct Session {
+    connection: Connection,
+    commands: mpsc::UnboundedSender<Command>,
+    closed: watch::Receiver<Option<(Code, String)>>,
+    incoming: Mutex<Incoming>,
+    max_datagram_size: u32,
+    _tasks: JoinSet<()>,
+}
+
+struct Incoming {
+    bidirectional: mpsc::UnboundedReceiver<(SendStream, RecvStream)>,
+    unidirectional: mpsc::UnboundedReceiver<RecvStream>,
+    datagrams: mpsc::UnboundedReceiver<Bytes>,
+}
+
+enum Command {
+    Ping(oneshot::Sender<()>),
+    Close(Code, String),
+}
+
+impl Session {
+    async fn start(connection: Connection, service: ServiceName) -> Result<Self, Failure> {
+        let lost = |_| Failure(Code::CONNECTION_LOST);
+        let control = connection.open_uni().await.map_err(lost)?;
+        let control = control.await.map_err(|_| Failure(Code::CONNECTION_LOST))?;
+        let (commands, orders) = mpsc::unbounded_channel();
+        let (opened, opening) = oneshot::channel();
+        let (ended, closed) = watch::channel(None);
+        let (bidirectional, accept_bi) = mpsc::unbounded_channel();
+        let (unidirectional, accept_uni) = mpsc::unbounded_channel();
+        let (datagrams, recv_datagram) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        let driver = Driver {
+            connection: connection.clone(),
+            control,
+            start: Instant::now(),
+            orders,
+            opened: Some(opened),
+            ended,
+            pings: Vec::new(),
+            streams: Streams {
+                bidirectional,
+                unidirectional,
+                datagrams,
+            },
+        };
+        tasks.spawn(driver.run(service));
+        let opened = opening.await.map_err(|_| Failure(Code::CONNECTION_LOST))?;
+        let incoming = Incoming {
+            bidirectional: accept_bi,
+            unidirectional: accept_uni,
+            datagrams: recv_datagram,
+        };
+        Ok(Self {
+            connection,
+            commands,
+            closed,
+            incoming: Mutex::new(incoming),
+            max_datagram_size: opened?,
+            _tasks: tasks,
+        })
+    }
+
+    fn ended(&self) -> Failure {
+        Failure(
+            self.closed
+                .borrow()
+                .as_ref()
+                .map_or(Code::CONNECTION_LOST, |(code, _)| *code),
+        )
+    }
+}
+
+/// The loop that feeds the machine.
+struct Driver {
+    connection: Connection,
+    control: SendStream,
+    start: Instant,
+    orders: mpsc::UnboundedReceiver<Command>,
+    opened: Option<oneshot::Sender<Result<u32, Failure>>>,
+    ended: watch::Sender<Option<(Code, String)>>,
+    pings: Vec<(PingId, oneshot::Sender<()>)>,
+    streams: Streams,
+}
+
+struct Streams {
+    bidirectional: mpsc::UnboundedSender<(SendStream, RecvStream)>,
+    unidirectional: mpsc::UnboundedSender<RecvStream>,
+    datagrams: mpsc::UnboundedSender<Bytes>,
+}
+
+/// What the tasks that wait on the carrier tell the driver.
+enum Event {
+    Bidirectional(SendStream, RecvStream),
+    Unidirectional(RecvStream, StreamHeader),
+    Control(Option<Bytes>),
+    Datagram(Bytes),
+}
+
+impl Driver {
+    async fn run(mut self, service: ServiceName) {
+        let mut out = Vec::new();
+        let mut random = [0; 32];
+        fastrand::fill(&mut random);
+        let config = Config {
+            side: Side::Client,
+            service: Some(service),
+            random,
+            limits: Limits::default(),
+        };
+        let mut machine = Machine::new(self.now(), config, &mut out);
+        let (events, mut arriving) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(self.connection.clone(), events.clone()));
+        let end = loop {
+            if let Some(end) = self.carry_out(&mut out).await {
+                break end;
+            }
+            let due = machine.next_due();
+            let wait = due.map(|due| due.saturating_since(self.now()));
+            let now = self.now();
+            let handled = tokio::select! {
+                // What has arrived counts before the news that nothing more will.
+                biased;
+                event = arriving.recv() => match event {
+                    Some(Event::Control(Some(bytes))) => {
+                        machine.handle(self.now(), Input::Control(&bytes), &mut out).map(drop)
+                    }
+                    Some(Event::Control(None)) => {
+                        machine.handle(self.now(), Input::ControlClosed, &mut out).map(drop)
+                    }
+                    Some(Event::Datagram(bytes)) => {
+                        machine.handle(now, Input::Datagram(bytes), &mut out).map(drop)
+                    }
+                    // A stream of an open session goes to its user; this client is never too early.
+                    Some(Event::Bidirectional(send, recv)) => {
+                        let _ = self.streams.bidirectional.send((send, recv));
+                        Ok(())
+                    }
+                    Some(Event::Unidirectional(recv, header)) => {
+                        let input = Input::Stream { stream: 0, header };
+                        let handled = machine.handle(now, input, &mut out).map(drop);
+                        match header {
+                            StreamHeader::Control => {
+                                tasks.spawn(read_control(recv, events.clone()));
+                            }
+                            StreamHeader::Data { .. } => {
+                                let _ = self.streams.unidirectional.send(recv);
+                            }
+                            StreamHeader::Unknown(_) => {}
+                        }
+                        handled
+                    }
+                    None => break (Code::CONNECTION_LOST, String::new()),
+                },
+                order = self.orders.recv() => {
+                    match order {
+                        Some(Command::Ping(answered)) => {
+                            if let Ok(id) = machine.ping(now, &mut out) {
+                                self.pings.push((id, answered));
+                            }
+                        }
+                        Some(Command::Close(code, reason)) => {
+                            machine.close(now, SessionId::ZERO, code, &reason, &mut out);
+                        }
+                        None => machine.close(now, SessionId::ZERO, Code::NO_ERROR, "", &mut out),
+                    }
+                    Ok(())
+                }
+                () = sleep_until_due(wait) => {
+                    machine.handle(self.now(), Input::Tick, &mut out).map(drop)
+                }
+                _ = self.connection.closed() => match machine.handle(now, Input::ControlClosed, &mut out) {
+                    Ok(_) => Ok(()),
+                    Err(_) => break (Code::CONNECTION_LOST, String::new()),
+                },
+            };
+            if let Err(error) = handled {
+                break (error.code(), error.to_string());
+            }
+        };
+        if let Some(opened) = self.opened.take() {
+            let _ = opened.send(Err(Failure(end.0)));
+        }
+        self.ended.send_replace(Some(end));
+        self.connection.close(VarInt::from_u32(0), b"");
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.start.elapsed().as_micros() as u64)
+    }
+
+    /// The code and reason if the session has ended.
+    async fn carry_out(&mut self, out: &mut Vec<Output>) -> Option<(Code, String)> {
+        for output in out.drain(..) {
+            match output {
+                Output::Send(bytes) => {
+                    // If this fails the connection has, which the loop will see.
+                    let _ = self.control.write_all(&bytes).await;
+                }
+                Output::Opened {
+                    max_datagram_size, ..
+                } => {
+                    if let Some(opened) = self.opened.take() {
+                        let _ = opened.send(Ok(max_datagram_size));
+                    }
+                }
+                Output::Datagram { payload, .. } => {
+                    let _ = self.streams.datagrams.send(payload);
+                }
+                Output::Pong { id, .. } => {
+                    if let Some(at) = self.pings.iter().position(|(ping, _)| *ping == id) {
+                        let _ = self.pings.swap_remove(at).1.send(());
+                    }
+                }
+                Output::Refused { code, reason, .. }
+                | Output::Closed { code, reason, .. }
+                | Output::CloseCarrier { code, reason } => return Some((code, reason)),
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+async fn sleep_until_due(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn accept(connection: Connection, events: mpsc::UnboundedSender<Event>) {
+    let bidirectional = async {
+        while let Ok((send, mut recv)) = connection.accept_bi().await {
+            if read_header(&mut recv, Direction::Bidirectional)
+                .await
+                .is_some()
+            {
+                let _ = events.send(Event::Bidirectional(send, recv));
+            }
+        }
+    };
+    let unidirectional = async {
+        while let Ok(mut recv) = connection.accept_uni().await {
+            if let Some(header) = read_header(&mut recv, Direction::Unidirectional).await {
+                let _ = events.send(Event::Unidirectional(recv, header));
+            }
+        }
+    };
+    let datagrams = async {
+        while let Ok(datagram) = connection.receive_datagram().await {
+            let _ = events.send(Event::Datagram(datagram.payload()));
+        }
+    };
+    tokio::join!(bidirectional, unidirectional, datagrams);
+}
+
+async fn read_header(recv: &mut RecvStream, direction: Direction) -> Option<StreamHeader> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut byte = [0];
+        recv.read_exact(&mut byte).await.ok()?;
+        bytes.push(byte[0]);
+        if let Some((header, _)) = StreamHeader::decode(&bytes, direction).ok()? {
+            return Some(header);
+        }
+    }
+}
+
+async fn read_control(mut recv: RecvStream, events: mpsc::UnboundedSender<Event>) {
+    let mut buffer = vec![0; 4_096];
+    while let Ok(Some(length)) = recv.read(&mut buffer).await {
+        let _ = events.send(Event::Control(Some(Bytes::copy_from_slice(
+            &buffer[..length],
+        ))));
+    }
+    let _ = events.send(Event::Control(None));
+}
+
+impl SessionUnderTest for Session {
+    type Send = Sending;
+    type Recv = Receiving;
+
+    async fn open_bi(&self) -> Result<(Sending, Receiving), Failure> {
+        let opening = self.connection.open_bi().await.map_err(|_| self.ended())?;
+        let (mut send, recv) = opening.await.map_err(|_| self.ended())?;
+        write_header(&mut send, Direction::Bidirectional).await?;
+        Ok((Sending(send), Receiving(recv)))
+    }
+
+    async fn open_uni(&self) -> Result<Sending, Failure> {
+        let opening = self.connection.open_uni().await.map_err(|_| self.ended())?;
+        let mut send = opening.await.map_err(|_| self.ended())?;
+        write_header(&mut send, Direction::Unidirectional).await?;
+        Ok(Sending(send))
+    }
+
+    async fn accept_bi(&self) -> Result<(Sending, Receiving), Failure> {
+        let accepted = self.incoming.lock().await.bidirectional.recv().await;
+        let (send, recv) = accepted.ok_or_else(|| self.ended())?;
+        Ok((Sending(send), Receiving(recv)))
+    }
+
+    async fn accept_uni(&self) -> Result<Receiving, Failure> {
+        let accepted = self.incoming.lock().await.unidirectional.recv().await;
+        Ok(Receiving(accepted.ok_or_else(|| self.ended())?))
+    }
+
+    async fn send_datagram(&self, payload: &[u8]) -> Result<(), Failure> {
+        let mut datagram = BytesMut::new();
+        Datagram::header(SessionId::ZERO, &mut datagram);
+        if payload.len() > self.max_datagram_size() {
+            return Err(Failure(Code::DATAGRAM_TOO_LARGE));
+        }
+        datagram.extend_from_slice(payload);
+        self.connection
+            .send_datagram(&datagram)
+            .map_err(|error| match error {
+                SendDatagramError::TooLarge => Failure(Code::DATAGRAM_TOO_LARGE),
+                _ => self.ended(),
+            })
+    }
+
+    async fn recv_datagram(&self) -> Result<Vec<u8>, Failure> {
+        let datagram = self.incoming.lock().await.datagrams.recv().await;
+        Ok(datagram.ok_or_else(|| self.ended())?.to_vec())
+    }
+
+    fn max_datagram_size(&self) -> usize {
+        let carrier = self.connection.max_datagram_size().unwrap_or(0);
+        let header = Datagram::header_len(SessionId::ZERO);
+        carrier
+            .saturating_sub(header)
+            .min(self.max_datagram_size as usize)
+    }
+
+    async fn ping(&self) -> Result<(), Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.commands
+            .send(Command::Ping(answer))
+            .map_err(|_| self.ended())?;
+        answered.await.map_err(|_| self.ended())
+    }
+
+    async fn close(&self, code: Code, reason: &str) {
+        let _ = self.commands.send(Command::Close(code, reason.to_owned()));
+    }
+
+    async fn closed(&self) -> (Code, String) {
+        let mut closed = self.closed.clone();
+        let ended = closed
+            .wait_for(Option::is_some)
+            .await
+            .expect("the driver says how it ended");
+        ended.clone().expect("it was waited for")
+    }
+}
+
+async fn write_header(send: &mut SendStream, direction: Direction) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
+    let header = StreamHeader::Data {
+        session: SessionId::ZERO,
+        payload: Payload::Raw,
+    };
+    header.encode(direction, &mut bytes);
+    send.write_all(&bytes)
+        .await
+        .map_err(|_| Failure(Code::CONNECTION_LOST))
+}
+
+/// A sending half.
+pub struct Sending(SendStream);
+
+/// A receiving half.
+pub struct Receiving(RecvStream);
+
+impl SendHalf for Sending {
+    async fn write(&mut self, data: &[u8]) -> Result<(), Failure> {
+        self.0.write_all(data).await.map_err(|error| match error {
+            StreamWriteError::Stopped(code) => Failure(Code::from_http3(code.into_inner())),
+            _ => Failure(Code::SESSION_CLOSED),
+        })
+    }
+
+    async fn finish(&mut self) -> Result<(), Failure> {
+        self.0
+            .quic_stream_mut()
+            .finish()
+            .map_err(|_| Failure(Code::INVALID_ARGUMENT))
+    }
+
+    async fn reset(&mut self, code: Code) {
+        let code = VarInt::try_from_u64(code.to_http3()).expect("HTTP/3 codes are varints");
+        let _ = self.0.reset(code);
+    }
+}
+
+impl RecvHalf for Receiving {
+    async fn read(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let mut buffer = vec![0; 64 * 1024];
+        match self.0.read(&mut buffer).await {
+            Ok(length) => Ok(length.map(|length| buffer[..length].to_vec())),
+            Err(StreamReadError::Reset(code)) => Err(Failure(Code::from_http3(code.into_inner()))),
+            Err(_) => Err(Failure(Code::SESSION_CLOSED)),
+        }
+    }
+
+    async fn stop(&mut self, code: Code) {
+        let code = Code::to_http3(code)
+            .try_into()
+            .expect("HTTP/3 codes are varints");
+        let _ = self.0.quic_stream_mut().stop(code);
+    }
+}
