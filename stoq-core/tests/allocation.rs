@@ -1,0 +1,115 @@
+//! What is read for every message on the hot path reserves no memory.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+use bytes::Bytes;
+use stoq_core::{
+    Datagram, Frame, SessionId, StreamHeader, VarInt,
+    frame::{Shard, Token, TokenAlgorithm},
+    stream::{Direction, Payload},
+    time::UnixMicros,
+};
+
+#[test]
+fn data_tokens_and_shards_reserve_nothing() {
+    let digest = [7; 32];
+    let token = Token {
+        algorithm: TokenAlgorithm::SHA256,
+        sequence: VarInt::from_u32(70_000),
+        timestamp: UnixMicros(1),
+        tag: [9; 32],
+    };
+    let shard = Shard {
+        message: VarInt::MAX,
+        index: 3,
+        data: 10,
+        parity: 4,
+        message_len: VarInt::from_u32(12_000),
+        digest: &digest,
+        bytes: &[1; 1200],
+    };
+    let mut room = [0; 2048];
+    for frame in [
+        Frame::Data(&[5; 1000]),
+        Frame::Token(token),
+        Frame::Shard(shard),
+    ] {
+        let reserved = reservations(|| {
+            let mut out = &mut room[..];
+            frame.encode(&mut out);
+            let left = out.len();
+            let bytes = &room[..room.len() - left];
+            assert_eq!(
+                Frame::decode(bytes),
+                Ok(Some((frame.clone(), frame.encoded_len())))
+            );
+        });
+        assert_eq!(reserved, 0, "{}", frame.ty());
+    }
+}
+
+#[test]
+fn stream_headers_and_datagrams_reserve_nothing() {
+    let session = SessionId::new(1 << 40).expect("below 2^62");
+    let header = StreamHeader::Data {
+        session,
+        payload: Payload::Raw,
+    };
+    let mut bytes = Vec::new();
+    Datagram::header(session, &mut bytes);
+    bytes.extend_from_slice(&[1; 1200]);
+    let datagram = Bytes::from(bytes);
+    let reserved = reservations(|| {
+        let mut room = [0; StreamHeader::MAX_LEN];
+        header.encode(Direction::Bidirectional, &mut &mut room[..]);
+        assert_eq!(
+            StreamHeader::decode(&room, Direction::Bidirectional),
+            Ok(Some((header, room.len())))
+        );
+    });
+    assert_eq!(reserved, 0);
+    // `Bytes` notes once that it is shared, 24 bytes, whatever the datagram's size.
+    let reserved = reservations(|| {
+        assert_eq!(
+            Datagram::decode(datagram)
+                .expect("a datagram")
+                .payload
+                .len(),
+            1200
+        )
+    });
+    assert!(reserved <= 1, "{reserved}");
+}
+
+/// How often `run` asks for memory.
+fn reservations(run: impl FnOnce()) -> usize {
+    RESERVATIONS.set(0);
+    run();
+    RESERVATIONS.get()
+}
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged; the counter is plain data without a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        RESERVATIONS.set(RESERVATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the pointer came from `alloc` above, that is, from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+thread_local! {
+    static RESERVATIONS: Cell<usize> = const { Cell::new(0) };
+}
