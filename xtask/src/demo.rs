@@ -1,0 +1,255 @@
+//! The demo: a native service, a gateway and the page, on this machine.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use rustix::process::Signal;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::process::{cargo, command, line, run as run_to_end, signal};
+use crate::setup::{Browser, find_browser};
+use crate::workspace::target;
+use crate::{sdk, site};
+
+/// What the demo is told.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Keeps the files here (by default in the target folder)
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Serves the page on this port
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Builds the service and the gateway with optimisation: a longer build, a faster transfer
+    #[arg(long)]
+    release: bool,
+}
+
+/// Builds, starts, and watches until a signal comes or a part ends.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let folder = target().join("demo");
+    let site = folder.join("site");
+    site::stage(&site, &sdk::build(&sdk::Options::default())?)?;
+    let programs = build_programs(options.release)?;
+    let files = options.dir.clone().unwrap_or_else(|| folder.join("files"));
+    fs::create_dir_all(&files)?;
+
+    let (events, happened) = mpsc::channel();
+    watch_signals(events.clone())?;
+    let mut parts = Parts {
+        events,
+        happened,
+        running: Vec::new(),
+    };
+    let listening = parts.start(
+        "service",
+        command_of(
+            &programs,
+            "stoq",
+            &["serve", "--listen", "127.0.0.1:0", "--dir"],
+            &files,
+        ),
+        |line| line.starts_with("listening on "),
+    )?;
+    let config = folder.join("gateway.toml");
+    fs::write(&config, gateway_config(&listening, &site, options.port)?)?;
+    let page = parts.start(
+        "gateway",
+        command_of(&programs, "stoq-gateway", &["--config"], &config),
+        |line| line.starts_with("http://"),
+    )?;
+
+    println!(
+        "\nOpen {page} in Chromium or Firefox. Files are kept in {}. Ctrl-C ends the demo.",
+        files.display()
+    );
+    if [Browser::Chromium, Browser::Firefox]
+        .into_iter()
+        .all(|browser| find_browser(browser).is_none())
+    {
+        println!(
+            "No browser with WebTransport was found here: install Chromium or Firefox (on Debian: `apt-get install chromium`)."
+        );
+    }
+    parts.watch()
+}
+
+/// Builds the two programs and returns the folder they are in.
+fn build_programs(release: bool) -> Result<PathBuf> {
+    let packages = [
+        "--package",
+        "stoq-native",
+        "--package",
+        "stoq-gateway",
+        "--features",
+        "stoq-native/cli",
+        "--bins",
+    ];
+    run_to_end(
+        cargo(&["build"])
+            .args(packages)
+            .args(release.then_some("--release")),
+    )?;
+    Ok(target().join(if release { "release" } else { "debug" }))
+}
+
+fn command_of(
+    programs: &Path,
+    name: &str,
+    arguments: &[&str],
+    last: &Path,
+) -> std::process::Command {
+    let mut command = command(&programs.join(name).to_string_lossy(), arguments);
+    command.arg(last);
+    command
+}
+
+/// Settings of a gateway for the service that said `listening`.
+fn gateway_config(listening: &str, site: &Path, port: u16) -> Result<String> {
+    let words: Vec<&str> = listening.split(' ').collect();
+    let ["listening", "on", address, "certificate-hash", hash] = words[..] else {
+        bail!("the service said `{listening}`, which names no address and certificate");
+    };
+    let route = |service: &str| {
+        toml::Table::from_iter([
+            ("service".to_owned(), service.into()),
+            ("upstream".to_owned(), format!("stoq://{address}").into()),
+            ("hashes".to_owned(), vec![hash].into()),
+        ])
+    };
+    let certificate = toml::Table::from_iter([(
+        "names".to_owned(),
+        vec!["localhost", "127.0.0.1", "::1"].into(),
+    )]);
+    let http = toml::Table::from_iter([
+        ("listen".to_owned(), format!("127.0.0.1:{port}").into()),
+        (
+            "root".to_owned(),
+            site.to_string_lossy().into_owned().into(),
+        ),
+    ]);
+    let config = toml::Table::from_iter([
+        ("listen".to_owned(), "127.0.0.1:0".into()),
+        ("certificate".to_owned(), certificate.into()),
+        ("http".to_owned(), http.into()),
+        (
+            "route".to_owned(),
+            vec![route("files"), route("echo")].into(),
+        ),
+    ]);
+    Ok(toml::to_string(&config)?)
+}
+
+/// What ends the demo.
+enum Event {
+    Signal,
+    Ended {
+        part: &'static str,
+        status: ExitStatus,
+    },
+}
+
+/// The programs that run. When the demo ends, for whatever reason, they end.
+struct Parts {
+    events: Sender<Event>,
+    happened: Receiver<Event>,
+    running: Vec<(&'static str, u32)>,
+}
+
+impl Parts {
+    /// Starts a program and returns its first line of output that `is_ready` accepts.
+    fn start(
+        &mut self,
+        part: &'static str,
+        mut command: std::process::Command,
+        is_ready: fn(&str) -> bool,
+    ) -> Result<String> {
+        let shown = line(&command);
+        eprintln!("$ {shown}");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start `{shown}`"))?;
+        self.running.push((part, child.id()));
+        let (ready, first) = mpsc::channel();
+        let events = self.events.clone();
+        thread::spawn(move || follow(part, &mut child, &ready, is_ready, &events));
+        first
+            .recv()
+            .with_context(|| format!("the {part} ended before it was ready"))
+    }
+
+    /// Waits for a signal or the end of a part.
+    fn watch(mut self) -> Result<()> {
+        match self.happened.recv().expect("this side holds a sender too") {
+            Event::Signal => Ok(()),
+            Event::Ended { part, status } => {
+                self.running.retain(|(running, _)| *running != part);
+                bail!("the {part} ended: {status}")
+            }
+        }
+    }
+}
+
+impl Drop for Parts {
+    /// Asks every part to end, and insists where one does not.
+    fn drop(&mut self) {
+        for (insist, patience) in [
+            (Signal::TERM, Duration::from_secs(5)),
+            (Signal::KILL, Duration::from_secs(5)),
+        ] {
+            for (_, pid) in &self.running {
+                signal(*pid, insist);
+            }
+            while !self.running.is_empty() {
+                match self.happened.recv_timeout(patience) {
+                    Ok(Event::Ended { part, .. }) => {
+                        self.running.retain(|(running, _)| *running != part)
+                    }
+                    Ok(Event::Signal) => {}
+                    Err(_) => break,
+                }
+            }
+        }
+    }
+}
+
+/// Shows what a program prints, up to its end.
+fn follow(
+    part: &'static str,
+    child: &mut Child,
+    ready: &Sender<String>,
+    is_ready: fn(&str) -> bool,
+    events: &Sender<Event>,
+) {
+    let stdout = child.stdout.take().expect("the output was piped");
+    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        println!("{part}: {line}");
+        if is_ready(&line) {
+            // Nobody listens any more after the first.
+            let _ = ready.send(line);
+        }
+    }
+    let status = child
+        .wait()
+        .expect("a child that was not waited for can be");
+    let _ = events.send(Event::Ended { part, status });
+}
+
+/// A terminal's Ctrl-C reaches the programs too; a signal to this process alone does not.
+fn watch_signals(events: Sender<Event>) -> Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    thread::spawn(move || {
+        signals
+            .forever()
+            .try_for_each(|_| events.send(Event::Signal))
+    });
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! A folder that a web server can serve: the demo page, and the npm package where the page expects it.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::bindgen;
+use crate::process::{command, run};
+use crate::workspace::{copy_folder, empty_folder, path};
+
+/// Lays out the demo page and the unpacked npm package.
+pub(crate) fn stage(site: &Path, sdk: &Path) -> Result<()> {
+    empty_folder(site)?;
+    copy_folder(&path("www"), site, &is_served)?;
+    unpack(sdk, &site.join("node_modules/stoq"))
+}
+
+/// Adds the page that runs the conformance bodies in a browser.
+pub(crate) fn stage_conformance(site: &Path) -> Result<()> {
+    fs::copy(
+        path("tests/browser/conformance.html"),
+        site.join("conformance.html"),
+    )?;
+    bindgen::build("stoq-web-tests", "dev", &site.join("conformance"))
+}
+
+/// Unpacks an npm package; all its files lie in one folder named `package`.
+pub(crate) fn unpack(tarball: &Path, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    run(command(
+        "tar",
+        &["--extract", "--gzip", "--strip-components=1", "--file"],
+    )
+    .arg(tarball)
+    .arg("--directory")
+    .arg(folder))
+}
+
+/// Tests, types and settings stay behind.
+fn is_served(name: &str) -> bool {
+    !matches!(
+        name,
+        "test" | "node_modules" | "package.json" | "package-lock.json" | "tsconfig.json"
+    ) && !name.starts_with('.')
+        && !name.ends_with(".d.ts")
+}

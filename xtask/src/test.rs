@@ -1,0 +1,138 @@
+//! Every test of the workspace.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::process::{cargo, command, run as run_to_end};
+use crate::setup::{self, Browser, NODE_TARGET};
+use crate::steps::{Done, Steps};
+use crate::workspace::{is_ci, npm_folders, path, target};
+use crate::{fuzz, sdk, site};
+
+/// Everything but xtask with every feature: one set of features, so each dependency is built once.
+pub(crate) const PRODUCT: &[&str] = &[
+    "--workspace",
+    "--exclude",
+    "xtask",
+    "--all-features",
+    "--locked",
+];
+
+/// Runs all of them, and fails if one failed.
+pub(crate) fn run() -> Result<()> {
+    let mut steps = Steps::default();
+    let site = target().join("test-site");
+    let mut variables: Vec<(&str, OsString)> = vec![
+        ("STOQ_SITE", site.clone().into()),
+        ("STOQ_BIN", target().join("debug").into()),
+    ];
+
+    steps.run("set-up: targets, Node, npm packages", || {
+        setup::require_node()?;
+        setup::npm_packages()
+    });
+    for browser in [Browser::Chromium, Browser::Firefox] {
+        steps.step(
+            &format!("set-up: {}", browser.name()),
+            || match setup::require_browser(browser) {
+                Ok(program) => {
+                    variables.push((browser.variable(), program.into()));
+                    Ok(Done::Passed)
+                }
+                Err(error) if is_ci() => Err(error),
+                Err(error) => Ok(Done::Skipped(format!("{error}"))),
+            },
+        );
+    }
+    steps.run("the npm package", || {
+        site::stage(&site, &sdk::build(&sdk::Options::default())?)
+    });
+    steps.run("conformance bodies for the browser", || {
+        site::stage_conformance(&site)
+    });
+    steps.run("types of the npm package and the page", check_types);
+    steps.run("npm package and page: node --test", test_npm);
+    steps.step("short fuzz of every decoder", || fuzz::run(fuzz::SHORT));
+    steps.run("build", || {
+        run_to_end(cargo(&["build", "--bins", "--tests"]).args(PRODUCT))
+    });
+    steps.run("xtask", || {
+        run_to_end(&mut cargo(&["test", "--package", "xtask", "--locked"]))
+    });
+    steps.run("core on wasm32", test_core_on_wasm);
+    steps.run("native, end to end, browsers", || {
+        run_to_end(
+            cargo(&["test", "--no-fail-fast"])
+                .args(PRODUCT)
+                .envs(variables),
+        )
+    });
+    steps.finish()
+}
+
+/// Core's tests again, on the target of the browser's word size, under Node.
+fn test_core_on_wasm() -> Result<()> {
+    setup::require_target(NODE_TARGET)?;
+    run_to_end(&mut cargo(&[
+        "test",
+        "--package",
+        "stoq-core",
+        "--target",
+        NODE_TARGET,
+        "--locked",
+    ]))
+}
+
+/// Folders with JavaScript that has types.
+const TYPED: &[&str] = &["stoq-wasm", "www", "tests/browser"];
+
+/// `tsc --noEmit` on the sources, the tests and the demo.
+fn check_types() -> Result<()> {
+    let mut folders = npm_folders()?.into_iter();
+    let Some(tsc) = folders
+        .find_map(|folder| Some(folder.join("node_modules/.bin/tsc")).filter(|tsc| tsc.exists()))
+    else {
+        bail!("no npm package provides tsc");
+    };
+    let tsc = tsc.to_string_lossy();
+    for folder in TYPED
+        .iter()
+        .map(|folder| path(folder))
+        .filter(|folder| folder.join("tsconfig.json").exists())
+    {
+        run_to_end(command(&tsc, &["--noEmit", "--pretty", "false", "--project"]).arg(folder))?;
+    }
+    Ok(())
+}
+
+fn test_npm() -> Result<()> {
+    let mut failed = Vec::new();
+    for folder in ["stoq-wasm/test", "www/test"] {
+        let tests = tests_in(&path(folder))?;
+        if tests.is_empty() {
+            bail!("{folder} has no tests");
+        }
+        if let Err(error) = run_to_end(command("node", &["--test"]).args(tests)) {
+            failed.push(error);
+        }
+    }
+    failed.pop().map_or(Ok(()), Err)
+}
+
+/// Files named `*.test.js`, in order.
+fn tests_in(folder: &Path) -> Result<Vec<OsString>> {
+    let mut tests = Vec::new();
+    for entry in folder.read_dir()? {
+        let file = entry?.path();
+        if file
+            .to_str()
+            .is_some_and(|name| name.ends_with(".test.js") || name.ends_with(".test.mjs"))
+        {
+            tests.push(file.into_os_string());
+        }
+    }
+    tests.sort();
+    Ok(tests)
+}
