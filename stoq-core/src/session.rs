@@ -199,20 +199,19 @@ impl Session {
         let id = SessionId::new(self.highest.value() + 1).ok_or(OpenError::GoingAway)?;
         let path = request.service.path();
         let fields = request.headers.iter();
-        let headers = Headers::Request(RequestHeaders {
+        let frame = Frame::Headers(Headers::Request(RequestHeaders {
             id,
             random: request.random,
             authority: &request.authority,
             path: &path,
             fields: fields.map(|(k, v)| (k.as_str(), v.as_str())).collect(),
             hop: None,
-        });
-        let got = headers.payload_len();
-        if got > Headers::MAX_LEN {
-            let limit = Headers::MAX_LEN;
-            return Err(OpenError::TooLarge { limit, got });
-        }
-        send(&Frame::Headers(headers), out);
+        }));
+        // The values may come from far away: the peer must not end the whole connection over them.
+        frame
+            .check()
+            .map_err(|error| OpenError::TooLarge { error })?;
+        send(&frame, out);
         self.highest = id;
         self.multiplexed.insert(
             id,

@@ -41,7 +41,7 @@ pub struct RequestHeaders<'a> {
     pub authority: &'a str,
     /// The path it asked for, `/stoq/v1/<service>`.
     pub path: &'a str,
-    /// Whatever else the target should know: names, which are not empty, and values.
+    /// Whatever else the target should know: names and values.
     pub fields: Vec<(&'a str, &'a str)>,
     /// The relays that the request has passed.
     pub hop: Option<Hop<'a>>,
@@ -74,8 +74,7 @@ impl<'a> Headers<'a> {
     /// 16 KiB, as much as the largest DATA frame: what browsers and HTTP servers take as request headers.
     pub const MAX_LEN: usize = 16 * 1024;
 
-    /// Exact number of bytes of the payload.
-    pub fn payload_len(&self) -> usize {
+    pub(super) fn payload_len(&self) -> usize {
         1 + match self {
             Self::Request(request) => request.len(),
             Self::Answer(answer) => answer.len(),
@@ -144,14 +143,7 @@ impl<'a> RequestHeaders<'a> {
     fn check(&self) -> Result<(), Fault> {
         at_most("authority", Self::MAX_AUTHORITY, self.authority.len())?;
         at_most("path", Self::MAX_PATH, self.path.len())?;
-        at_most("number of fields", Self::MAX_FIELDS, self.fields.len())?;
-        if self.fields.iter().any(|(name, _)| name.is_empty()) {
-            return Err(Fault::OutOfRange {
-                field: "length of a field's name",
-                got: 0,
-            });
-        }
-        Ok(())
+        at_most("number of fields", Self::MAX_FIELDS, self.fields.len())
     }
 
     fn len(&self) -> usize {

@@ -108,13 +108,11 @@ pub enum OpenError {
         /// The peer's limit.
         limit: u32,
     },
-    /// The request's authority and headers together exceed a HEADERS frame.
-    #[error("the request has {got} bytes, a HEADERS frame carries at most {limit}")]
+    /// The request's authority or headers are more than a HEADERS frame takes.
+    #[error("the request is too large: {error}")]
     TooLarge {
-        /// Largest HEADERS payload, in bytes.
-        limit: usize,
-        /// What this request would need.
-        got: usize,
+        /// What the peer would have said to it.
+        error: DecodeError,
     },
 }
 

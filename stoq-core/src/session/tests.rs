@@ -253,6 +253,27 @@ fn multiplexed_sessions_open_and_close_each_by_itself() {
 }
 
 #[test]
+fn a_request_that_the_peer_could_not_read_is_not_sent() {
+    let mut pair = Pair::open();
+    let mut out = Vec::new();
+    let pairs = |count: usize| vec![(String::from("name"), String::from("value")); count];
+    for (authority, headers) in [
+        (260, pairs(0)),
+        (0, pairs(65)),
+        (0, vec![("a".repeat(9_000), "b".repeat(9_000))]),
+    ] {
+        let request = Request {
+            authority: "a".repeat(authority),
+            headers,
+            ..request("echo")
+        };
+        let error = pair.client.open(&request, &mut out).unwrap_err();
+        assert!(matches!(error, OpenError::TooLarge { .. }), "{error}");
+    }
+    assert_eq!((out, pair.client.session_count()), (vec![], 0));
+}
+
+#[test]
 fn hashes_of_multiplexed_sessions_use_the_far_ends_randoms() {
     let mut pair = Pair::open();
     let one = pair
