@@ -1,6 +1,8 @@
 //! Two session machines across a bad link, on a virtual clock. A failure prints its seed; run one seed with
 //! `STOQ_SEED=… cargo test -p stoq-tests --test simulation`.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -114,6 +114,23 @@ impl Session {
         })
     }
 
+    /// A bidirectional stream as wtransport has it, its STOQ header already written.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn open_raw(
+        &self,
+    ) -> Result<(SendStream, RecvStream), wtransport::error::ConnectionError> {
+        let opening = self.connection.open_bi().await?;
+        let Ok((mut send, recv)) = opening.await else {
+            return Err(self.connection.closed().await);
+        };
+        match write_header(&mut send, Direction::Bidirectional).await {
+            Ok(()) => Ok((send, recv)),
+            Err(_) => Err(self.connection.closed().await),
+        }
+    }
+
     fn ended(&self) -> Failure {
         Failure(
             self.closed
