@@ -1,0 +1,12 @@
+//! The command `stoq`, as processes: what a user and an operator see of it.
+//!
+//! Nothing here sleeps: tests wait for a line, for the end of a process, or for the protocol.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod drain;
+mod echo;
+mod kills;
+mod process;
+mod refusals;
+mod transfer;
