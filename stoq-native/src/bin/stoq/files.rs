@@ -2,13 +2,15 @@
 //!
 //! Written against any pair of byte streams; `serve` brings the ones of a session.
 
+mod failure;
+
 use crate::blocks::{Reader, Writer};
 use crate::digest::Hashing;
-use crate::file_name::{FileName, InvalidFileName};
+use crate::file_name::FileName;
 use crate::protocol::{
-    Deleted, Found, LineError, Listed, Listing, Refusal, RefusalCode, Stored, Trailer,
+    Deleted, Found, LineError, Listed, Listing, MAX_LINE, Refusal, RefusalCode, Request, Stored,
+    Trailer, encode, encode_refusal, read_line,
 };
-use crate::protocol::{MAX_LINE, Request, encode, read_line};
 use crate::store::{Incoming, Store, StoreError};
 use core::time::Duration;
 use std::io::{self, ErrorKind, Read};
@@ -16,7 +18,9 @@ use std::time::SystemTime;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tracing::{debug, info, trace, warn};
+use tracing::{debug, info, trace};
+
+use failure::Failure;
 
 /// How long a peer may hold a request (with its share of the quota) without a single byte moving. Longer than any
 /// pause of a live path; a peer that wants to pause for longer can ask again.
@@ -54,26 +58,13 @@ pub(crate) async fn answer(
         Ok(()) => {}
         Err(Failure::Refused(refusal)) => {
             debug!(%refusal, "refused");
-            write_all(&mut output, &encode(&Answer::Error(refusal))).await?;
+            write_all(&mut output, &encode_refusal(refusal)).await?;
         }
         Err(Failure::Request(error)) => return Err(error),
     }
     within(output.shutdown()).await?;
     drain(&mut input).await;
     Ok(())
-}
-
-/// A refusal as it stands on the wire.
-#[derive(serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Answer {
-    Error(Refusal),
-}
-
-/// How a request fails: with an answer, or without.
-enum Failure {
-    Refused(Refusal),
-    Request(RequestError),
 }
 
 async fn carry_out<R, W>(
@@ -252,68 +243,6 @@ async fn write_all(
 async fn drain(input: &mut (impl AsyncRead + Unpin)) {
     let mut rest = input.take(DRAINED);
     let _ = within(tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
-}
-
-impl From<RequestError> for Failure {
-    fn from(error: RequestError) -> Self {
-        Self::Request(error)
-    }
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<LineError> for Failure {
-    fn from(error: LineError) -> Self {
-        match error {
-            LineError::Stream(error) => RequestError::Stream(error).into(),
-            error => {
-                let message = format!("this is no request: {error}");
-                Refusal {
-                    code: RefusalCode::BadRequest,
-                    message,
-                }
-                .into()
-            }
-        }
-    }
-}
-
-impl From<InvalidFileName> for Failure {
-    fn from(error: InvalidFileName) -> Self {
-        let message = error.to_string();
-        Refusal {
-            code: RefusalCode::BadName,
-            message,
-        }
-        .into()
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        let code = match &error {
-            StoreError::NoSuchFile => RefusalCode::NoSuchFile,
-            StoreError::QuotaExceeded { .. } | StoreError::TooManyFiles { .. } => {
-                RefusalCode::QuotaExceeded
-            }
-            StoreError::NotAFile => RefusalCode::BadName,
-            StoreError::Incomplete { .. } => RefusalCode::TooShort,
-            StoreError::Io(_) => RefusalCode::StorageError,
-        };
-        let message = match &error {
-            // Its text can hold paths, which are none of the peer's business.
-            StoreError::Io(cause) => {
-                warn!(error = %cause, "the store failed");
-                format!("the store failed: {}", cause.kind())
-            }
-            error => error.to_string(),
-        };
-        Refusal { code, message }.into()
-    }
 }
 
 #[cfg(test)]

@@ -124,6 +124,12 @@ pub(crate) enum AnswerError {
     Line(#[from] LineError),
 }
 
+/// What tells a refusal from any other answer.
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    error: Option<Refusal>,
+}
+
 /// One message as a line, with its end.
 pub(crate) fn encode<T: Serialize>(message: &T) -> Vec<u8> {
     let mut line = serde_json::to_vec(message).expect("plain structs of text and numbers are JSON");
@@ -131,15 +137,17 @@ pub(crate) fn encode<T: Serialize>(message: &T) -> Vec<u8> {
     line
 }
 
+/// A refusal as a line, with its end.
+pub(crate) fn encode_refusal(refusal: Refusal) -> Vec<u8> {
+    let error = Some(refusal);
+    encode(&Envelope { error })
+}
+
 /// The answer in a line: the one hoped for, or a refusal.
 ///
 /// # Errors
 /// [`AnswerError`].
 pub(crate) fn decode_answer<T: DeserializeOwned>(line: &[u8]) -> Result<T, AnswerError> {
-    #[derive(Deserialize)]
-    struct Envelope {
-        error: Option<Refusal>,
-    }
     let envelope: Envelope = serde_json::from_slice(line).map_err(LineError::from)?;
     if let Some(refusal) = envelope.error {
         return Err(refusal.into());

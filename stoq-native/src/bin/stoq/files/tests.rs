@@ -45,6 +45,7 @@ async fn ask(store: &Store, request: &[u8]) -> Vec<u8> {
 
 async fn ask_for<T: DeserializeOwned>(store: &Store, request: &[u8]) -> Result<T, RefusalCode> {
     let answer = ask(store, request).await;
+    assert!(answer.len() <= MAX_LINE);
     match decode_answer(&answer) {
         Ok(answer) => Ok(answer),
         Err(AnswerError::Refused(refusal)) => Err(refusal.code),
@@ -98,11 +99,13 @@ async fn a_file_goes_and_comes_back() {
 async fn each_bad_request_has_its_code() {
     let (_directory, store) = store(10);
     let long = [b" ".repeat(MAX_LINE), b"{\"op\":\"list\"}\n".to_vec()].concat();
+    let quoted = format!("{{\"op\":\"{}\"}}\n", "\\u0001".repeat(600));
     for (request, code) in [
         (&b""[..], RefusalCode::BadRequest),
         (b"\n", RefusalCode::BadRequest),
         (b"{\"op\":\"list\"}", RefusalCode::BadRequest),
         (&long, RefusalCode::BadRequest),
+        (quoted.as_bytes(), RefusalCode::BadRequest),
         (&put_request("../a", 1, b"x"), RefusalCode::BadName),
         (b"{\"op\":\"get\",\"name\":\"a/b\"}\n", RefusalCode::BadName),
         (

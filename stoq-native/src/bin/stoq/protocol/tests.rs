@@ -69,6 +69,7 @@ fn a_refusal_stands_for_any_answer() {
     };
     assert_eq!(refusal.code, RefusalCode::NoSuchFile);
     assert_eq!(refusal.to_string(), "there is no such file (no-such-file)");
+    assert_eq!(encode_refusal(refusal), [line, &b"\n"[..]].concat());
     assert!(decode_answer::<Deleted>(b"{}").is_ok());
     assert!(decode_answer::<Deleted>(br#"{"error":3}"#).is_err());
 }
