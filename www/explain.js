@@ -11,8 +11,10 @@
 export function explain(error) {
   const code = codeOf(error);
   const message = error instanceof Error ? error.message : String(error);
-  const [title, advice] = WORDS[code] ?? ["Something went wrong", ""];
-  return { code, title, detail: [sentence(message), advice].filter(Boolean).join(" ") };
+  const [words, advice] = WORDS[code] ?? ["Something went wrong", ""];
+  const title = sentence(words);
+  const what = sentence(message);
+  return { code, title, detail: [what === title ? "" : what, advice].filter(Boolean).join(" ") };
 }
 
 /**

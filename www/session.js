@@ -24,11 +24,11 @@ export class GatewayError extends Error {
  */
 export async function readGateway() {
   const response = await fetch("./stoq.json", { cache: "no-store" }).catch(() => undefined);
-  if (!response) throw new GatewayError("stoq.json could not be loaded: is the gateway still running?");
-  if (!response.ok) throw new GatewayError(`stoq.json could not be loaded: the server answered ${response.status}`);
+  if (!response) throw new GatewayError("the file stoq.json could not be loaded: is the gateway still running?");
+  if (!response.ok) throw new GatewayError(`the file stoq.json could not be loaded: the server answered ${response.status}`);
   /** @type {Partial<Gateway> | undefined} */
   const answer = await response.json().catch(() => undefined);
-  if (typeof answer?.url !== "string") throw new GatewayError("stoq.json names no gateway");
+  if (typeof answer?.url !== "string") throw new GatewayError("the file stoq.json names no gateway");
   return { url: answer.url, certificateHashes: answer.certificateHashes ?? [], services: answer.services ?? [] };
 }
 

@@ -84,7 +84,7 @@ export class TransferCard {
     this.#draw();
     const seconds = (performance.now() - this.#start) / 1000;
     write(this.#at("transfer-left"), `in ${span(seconds * 1000)}`);
-    write(this.#at("transfer-rate"), seconds > 0 ? `${rate(this.#size / seconds)} on average` : "");
+    write(this.#at("transfer-rate"), this.#size > 0 && seconds > 0 ? `${rate(this.#size / seconds)} on average` : "");
     const agree = sha256 === localSha256 && (uploaded === undefined || uploaded === localSha256);
     if (agree) this.#become("agree", this.#kind === "put" ? "Stored" : "Fetched");
     else this.#become("differ", "Hashes differ");

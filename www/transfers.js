@@ -1,12 +1,13 @@
 // Runs transfers, each with its card: uploads one after the other, fetches as they are asked for.
 
+import { StoqError } from "stoq";
 import { announce } from "./announce.js";
+import { codeOf } from "./explain.js";
 import { get, put } from "./files-protocol.js";
 import { find } from "./find.js";
 import { traffic } from "./live.js";
 import { recall, remember } from "./remembered.js";
 import { TransferCard } from "./transfer-card.js";
-import { StoqError } from "stoq";
 
 /**
  * @typedef {import("./session.js").Link} Link
@@ -54,10 +55,18 @@ export class Transfers {
    * @param {Promise<Destination>} opening
    */
   async fetch(name, size, opening) {
+    /** @type {Destination} */
+    let destination;
+    try {
+      destination = await opening;
+    } catch (error) {
+      // Someone who closes the save dialog wants to hear no more of it.
+      if (codeOf(error) !== "AbortError") this.#add("get", name).fail(error);
+      return;
+    }
     const card = this.#add("get", name);
     await this.#run(card, name, async (session) => {
       card.begin(size);
-      const destination = await opening;
       const fetched = await get(session, name, destination.sink, {
         signal: card.signal,
         onSize: (exact) => card.size(exact),
@@ -67,6 +76,8 @@ export class Transfers {
       const file = await destination.file();
       if (file) card.offer(file, name, destination.discard);
     });
+    // Where there was no session, nobody has used it.
+    if (!destination.sink.locked) await destination.sink.abort().catch(() => {});
   }
 
   /**
