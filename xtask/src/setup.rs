@@ -6,7 +6,7 @@ mod rust;
 
 pub(crate) use browser::{Browser, find as find_browser, require as require_browser};
 pub(crate) use npm::{packages as npm_packages, require_node};
-pub(crate) use rust::{require_target, require_toolchain};
+pub(crate) use rust::{require_components, require_target, require_toolchain};
 
 use anyhow::Result;
 
@@ -22,6 +22,7 @@ pub(crate) fn everything() -> Result<()> {
     for target in [BROWSER_TARGET, NODE_TARGET, BARE_TARGET] {
         require_target(target)?;
     }
+    require_components()?;
     require_node()?;
     npm_packages()?;
     for browser in [Browser::Chromium, Browser::Firefox] {

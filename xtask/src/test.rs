@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::process::{cargo, command, run as run_to_end};
+use crate::process::{cargo, command, output, run as run_to_end};
 use crate::setup::{self, Browser, NODE_TARGET};
 use crate::steps::{Done, Steps};
 use crate::workspace::{is_ci, npm_folders, path, target};
@@ -54,7 +54,7 @@ pub(crate) fn run() -> Result<()> {
     });
     steps.run("types of the npm package and the page", check_types);
     steps.run("npm package and page: node --test", test_npm);
-    steps.step("short fuzz of every decoder", || fuzz::run(fuzz::SHORT));
+    steps.run("short fuzz of every decoder", || fuzz::run(fuzz::SHORT));
     steps.run("build", || {
         run_to_end(cargo(&["build", "--bins", "--tests"]).args(PRODUCT))
     });
@@ -72,21 +72,24 @@ pub(crate) fn run() -> Result<()> {
     steps.finish()
 }
 
-/// Core's tests again, on the target of the browser's word size, under Node.
+/// Core's tests again, with the browser's word size, under Node.
 fn test_core_on_wasm() -> Result<()> {
     setup::require_target(NODE_TARGET)?;
-    run_to_end(&mut cargo(&[
+    // Cargo starts the runner in the package's folder.
+    let runner =
+        format!("target.{NODE_TARGET}.runner = ['node', '--no-warnings', 'tests/wasi-runner.mjs']");
+    let test = [
         "test",
         "--package",
         "stoq-core",
+        "--tests",
         "--target",
         NODE_TARGET,
         "--locked",
-    ]))
+        "--config",
+    ];
+    run_to_end(cargo(&test).arg(runner))
 }
-
-/// Folders with JavaScript that has types.
-const TYPED: &[&str] = &["stoq-wasm", "www", "tests/browser"];
 
 /// `tsc --noEmit` on the sources, the tests and the demo.
 fn check_types() -> Result<()> {
@@ -96,13 +99,12 @@ fn check_types() -> Result<()> {
     else {
         bail!("no npm package provides tsc");
     };
-    let tsc = tsc.to_string_lossy();
-    for folder in TYPED
-        .iter()
-        .map(|folder| path(folder))
-        .filter(|folder| folder.join("tsconfig.json").exists())
-    {
-        run_to_end(command(&tsc, &["--noEmit", "--pretty", "false", "--project"]).arg(folder))?;
+    let projects = output(&mut command("git", &["ls-files", "*tsconfig.json"]))?;
+    for project in projects.lines() {
+        run_to_end(&mut command(
+            &tsc.to_string_lossy(),
+            &["--noEmit", "--pretty", "false", "--project", project],
+        ))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::process::{command, output, run_within};
+use crate::process::{cargo, command, output, run_within};
 
 /// A download of tens of megabytes; a network that does not answer must not hold a build for longer.
 const DOWNLOAD: Duration = Duration::from_secs(300);
@@ -30,6 +30,27 @@ pub(crate) fn require_target(target: &str) -> Result<()> {
     run_within(DOWNLOAD, &mut command("rustup", &["target", "add", target])).with_context(|| {
         format!("the standard library for {target} is missing: where there is a network, run `rustup target add {target}`")
     })
+}
+
+/// Makes sure that cargo can format and lint.
+pub(crate) fn require_components() -> Result<()> {
+    for component in ["rustfmt", "clippy"] {
+        let asked = if component == "rustfmt" {
+            "fmt"
+        } else {
+            component
+        };
+        if output(&mut cargo(&[asked, "--version"])).is_err() {
+            run_within(
+                DOWNLOAD,
+                &mut command("rustup", &["component", "add", component]),
+            )
+            .with_context(|| {
+                format!("{component} is missing: run `rustup component add {component}`")
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes sure that rustup has the compiler `version`.
