@@ -35,14 +35,35 @@ impl Code {
         }
     }
 
-    /// Where this code stands in HTTP/3's space ([WebTransport over HTTP/3], "Resetting Data Streams").
+    /// The number that stands for this code where a page resets or stops a WebTransport stream: the code itself, except that
+    /// STOQ's own (64 numbers from `0x5354_0000`) and 192 to 255 change places.
+    ///
+    /// Chromium 148 and Firefox 140 let a page send 8 bits, and silently send another number for what has more. In these
+    /// places the codes with a name get through.
+    pub const fn to_webtransport(self) -> u32 {
+        if self.0 & !LOW == STOQ_FIRST {
+            WEBTRANSPORT_FIRST | self.0 & LOW
+        } else if self.0 & !LOW == WEBTRANSPORT_FIRST {
+            STOQ_FIRST | self.0 & LOW
+        } else {
+            self.0
+        }
+    }
+
+    /// The inverse of [`to_webtransport`](Self::to_webtransport).
+    pub const fn from_webtransport(code: u32) -> Self {
+        Self(Self(code).to_webtransport())
+    }
+
+    /// Where [`to_webtransport`](Self::to_webtransport) stands in HTTP/3's space ([WebTransport over HTTP/3], "Resetting
+    /// Data Streams").
     ///
     /// Every 31st number of that space (`0x1f * N + 0x21`) is reserved to exercise ignorance of unknown codes; the
     /// mapping steps over them.
     ///
     /// [WebTransport over HTTP/3]: https://datatracker.ietf.org/doc/html/draft-ietf-webtrans-http3-13#section-4.4
     pub const fn to_http3(self) -> u64 {
-        let code = self.0 as u64;
+        let code = self.to_webtransport() as u64;
         HTTP3_FIRST + code + code / 0x1e
     }
 
@@ -54,7 +75,7 @@ impl Code {
             return Self::UNMAPPED;
         }
         let shifted = code - HTTP3_FIRST;
-        Self((shifted - shifted / 0x1f) as u32)
+        Self::from_webtransport((shifted - shifted / 0x1f) as u32)
     }
 }
 
@@ -165,6 +186,12 @@ impl fmt::Debug for Code {
     }
 }
 
+/// Where STOQ's own codes begin, except [`Code::NO_ERROR`].
+const STOQ_FIRST: u32 = 0x5354_0000;
+/// Where they begin on WebTransport.
+const WEBTRANSPORT_FIRST: u32 = 0xc0;
+/// The bits that number the codes of either range.
+const LOW: u32 = 0x3f;
 /// Where code 0 stands in HTTP/3's space.
 const HTTP3_FIRST: u64 = 0x52e4_a40f_a8db;
 /// Where code 0xffff_ffff stands.
@@ -197,10 +224,23 @@ mod tests {
 
     #[test]
     fn the_mapping_never_makes_a_reserved_number() {
-        for code in (0..1000).chain(u32::MAX - 1000..=u32::MAX) {
+        for code in (0..1000).chain(STOQ_FIRST - 9..STOQ_FIRST + 99).chain(u32::MAX - 1000..=u32::MAX) {
             let http3 = Code::new(code).to_http3();
             assert_ne!((http3 - 0x21) % 0x1f, 0, "{code}");
             assert_eq!(Code::from_http3(http3), Code::new(code));
+        }
+    }
+
+    #[test]
+    fn every_code_with_a_name_fits_the_eight_bits_of_browsers() {
+        assert_eq!(Code::CANCELLED.to_webtransport(), 0xd4);
+        for &code in Code::ALL {
+            assert!(code.to_webtransport() <= 0xff, "{code}");
+            assert_eq!(Code::from_webtransport(code.to_webtransport()), code);
+        }
+        for (code, moved) in [(0, 0), (191, 191), (192, 0x5354_0000), (255, 0x5354_003f), (256, 256), (u32::MAX, u32::MAX)] {
+            assert_eq!(Code::new(code).to_webtransport(), moved);
+            assert_eq!(Code::from_webtransport(moved), Code::new(code));
         }
     }
 
