@@ -197,7 +197,11 @@ impl Driver {
 
     /// Resolves when the server has taken the session.
     pub(crate) async fn opened(&self) -> Result<(), Error> {
-        self.wait(|driver| driver.opened.get().map(drop)).await
+        let opened = || match (self.opened.get(), self.ended.get()) {
+            (_, Some(refused)) => Some(Err(refused.refusal())),
+            (opened, None) => opened.map(|_| Ok(())),
+        };
+        self.news.until(opened).await
     }
 
     /// The next bidirectional stream of the peer.
@@ -487,9 +491,25 @@ impl Driver {
 }
 
 impl Ended {
+    /// What `connect` fails with: the server's own code.
+    fn refusal(&self) -> Error {
+        let code = if self.code == Code::NO_ERROR {
+            Code::SESSION_CLOSED
+        } else {
+            self.code
+        };
+        match self.reason.as_str() {
+            "" => Error::new(
+                code,
+                format!("the server did not take the session: {}", self.code),
+            ),
+            reason => Error::new(code, reason.to_owned()),
+        }
+    }
+
     /// What an operation fails with that the end cut off. An application's code is not passed on: on a stream it would
     /// look as if the stream had been reset with it.
-    pub(crate) fn error(&self) -> Error {
+    fn error(&self) -> Error {
         let code = match self.code {
             Code::NO_ERROR => Code::SESSION_CLOSED,
             code if code.name().is_none() => Code::SESSION_CLOSED,

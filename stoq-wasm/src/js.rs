@@ -116,7 +116,7 @@ pub(crate) fn stream_code(error: &JsValue) -> Option<Code> {
     if error.source().as_deref() != Some("stream") {
         return None;
     }
-    Some(Code::new(error.stream_error_code()? as u32))
+    Some(Code::from_webtransport(error.stream_error_code()? as u32))
 }
 
 /// The error to reset or stop a stream with, so that the peer sees `code`.
@@ -125,7 +125,7 @@ pub(crate) fn stream_code(error: &JsValue) -> Option<Code> {
 /// [`Code::UNMAPPED`], which does; else they would send another number.
 pub(crate) fn stream_error(code: Code) -> JsValue {
     let make = |code: Code| {
-        let wire = code.value();
+        let wire = code.to_webtransport();
         let init = Object::new();
         Reflect::set(&init, &"streamErrorCode".into(), &wire.into())
             .expect("a fresh object takes properties");
