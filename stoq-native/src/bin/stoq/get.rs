@@ -47,10 +47,13 @@ async fn transfer(
     let Found { size } = decode_answer(&read_line(&mut receive, MAX_LINE).await?)?;
 
     let bar = progress::bar(size, name.as_str());
-    let path = out.clone().unwrap_or_else(|| PathBuf::from(name.as_str()));
-    let unwritable = |source| CommandError::OutputFile {
-        path: path.clone(),
-        source,
+    let path = out.clone().unwrap_or_else(|| name.as_str().into());
+    let unwritable = |source| match path.as_os_str() {
+        out if out == "-" => CommandError::Output(source),
+        _ => CommandError::OutputFile {
+            path: path.clone(),
+            source,
+        },
     };
     let wanted = name.clone();
     let output = blocking(move || Output::open(out.as_deref(), &wanted))
