@@ -1,0 +1,74 @@
+//! What datagrams carry, and what becomes of too many and too large ones.
+
+use bytes::Bytes;
+use stoq_native::{Code, SendDatagramError};
+
+use crate::harness::{Peers, echo, until, within};
+
+#[tokio::test]
+async fn datagrams_come_back() {
+    within(async {
+        let peers = Peers::new();
+        let connection = peers.connection().await;
+        let own = peers.session().await;
+        let multiplexed = peers.multiplexed(&connection).await;
+        for (client, server) in [own, multiplexed] {
+            let echo = tokio::spawn(echo(server));
+            let largest = Bytes::from(vec![7; client.max_datagram_size()]);
+            assert!(largest.len() > 1000);
+            for payload in [Bytes::new(), Bytes::from_static(b"x"), largest] {
+                client.send_datagram(payload.clone()).unwrap();
+                assert_eq!(client.recv_datagram().await.unwrap(), payload);
+            }
+            let stats = client.stats();
+            assert_eq!((stats.sent_datagrams, stats.received_datagrams), (3, 3));
+            client.close(Code::NO_ERROR, "");
+            echo.await.unwrap();
+        }
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_datagram_that_does_not_fit_is_refused() {
+    within(async {
+        let peers = Peers::new();
+        let (client, server) = peers.session().await;
+        let limit = client.max_datagram_size();
+        let got = limit + 1;
+        let error = client.send_datagram(vec![0; got].into()).unwrap_err();
+        assert_eq!(error, SendDatagramError::TooLarge { limit, got });
+        assert_eq!(error.code(), Code::DATAGRAM_TOO_LARGE);
+        drop(server);
+        let closed = client.closed().await;
+        let error = client.send_datagram(Bytes::new()).unwrap_err();
+        assert_eq!(error, SendDatagramError::SessionClosed(closed));
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_oldest_datagrams_give_way_and_are_counted() {
+    within(async {
+        let peers = Peers::with(|server, _| server.limits.datagram_buffer = 5_000);
+        let (client, server) = peers.session().await;
+        let sent = 20u64;
+        for number in 0..sent {
+            client
+                .send_datagram(vec![number as u8; 1000].into())
+                .unwrap();
+            // One at a time, so that none is lost on the way.
+            until(|| server.stats().received_datagrams > number).await;
+        }
+        let dropped = server.stats().dropped_datagrams;
+        assert_eq!(dropped, server.connection().stats().dropped_datagrams);
+        assert_eq!(sent - dropped, 4, "four of a thousand bytes fit");
+        for number in dropped..sent {
+            assert_eq!(server.recv_datagram().await.unwrap()[0], number as u8);
+        }
+        peers.close().await;
+    })
+    .await;
+}

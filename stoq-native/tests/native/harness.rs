@@ -1,0 +1,234 @@
+//! A server, a client and a session between them; and peers that speak bare QUIC.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use stoq_native::{
+    ClientConfig, Connection, Endpoint, Identity, Limits, Request, ServerConfig, ServiceName,
+    Session, Target, Trust,
+};
+
+/// Fails a test that waits for something that does not come.
+pub(crate) async fn within<T>(test: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), test)
+        .await
+        .expect("the test waits for something that does not come")
+}
+
+/// Whether the future has to wait.
+pub(crate) async fn waits(future: impl Future) -> bool {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
+/// Waits for what no event announces.
+pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A server and a client that trusts it.
+pub(crate) struct Peers {
+    pub(crate) server: Endpoint,
+    pub(crate) client: Endpoint,
+    /// What another client has to believe in.
+    pub(crate) trust: Trust,
+}
+
+impl Peers {
+    pub(crate) fn new() -> Self {
+        Self::with(|_, _| ())
+    }
+
+    pub(crate) fn with_limits(limits: Limits) -> Self {
+        Self::with(|server, client| {
+            server.limits = limits;
+            client.limits = limits;
+        })
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut ServerConfig, &mut ClientConfig)) -> Self {
+        let identity = Identity::self_signed(["localhost"]).unwrap();
+        let mut client =
+            ClientConfig::new(Trust::CertificateHashes(vec![identity.certificate_hash()]));
+        let mut server = ServerConfig::new(identity);
+        change(&mut server, &mut client);
+        let trust = client.trust.clone();
+        Self {
+            trust,
+            server: Endpoint::server("[::]:0".parse().unwrap(), server).unwrap(),
+            client: Endpoint::client(client).unwrap(),
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        (
+            Ipv6Addr::LOCALHOST,
+            self.server.local_addr().unwrap().port(),
+        )
+            .into()
+    }
+
+    pub(crate) fn url(&self, service: &str) -> String {
+        format!("stoq://{}/{service}", self.address())
+    }
+
+    /// Both ends of a session on a connection of its own.
+    pub(crate) async fn session(&self) -> (Session, Session) {
+        let url = self.url("test");
+        let accept = async { self.server.accept().await.unwrap().accept().await.unwrap() };
+        let (client, server) = tokio::join!(self.client.connect(&url), accept);
+        (client.unwrap(), server)
+    }
+
+    /// A connection to multiplex sessions on.
+    pub(crate) async fn connection(&self) -> Connection {
+        let target: Target = self.url("").parse().unwrap();
+        self.client.connect_to(&target).await.unwrap()
+    }
+
+    /// Both ends of a session that is multiplexed on this connection.
+    pub(crate) async fn multiplexed(&self, connection: &Connection) -> (Session, Session) {
+        let accept = async { self.server.accept().await.unwrap().accept().await.unwrap() };
+        let (client, server) = tokio::join!(
+            connection.open_session(Request::new(service("test"))),
+            accept
+        );
+        (client.unwrap(), server)
+    }
+
+    /// Closes both ends, and finds that nothing is left.
+    pub(crate) async fn close(self) {
+        for endpoint in [&self.client, &self.server] {
+            endpoint.close(stoq_native::Code::NO_ERROR, "");
+        }
+        for endpoint in [&self.client, &self.server] {
+            endpoint.wait_idle().await;
+            assert_eq!(endpoint.open_connections(), 0);
+        }
+    }
+}
+
+pub(crate) fn service(name: &str) -> ServiceName {
+    ServiceName::new(name).unwrap()
+}
+
+/// Sends back all that comes on streams and datagrams, until the session ends.
+pub(crate) async fn echo(session: Session) {
+    let mut streams = tokio::task::JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((mut send, mut receive)) = session.accept_bi() => {
+                streams.spawn(async move {
+                    while let Ok(Some(chunk)) = receive.read_chunk(usize::MAX).await {
+                        if send.write_chunk(chunk).await.is_err() {
+                            return;
+                        }
+                    }
+                    let _ = send.finish();
+                });
+            }
+            Ok(payload) = session.recv_datagram() => {
+                let _ = session.send_datagram(payload);
+            }
+            Some(_) = streams.join_next() => {}
+            else => return,
+        }
+    }
+}
+
+/// Bytes that differ from place to place.
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
+    (0..length as u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
+}
+
+/// A bare QUIC client, connected with this ALPN.
+pub(crate) async fn bare_client(
+    address: SocketAddr,
+    alpn: &[u8],
+) -> Result<quinn::Connection, quinn::ConnectionError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![alpn.to_vec()];
+    let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
+    let endpoint = quinn::Endpoint::client("[::]:0".parse().unwrap()).unwrap();
+    let config = quinn::ClientConfig::new(Arc::new(tls));
+    endpoint
+        .connect_with(config, address, "localhost")
+        .unwrap()
+        .await
+}
+
+/// A bare QUIC server with this ALPN, and a STOQ client that trusts it.
+pub(crate) fn bare_server(alpn: &[u8]) -> (quinn::Endpoint, Endpoint) {
+    let identity = Identity::self_signed(["localhost"]).unwrap();
+    let chain = identity
+        .certificate_chain()
+        .map(|der| CertificateDer::from(der.to_vec()))
+        .collect();
+    let key = PrivateKeyDer::try_from(identity.private_key().to_vec()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    tls.alpn_protocols = vec![alpn.to_vec()];
+    let tls = quinn::crypto::rustls::QuicServerConfig::try_from(tls).unwrap();
+    let server = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    let server = quinn::Endpoint::server(server, "[::1]:0".parse().unwrap()).unwrap();
+    let trust = Trust::CertificateHashes(vec![identity.certificate_hash()]);
+    (server, Endpoint::client(ClientConfig::new(trust)).unwrap())
+}
+
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        unreachable!("QUIC has no TLS 1.2")
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,14 @@
+//! Both ends of stoq-native over real sockets on this machine. Nothing here waits by the clock: every wait is for an
+//! event, and [`harness::within`] only keeps a test that would wait for ever from doing so.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod addresses;
+mod closing;
+mod datagrams;
+mod gone;
+mod harness;
+mod hostile;
+mod multiplexed;
+mod refusals;
+mod streams;
