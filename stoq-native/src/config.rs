@@ -110,19 +110,23 @@ pub enum IpVersions {
 
 /// Bounds on what one connection can make this end hold.
 ///
-/// Received data waits in the windows of streams. The window of the connection is not bounded in itself, because
-/// then one session that nobody reads could stall the others; the bound on received data is therefore, per
-/// connection, `(1 + 2 × max_sessions) × 2 × max_streams × stream_window`, and a peer has to have opened that many
-/// sessions and streams to get there. Who accepts peers that could mean harm lowers `max_sessions` (to 0, if no
-/// gateway connects).
+/// Received data waits in the windows of streams. The window of the connection is not bounded in itself, because then one
+/// session that nobody reads could stall the others. So what bounds the received data of a connection is, in bytes,
+/// `(1 + 8 × max_sessions) × 2 × max_streams × stream_window`; to get there, a peer has to have opened and filled that many
+/// streams that nobody reads. Who accepts peers that could mean harm lowers `max_sessions` (to 0, if no gateway
+/// connects), and the other two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Sessions that a client may multiplex on one connection, beside its own. Default 64: a gateway's pool then
-    /// needs one connection per 64 visitors. Memory ≤ this × 4 × `max_streams` × `stream_window`.
+    /// needs one connection per 64 visitors. Memory ≤ this × 16 × `max_streams` × `stream_window`.
     pub max_sessions: u32,
     /// Streams that the peer may have open at once in each session, of each kind (bidirectional and
     /// unidirectional). Default 64: a page with many requests in flight. Over it the peer's opening waits.
+    ///
+    /// In a multiplexed session the opener learns that a finished stream has arrived, not that it has been read. So streams
+    /// that arrived whole may pile up there, to eight times this number; then the session is closed with
+    /// [`Code::LIMIT`](crate::Code::LIMIT).
     pub max_streams: u32,
     /// Bytes that may wait unread in one stream. Default 1,250,000: 100 Mbit/s over a path of 100 ms. A stream's
     /// throughput is at most this per round trip.
@@ -162,8 +166,7 @@ pub struct ConfigError {
 impl Limits {
     /// Streams of one kind that QUIC lets the peer have open, with this many multiplexed sessions.
     ///
-    /// QUIC's own bound holds for the connection. A multiplexed session's opener learns that the bytes of a stream
-    /// have arrived, not that they have been read, so it may be a whole allowance ahead: hence twice.
+    /// QUIC's own bound holds for the connection, so it is the sum of what its sessions may have.
     pub(crate) fn streams(&self, sessions: usize) -> quinn::VarInt {
         let share = 1 + MULTIPLEXED_SLACK * sessions as u64;
         let streams = share.saturating_mul(self.max_streams.into());
@@ -228,8 +231,9 @@ impl Limits {
     }
 }
 
-/// See [`Limits::streams`]: how often a multiplexed session's allowance its streams may count at the receiver.
-pub(crate) const MULTIPLEXED_SLACK: u64 = 2;
+/// How many times its allowance a multiplexed session's streams may be before the session is closed: see
+/// [`Limits::max_streams`]. Rejecting a stream that has arrived whole would not do, because its opener has seen it arrive.
+pub(crate) const MULTIPLEXED_SLACK: u64 = 8;
 /// The control stream, and a few that are only there to be ignored.
 const SPARE_STREAMS: u64 = 4;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);

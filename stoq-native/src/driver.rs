@@ -404,10 +404,7 @@ impl Driver {
                 code,
                 reason,
             } => self.close_connection(code, &reason),
-            Command::Close { id, code, reason } => {
-                self.machine.close(now, id, code, &reason, &mut self.out);
-                self.forget(id);
-            }
+            Command::Close { id, code, reason } => self.close_session(id, code, &reason),
             Command::Ping { reply } => match self.machine.ping(now, &mut self.out) {
                 Ok(id) => {
                     self.pings.insert(id, reply);

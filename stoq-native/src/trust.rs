@@ -1,5 +1,6 @@
 //! Whom a client believes: the one type behind which every kind of trust stands.
 
+use core::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -205,10 +206,17 @@ impl ServerCertVerifier for ByHash {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("certificate hash {} is not one that is trusted", hex(got))]
 struct WrongHash {
     got: [u8; 32],
+}
+
+/// As for users: rustls shows the errors of others so.
+impl fmt::Debug for WrongHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -245,8 +253,8 @@ mod tests {
         verify(vec![hash], certificate, last).unwrap();
         for (hashes, now, message) in [
             (vec![[0; 32]], first, "is not one that is trusted"),
-            (vec![hash], first - 1, "not valid yet"),
-            (vec![hash], last + 1, "expired"),
+            (vec![hash], first - 1, "NotValidYet"),
+            (vec![hash], last + 1, "Expired"),
         ] {
             let error = verify(hashes, certificate, now).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");

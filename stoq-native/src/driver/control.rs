@@ -24,7 +24,7 @@ impl Outgoing {
         self.length <= MAX_UNSENT
     }
 
-    /// Resolves when some bytes have gone; does not when there are none.
+    /// Resolves when some bytes have gone, or the peer has stopped the stream.
     ///
     /// # Cancel safety
     /// If the future is dropped, nothing was sent.
@@ -33,7 +33,10 @@ impl Outgoing {
         quinn: &quinn::Connection,
     ) -> Result<(), quinn::WriteError> {
         if self.unsent.is_empty() {
-            return pending().await;
+            return match &self.stream {
+                Some(stream) => stopped(stream).await,
+                None => pending().await,
+            };
         }
         let stream = match &mut self.stream {
             Some(stream) => stream,
@@ -48,6 +51,14 @@ impl Outgoing {
         self.unsent.drain(..written.chunks);
         self.length -= written.bytes;
         Ok(())
+    }
+}
+
+async fn stopped(stream: &quinn::SendStream) -> Result<(), quinn::WriteError> {
+    match stream.stopped().await {
+        Ok(Some(code)) => Err(quinn::WriteError::Stopped(code)),
+        // It is never finished; and the end of the connection shows elsewhere.
+        Ok(None) | Err(_) => pending().await,
     }
 }
 

@@ -191,13 +191,12 @@ impl Driver {
         if id != SessionId::ZERO {
             let limit = u64::from(self.endpoint.limits.max_streams) * MULTIPLEXED_SLACK;
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            match Place::incoming(session, direction, limit) {
-                Some(place) => stream.occupy(place),
-                None => {
-                    stream.reject(Code::LIMIT);
-                    return;
-                }
-            }
+            let Some(place) = Place::incoming(session, direction, limit) else {
+                stream.reject(Code::LIMIT);
+                self.close_session(id, Code::LIMIT, "too many streams that nobody has read");
+                return;
+            };
+            stream.occupy(place);
         }
         session.arrived[direction as usize].push(stream, 0);
     }
@@ -222,8 +221,16 @@ impl Driver {
             .fetch_add(dropped, Ordering::Relaxed);
     }
 
+    pub(super) fn close_session(&mut self, id: SessionId, code: Code, reason: &str) {
+        let now = self.now();
+        self.machine.close(now, id, code, reason, &mut self.out);
+        if let Some(session) = self.forget(id) {
+            session.end(Closed::local(code, reason));
+        }
+    }
+
     /// A multiplexed session is over.
-    pub(super) fn forget(&mut self, id: SessionId) -> Option<Arc<session::Shared>> {
+    fn forget(&mut self, id: SessionId) -> Option<Arc<session::Shared>> {
         let session = self.sessions.remove(&id);
         self.count_sessions();
         session
