@@ -106,27 +106,6 @@ impl RecvStream {
         Ok(read)
     }
 
-    /// Resolves when the peer has given the stream up, with its code, even if data from before that waits to be read;
-    /// `None` when that can no longer be, because all of it has arrived or this end has stopped it.
-    ///
-    /// # Errors
-    /// [`Closed`] if the session ends first.
-    ///
-    /// # Cancel safety
-    /// If the future is dropped, nothing is lost.
-    pub async fn received_reset(&mut self) -> Result<Option<Code>, Closed> {
-        let session = self.session.clone();
-        tokio::select! {
-            biased;
-            reset = self.stream.received_reset() => match reset {
-                Ok(code) => Ok(code.map(|code| Code::from_quic(code.into_inner()))),
-                Err(quinn::ResetError::ConnectionLost(error)) => Err(self.session.end_by(&error)),
-                Err(quinn::ResetError::ZeroRttRejected) => unreachable!("no 0-RTT"),
-            },
-            closed = session.closed() => Err(closed),
-        }
-    }
-
     /// What the stream carries, as its opener says: the application's own bytes, or frames. Only who asks for framed
     /// streams ([`ClientConfig::framed_streams`](crate::ClientConfig::framed_streams)) is given any.
     pub fn payload(&self) -> Payload {
