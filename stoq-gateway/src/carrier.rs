@@ -46,15 +46,6 @@ impl Source for FromBrowser {
         }
     }
 
-    async fn reset(&mut self) -> Code {
-        match self.0.quic_stream_mut().received_reset().await {
-            Ok(Some(code)) => Code::from_http3(code.into_inner()),
-            // All of it has arrived.
-            Ok(None) => std::future::pending().await,
-            Err(_) => Code::CONNECTION_LOST,
-        }
-    }
-
     fn stop(&mut self, code: Code) {
         // An error says that there is nothing left to stop.
         let _ = self.0.quic_stream_mut().stop(http3(code));
@@ -96,14 +87,6 @@ impl Source for FromTarget {
             Err(ReadError::Reset(code)) => Read::Reset(code),
             Err(ReadError::SessionClosed(closed)) => Read::Reset(stream_code(&closed)),
             Err(ReadError::ClosedStream | ReadError::TooLong { .. }) => Read::Reset(Code::INTERNAL),
-        }
-    }
-
-    async fn reset(&mut self) -> Code {
-        match self.0.received_reset().await {
-            Ok(Some(code)) => code,
-            Ok(None) => std::future::pending().await,
-            Err(closed) => stream_code(&closed),
         }
     }
 

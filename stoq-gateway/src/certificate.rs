@@ -58,7 +58,7 @@ fn transport(config: &Config) -> TransportConfig {
         .max_concurrent_bidi_streams(VarInt::from_u32(limits.max_streams.get() + HTTP3_BIDI))
         .max_concurrent_uni_streams(VarInt::from_u32(limits.max_streams.get() + HTTP3_UNI))
         .stream_receive_window(VarInt::from_u32(limits.stream_window.get()))
-        .receive_window(VarInt::from_u32(limits.session_window.get()))
+        .receive_window(VarInt::MAX)
         .send_window(limits.send_window.get().into())
         .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER))
         .datagram_send_buffer_size(DATAGRAM_BUFFER)

@@ -162,6 +162,10 @@ impl Control {
     /// # Cancel safety
     /// If dropped, the stream is forgotten.
     pub(crate) async fn admit(&self, stream: u64, header: StreamHeader) -> Verdict {
+        // The machine would wait for the HEADERS of such a session, which it then refused: there is only one here.
+        if matches!(header, StreamHeader::Data { session, .. } if session != SessionId::ZERO) {
+            return Verdict::Reject(Code::UNKNOWN_SESSION);
+        }
         let (sender, verdict) = oneshot::channel();
         self.lock().waiting.insert(stream, sender);
         let waiting = Waiting {

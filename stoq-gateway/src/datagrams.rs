@@ -55,11 +55,11 @@ impl Datagrams {
 
     /// Starts to relay. The browser takes datagrams of at most `largest` bytes.
     pub(crate) fn relay(self, largest: usize, spawner: &Spawner) {
-        spawner.spawn(self.clone().to_target());
-        spawner.spawn(self.to_browser(largest));
+        spawner.spawn(self.clone().carry_to_target());
+        spawner.spawn(self.carry_to_browser(largest));
     }
 
-    async fn to_target(self) {
+    async fn carry_to_target(self) {
         while let Ok(datagram) = self.browser.receive_datagram().await {
             let sent = match Datagram::decode(datagram.payload()) {
                 Ok(Datagram {
@@ -72,7 +72,7 @@ impl Datagrams {
         }
     }
 
-    async fn to_browser(self, largest: usize) {
+    async fn carry_to_browser(self, largest: usize) {
         let quic = self.browser.quic_connection();
         while let Ok(payload) = self.target.recv_datagram().await {
             if payload.len() > largest {

@@ -7,8 +7,9 @@
 //!          ◀───────────────────────────── STOP(code) ──────
 //! ```
 //!
-//! Nothing is read that cannot be written yet, so a slow reader holds back the sender through the flow control of both
-//! carriers. Bytes are neither parsed nor copied, except small ones (see [`COPY_BELOW`]).
+//! One batch at a time is read and written, so a slow reader holds back the sender through the flow control of both
+//! carriers; and so a reset that comes while the receiver takes nothing is passed on when it takes something again. Bytes
+//! are neither parsed nor copied, except small ones (see [`COPY_BELOW`]).
 
 use std::future::Future;
 use std::sync::atomic::AtomicU64;
@@ -22,9 +23,6 @@ use crate::metrics::add;
 pub(crate) trait Source: Send {
     /// Fills `chunks` from the front with what has arrived, at least one; waits until there is something.
     fn read(&mut self, chunks: &mut [Bytes]) -> impl Future<Output = Read> + Send;
-
-    /// Resolves when the sender has given up the stream, even if bytes from before that wait to be read.
-    fn reset(&mut self) -> impl Future<Output = Code> + Send;
 
     /// Tells the sender that nobody wants the rest.
     fn stop(&mut self, code: Code);
@@ -91,15 +89,7 @@ pub(crate) async fn pump(mut from: impl Source, into: impl Sink, counter: &Atomi
                 *chunk = Bytes::copy_from_slice(chunk);
             }
         }
-        let written = tokio::select! {
-            biased;
-            written = into.sink.write(chunks) => written,
-            code = from.reset() => {
-                into.sink.reset(code);
-                return into.ended();
-            }
-        };
-        if let Err(code) = written {
+        if let Err(code) = into.sink.write(chunks).await {
             from.stop(code);
             return into.ended();
         }

@@ -51,6 +51,7 @@ impl Upstream {
         client.connect_timeout = timing.upstream_connect;
         client.idle_timeout = timing.upstream_idle;
         client.keep_alive = Some(timing.keep_alive);
+        client.framed_streams = true;
         client.limits.max_streams = limits.max_streams.get();
         client.limits.stream_window = limits.upstream_stream_window.get();
         Ok(Self {

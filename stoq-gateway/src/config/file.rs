@@ -68,7 +68,6 @@ struct RawLimits {
     max_handshakes: Option<i64>,
     max_streams: Option<i64>,
     stream_window: Option<String>,
-    session_window: Option<String>,
     send_window: Option<String>,
     upstream_stream_window: Option<String>,
     max_http_connections: Option<i64>,
@@ -203,11 +202,6 @@ impl RawLimits {
             &mut limits.stream_window,
             "limits.stream_window",
             &self.stream_window,
-        )?;
-        size(
-            &mut limits.session_window,
-            "limits.session_window",
-            &self.session_window,
         )?;
         size(
             &mut limits.send_window,
