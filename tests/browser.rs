@@ -97,3 +97,23 @@ async fn the_client_of_the_readme_runs() {
     })
     .await;
 }
+
+#[test]
+fn the_demo_in_chromium() {
+    node_tests("demo.test.mjs", "chromium");
+}
+
+#[test]
+fn the_demo_in_firefox() {
+    node_tests("demo.test.mjs", "firefox");
+}
+
+#[test]
+fn faults_in_chromium() {
+    node_tests("faults.test.mjs", "chromium");
+}
+
+#[test]
+fn faults_in_firefox() {
+    node_tests("faults.test.mjs", "firefox");
+}

@@ -2,7 +2,15 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** @typedef {{ page: any, renderers: () => number[], close: () => Promise<void> }} Browser */
+/**
+ * `page` has what Playwright and Puppeteer share: `goto`, `evaluate` with one argument, `click`, `waitForSelector`.
+ * @typedef {object} Browser
+ * @property {any} page
+ * @property {() => number[]} renderers processes that run pages
+ * @property {(script: () => void) => Promise<unknown>} beforeEachPage runs a script before the page's own
+ * @property {(selector: string, path: string) => Promise<unknown>} setFile chooses a file, as a user does
+ * @property {() => Promise<void>} close
+ */
 
 const CHROMIUM_FLAGS = [
   // QUIC must stay enabled: WebTransport runs on it.
@@ -31,7 +39,9 @@ async function chromium(url) {
   await page.goto(url);
   return {
     page,
-    renderers: () => processes((argv) => argv.includes('--type=renderer')),
+    renderers: () => processes((command) => command.includes('--type=renderer')),
+    beforeEachPage: (script) => page.addInitScript(script),
+    setFile: (selector, path) => page.setInputFiles(selector, path),
     close: () => browser.close(),
   };
 }
@@ -49,7 +59,9 @@ async function firefox(url) {
   return {
     page,
     // The process of the page's own site; the others are kept ready for pages to come.
-    renderers: () => processes((argv) => argv.includes('-contentproc') && argv.at(-1) === 'tab'),
+    renderers: () => processes((command) => command.includes('-contentproc') && command.at(-1) === 'tab'),
+    beforeEachPage: (script) => page.evaluateOnNewDocument(script),
+    setFile: async (selector, path) => (await page.$(selector)).uploadFile(path),
     close: () => browser.close(),
   };
 }
@@ -74,7 +86,8 @@ function processes(wanted) {
   return [...parents.keys()].filter((pid) => {
     if (!ours(pid)) return false;
     try {
-      return wanted(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter(Boolean));
+      // Chromium's processes put blanks where others have zero bytes.
+      return wanted(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split(/[\0 ]/).filter(Boolean));
     } catch {
       return false;
     }

@@ -1,0 +1,81 @@
+// The native service and the gateway as an operator runs them: processes, started for one test and ended with it.
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** @typedef {{ process: import('node:child_process').ChildProcess, line: string, kill: (signal?: NodeJS.Signals) => Promise<void> }} Part */
+
+/**
+ * Starts a program and waits for the line of its output that `ready` accepts.
+ * @param {string} program
+ * @param {string[]} args
+ * @param {(line: string) => boolean} ready
+ * @returns {Promise<Part>}
+ */
+export async function start(program, args, ready) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  process.once('exit', () => child.kill('SIGKILL'));
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const line = await new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', (text) => ready(text) && resolve(text));
+    child.once('error', reject);
+    ended.then((code) => reject(new Error(`${program} ended with ${code} before it was ready`)));
+  });
+  const kill = async (signal = 'SIGKILL') => {
+    child.kill(signal);
+    await ended;
+  };
+  return { process: child, line, kill };
+}
+
+/** A service with a store, a gateway before it, and a folder that goes with them. */
+export class World {
+  /** @type {Part} */ service;
+  /** @type {Part} */ gateway;
+  /** Where the page is served. */
+  page = '';
+  /** Everything of this test on disk. */
+  folder = mkdtempSync(join(tmpdir(), 'stoq-browser-'));
+
+  get store() {
+    return join(this.folder, 'store');
+  }
+
+  /**
+   * @param {string} programs the folder with `stoq` and `stoq-gateway`
+   * @param {string} site what the gateway serves over HTTP
+   */
+  static async start(programs, site) {
+    const world = new World();
+    await world.startService(programs);
+    const [, address, hash] = /^listening on (\S+) certificate-hash (\S+)$/.exec(world.service.line) ?? [];
+    world.address = address;
+    world.hash = hash;
+    const route = (service) => `[[route]]\nservice = "${service}"\nupstream = "stoq://${address}"\nhashes = ["${hash}"]\n`;
+    const settings = join(world.folder, 'gateway.toml');
+    writeFileSync(settings, `listen = "127.0.0.1:0"
+      [certificate]\nnames = ["localhost", "127.0.0.1"]
+      [http]\nlisten = "127.0.0.1:0"\nroot = ${JSON.stringify(site)}
+      ${route('files')}\n${route('echo')}`);
+    world.gateway = await start(join(programs, 'stoq-gateway'), ['--config', settings], (line) => line.startsWith('http://'));
+    world.page = world.gateway.line;
+    return world;
+  }
+
+  async startService(programs) {
+    this.service = await start(
+      join(programs, 'stoq'),
+      ['serve', '--listen', '127.0.0.1:0', '--dir', this.store],
+      (line) => line.startsWith('listening on '),
+    );
+  }
+
+  async stop() {
+    await this.gateway.kill('SIGKILL');
+    await this.service.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
