@@ -1,7 +1,9 @@
-//! The properties of `properties/codec.rs`, on random values, random bytes, and the bytes of values with a slip in them.
+//! The properties in the folder of the same name, on random values, random bytes, and the bytes of values with a slip in them.
 
 #[path = "properties/codec.rs"]
 mod codec;
+#[path = "properties/session.rs"]
+mod session;
 
 use core::{net::Ipv6Addr, time::Duration};
 
@@ -66,6 +68,14 @@ proptest! {
         for frame in parts.frames() {
             codec::frame(&frame);
         }
+    }
+
+    #[test]
+    fn sessions(script in vec(any::<u8>(), 0..400), server: bool) {
+        session::session_bytes(&script);
+        // Past the SETTINGS and, as a server, the answer.
+        let opened = [&[server.into(), 1, 8, 0, 0, 4, 0, 0][..], &script].concat();
+        session::session_bytes(&opened);
     }
 
     #[test]
