@@ -45,6 +45,11 @@
 
 extern crate alloc;
 
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod close;
 pub mod datagram;
 pub mod frame;
