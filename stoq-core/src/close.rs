@@ -224,7 +224,10 @@ mod tests {
 
     #[test]
     fn the_mapping_never_makes_a_reserved_number() {
-        for code in (0..1000).chain(STOQ_FIRST - 9..STOQ_FIRST + 99).chain(u32::MAX - 1000..=u32::MAX) {
+        for code in (0..1000)
+            .chain(STOQ_FIRST - 9..STOQ_FIRST + 99)
+            .chain(u32::MAX - 1000..=u32::MAX)
+        {
             let http3 = Code::new(code).to_http3();
             assert_ne!((http3 - 0x21) % 0x1f, 0, "{code}");
             assert_eq!(Code::from_http3(http3), Code::new(code));
@@ -238,7 +241,14 @@ mod tests {
             assert!(code.to_webtransport() <= 0xff, "{code}");
             assert_eq!(Code::from_webtransport(code.to_webtransport()), code);
         }
-        for (code, moved) in [(0, 0), (191, 191), (192, 0x5354_0000), (255, 0x5354_003f), (256, 256), (u32::MAX, u32::MAX)] {
+        for (code, moved) in [
+            (0, 0),
+            (191, 191),
+            (192, 0x5354_0000),
+            (255, 0x5354_003f),
+            (256, 256),
+            (u32::MAX, u32::MAX),
+        ] {
             assert_eq!(Code::new(code).to_webtransport(), moved);
             assert_eq!(Code::from_webtransport(moved), Code::new(code));
         }
