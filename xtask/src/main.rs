@@ -47,6 +47,8 @@ enum Command {
     Demo(demo::Options),
     /// Runs every test of the workspace, the ones in real browsers too
     Test,
+    /// Lays out what the browser tests serve, into target/test-site (their STOQ_SITE)
+    TestSite,
     /// Formatting, lints, documents, features, targets, the oldest compiler, licences
     Check,
     /// Packs the crates and the npm package, and uses what came out from an empty directory
@@ -74,6 +76,7 @@ fn run(command: Command) -> Result<()> {
         Command::BuildSdk(options) => sdk::build(&options).map(drop),
         Command::Demo(options) => demo::run(&options),
         Command::Test => test::run(),
+        Command::TestSite => site::stage_tests(&site::for_tests()),
         Command::Check => check::run(),
         Command::Package => package::run(),
         Command::Bench { bench } => bench::run(&bench),

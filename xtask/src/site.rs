@@ -1,13 +1,13 @@
 //! A folder that a web server can serve: the demo page, and the npm package where the page expects it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::bindgen;
+use crate::{bindgen, sdk};
 use crate::process::{command, run};
-use crate::workspace::{copy_folder, empty_folder, path};
+use crate::workspace::{copy_folder, empty_folder, path, target};
 
 /// Lays out the demo page and the unpacked npm package.
 pub(crate) fn stage(site: &Path, sdk: &Path) -> Result<()> {
@@ -16,8 +16,14 @@ pub(crate) fn stage(site: &Path, sdk: &Path) -> Result<()> {
     unpack(sdk, &site.join("node_modules/stoq"))
 }
 
-/// Adds the page that runs the conformance bodies in a browser.
-pub(crate) fn stage_conformance(site: &Path) -> Result<()> {
+/// Where [`stage_tests`] puts what the browser tests need; they find it by `STOQ_SITE`.
+pub(crate) fn for_tests() -> PathBuf {
+    target().join("test-site")
+}
+
+/// The demo, and the page that runs the conformance bodies in a browser.
+pub(crate) fn stage_tests(site: &Path) -> Result<()> {
+    stage(site, &sdk::build(&sdk::Options::default())?)?;
     fs::copy(
         path("tests/browser/conformance.html"),
         site.join("conformance.html"),

@@ -9,7 +9,7 @@ use crate::process::{cargo, command, output, run as run_to_end};
 use crate::setup::{self, Browser, NODE_TARGET};
 use crate::steps::{Done, Steps};
 use crate::workspace::{is_ci, npm_folders, path, target};
-use crate::{fuzz, sdk, site};
+use crate::{fuzz, site};
 
 /// Everything but xtask with every feature: one set of features, so each dependency is built once.
 pub(crate) const PRODUCT: &[&str] = &[
@@ -23,7 +23,7 @@ pub(crate) const PRODUCT: &[&str] = &[
 /// Runs all of them, and fails if one failed.
 pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::default();
-    let site = target().join("test-site");
+    let site = site::for_tests();
     let mut variables: Vec<(&str, OsString)> = vec![
         ("STOQ_SITE", site.clone().into()),
         ("STOQ_BIN", target().join("debug").into()),
@@ -46,11 +46,8 @@ pub(crate) fn run() -> Result<()> {
             },
         );
     }
-    steps.run("the npm package", || {
-        site::stage(&site, &sdk::build(&sdk::Options::default())?)
-    });
-    steps.run("conformance bodies for the browser", || {
-        site::stage_conformance(&site)
+    steps.run("the npm package, and the page for the browser tests", || {
+        site::stage_tests(&site)
     });
     steps.run("types of the npm package and the page", check_types);
     steps.run("npm package and page: node --test", test_npm);

@@ -14,7 +14,7 @@ extern "C" {
     async fn connect(this: &StoqClient, url: &str) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(js_name = Session)]
-    type JsSession;
+    pub(crate) type JsSession;
     #[wasm_bindgen(method, catch, js_name = openBidirectionalStream)]
     async fn open_bidirectional(this: &JsSession) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = openUnidirectionalStream)]
@@ -46,7 +46,7 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = receive)]
     fn receive_half(this: &BidirectionalStream) -> ReceiveStream;
 
-    type SendStream;
+    pub(crate) type SendStream;
     #[wasm_bindgen(method, catch)]
     async fn write(this: &SendStream, data: &Uint8Array) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
@@ -54,7 +54,7 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     async fn reset(this: &SendStream, code: u32) -> Result<JsValue, JsValue>;
 
-    type ReceiveStream;
+    pub(crate) type ReceiveStream;
     #[wasm_bindgen(method, catch)]
     async fn read(this: &ReceiveStream) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
