@@ -144,6 +144,16 @@ impl Config {
                 );
             }
         }
+        if let Some(authority) = &self.authority {
+            let url = url::Url::parse(&format!("https://{authority}/"));
+            if !url.is_ok_and(|url| url.path() == "/" && url.username().is_empty()) {
+                return bad(
+                    "authority".into(),
+                    authority.clone(),
+                    "host:port, or a host",
+                );
+            }
+        }
         for (setting, idle) in [
             ("timing.idle", self.timing.idle),
             ("timing.upstream_idle", self.timing.upstream_idle),
@@ -280,11 +290,14 @@ pub struct Timing {
     /// How often a silent session is kept alive, on both sides. Default 8 s, so that three may be lost; each costs a packet.
     /// NAT tables forget UDP after 30 s.
     pub keep_alive: Duration,
-    /// How long connecting to a target may take. Default 5 s: a page waits for this.
+    /// How long connecting to a target may take, and then its answer. Default 5 s: a page waits for this.
     pub upstream_connect: Duration,
     /// Silence after which a target counts as gone. Default 30 s. Shorter finds a dead target sooner, and takes a slow path
     /// for one.
     pub upstream_idle: Duration,
+    /// How often a browser is told what the path to it is like (STATS), while something is going on. Default 1 s; costs a
+    /// packet each time.
+    pub stats: Duration,
     /// When the service is told to stop: how long running sessions may go on. Default 10 s.
     pub grace: Duration,
 }
@@ -297,6 +310,7 @@ impl Default for Timing {
             keep_alive: Duration::from_secs(8),
             upstream_connect: Duration::from_secs(5),
             upstream_idle: Duration::from_secs(30),
+            stats: Duration::from_secs(1),
             grace: Duration::from_secs(10),
         }
     }

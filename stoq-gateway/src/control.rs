@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use stoq_core::close::Code;
+use stoq_core::frame::Stats;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Answer, Config, IncomingRequest, Input, Limits, Output, Session, Side};
 use stoq_core::session_id::SessionId;
@@ -127,6 +128,11 @@ impl Control {
     /// Tells the browser that the session will be closed after `grace`.
     pub(crate) fn go_away(&self, code: Code, grace: Duration) {
         self.step(|machine, _, out| machine.go_away(code, grace, out));
+    }
+
+    /// Tells the browser of its path.
+    pub(crate) fn send_stats(&self, stats: &Stats) {
+        self.step(|machine, _, out| machine.send_stats(stats, out));
     }
 
     /// Takes note that the browser opened its control stream; feed it if `true`.

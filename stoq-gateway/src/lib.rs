@@ -40,6 +40,7 @@ mod datagrams;
 mod gateway;
 mod http;
 mod metrics;
+mod path;
 mod relay;
 mod session;
 mod shared;

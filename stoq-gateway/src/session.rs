@@ -29,6 +29,7 @@ use crate::carrier::http3;
 use crate::control::{Control, Event};
 use crate::datagrams::Datagrams;
 use crate::metrics::{One, count};
+use crate::path;
 use crate::shared::{Phase, Shared};
 use crate::streams::Streams;
 use crate::tasks::Tasks;
@@ -131,17 +132,17 @@ impl Visit {
         let mut carrier = pin!(control.run(&self.connection));
         let ending = tokio::select! {
             biased;
-            ending = self.attend(&control, &streams, &mut events, &mut lease) => ending,
-            () = &mut carrier => Ending::Vanished,
-            _ = self.connection.closed() => Ending::Vanished,
+            ending = self.attend(&control, &streams, &mut events, &mut lease) => Some(ending),
+            () = &mut carrier => None,
+            _ = self.connection.closed() => None,
         };
         let ending = match ending {
-            // It may have said why just before; then that is about to be read.
-            Ending::Vanished => match timeout(CLOSE_TIMEOUT, events.recv()).await {
-                Ok(Some(Event::Closed { code, reason })) => Ending::Closed(code, reason),
-                _ => Ending::Vanished,
+            Some(ending) => ending,
+            // The browser may have said why just before; then that is about to be read.
+            None => match timeout(CLOSE_TIMEOUT, events.recv()).await {
+                Ok(event) => ended(event),
+                Err(_) => Ending::Vanished,
             },
-            ending => ending,
         };
         tracing::debug!(?ending, "session ends");
         if let Ending::Close(code, reason) = &ending {
@@ -190,7 +191,7 @@ impl Visit {
     /// From SETTINGS to the end.
     async fn attend(
         &self,
-        control: &Control,
+        control: &Arc<Control>,
         streams: &Streams,
         events: &mut mpsc::UnboundedReceiver<Event>,
         lease: &mut Option<Lease>,
@@ -224,6 +225,12 @@ impl Visit {
         count(&self.shared.metrics.sessions_total);
         streams.accept_from_target();
         datagrams.relay(largest, streams.spawner());
+        path::report(
+            &self.connection,
+            control,
+            self.shared.config.timing.stats,
+            streams.spawner(),
+        );
         loop {
             tokio::select! {
                 biased;

@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use stoq_core::close::Code;
 use stoq_native::{ClientConfig, Connection, Endpoint, IpVersions, OpenError, Request, Session};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::config::{Config, Route};
 
@@ -14,6 +16,7 @@ use crate::config::{Config, Route};
 pub(crate) struct Upstream {
     route: Route,
     endpoint: Endpoint,
+    answer_timeout: Duration,
     slots: Mutex<Vec<Arc<Slot>>>,
 }
 
@@ -24,6 +27,8 @@ struct Slot {
     places: Arc<Semaphore>,
     /// Places, taken or free.
     size: AtomicUsize,
+    /// Sessions asked for, ever.
+    opened: AtomicUsize,
 }
 
 /// A session with the target. Closed when dropped, if it was not before.
@@ -56,6 +61,7 @@ impl Upstream {
         client.limits.stream_window = limits.upstream_stream_window.get();
         Ok(Self {
             endpoint: Endpoint::client(client)?,
+            answer_timeout: timing.upstream_connect,
             route,
             slots: Mutex::new(Vec::new()),
         })
@@ -77,7 +83,18 @@ impl Upstream {
                     return Err(OpenFailure::Unreachable(reason.clone()));
                 }
             };
-            match connection.open_session(request.clone()).await {
+            let Ok(opened) = timeout(
+                self.answer_timeout,
+                connection.open_session(request.clone()),
+            )
+            .await
+            else {
+                // It may be gone without a word: the next session tries another connection.
+                self.forget(&slot);
+                return Err(OpenFailure::Unreachable("no answer".into()));
+            };
+            slot.opened.fetch_add(1, Relaxed);
+            match opened {
                 Ok(session) => {
                     return Ok(Lease {
                         session,
@@ -136,6 +153,7 @@ impl Upstream {
             connection: OnceCell::new(),
             places: Arc::new(Semaphore::new(places)),
             size: AtomicUsize::new(places),
+            opened: AtomicUsize::new(0),
         });
         let place = slot.places.clone().try_acquire_owned();
         slots.push(slot.clone());
@@ -183,7 +201,9 @@ impl Slot {
     fn is_usable(&self) -> bool {
         match self.connection.get() {
             None => true,
-            Some(Ok(connection)) => connection.takes_sessions(),
+            Some(Ok(connection)) => {
+                self.opened.load(Relaxed) < RETIRED_AFTER && connection.takes_sessions()
+            }
             Some(Err(_)) => false,
         }
     }
@@ -199,3 +219,6 @@ impl Drop for Lease {
 /// Connections that are tried for one session: one that broke unnoticed, one that the target had less room on than we
 /// thought, and a fresh one.
 const ATTEMPTS: usize = 3;
+/// Sessions after which a connection takes no new ones. A handshake is nothing beside a thousand sessions, and what little
+/// a connection never forgets (quinn 0.11 keeps some 80 bytes for each stream that was reset) goes with it.
+const RETIRED_AFTER: usize = 1000;

@@ -81,6 +81,7 @@ struct RawTiming {
     keep_alive: Option<String>,
     upstream_connect: Option<String>,
     upstream_idle: Option<String>,
+    stats: Option<String>,
     grace: Option<String>,
 }
 
@@ -235,6 +236,7 @@ impl RawTiming {
             "timing.upstream_idle",
             &self.upstream_idle,
         )?;
+        duration(&mut timing.stats, "timing.stats", &self.stats)?;
         duration(&mut timing.grace, "timing.grace", &self.grace)
     }
 }

@@ -161,6 +161,24 @@ async fn a_target_that_is_not_there_is_unreachable() {
 }
 
 #[tokio::test]
+async fn a_target_that_does_not_answer_is_unreachable() {
+    within(async {
+        let target = Target::start().await;
+        let mut config = config(&target, &["echo"]);
+        config.timing.upstream_connect = std::time::Duration::from_millis(500);
+        let gateway = Gateway::bind(config).await.unwrap();
+        let asked = refusal(&gateway, Asking::path("/stoq/v1/echo"));
+        let (refusal, _unanswered) = tokio::join!(asked, target.request());
+        assert!(
+            matches!(refusal, Refusal::InBand(Code::UPSTREAM_UNREACHABLE, _)),
+            "{refusal:?}"
+        );
+        until(&gateway, at_rest).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn no_more_sessions_than_allowed() {
     within(async {
         let target = Target::start().await;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use stoq_core::close::Code;
 use stoq_core::datagram::Datagram;
+use stoq_core::frame::Stats;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Config, Input, Limits, Output, Session, Side};
 use stoq_core::session_id::SessionId;
@@ -25,6 +26,7 @@ pub(crate) struct Page {
     calls: mpsc::UnboundedSender<Call>,
     ended: watch::Receiver<Option<(Code, String)>>,
     going_away: watch::Receiver<bool>,
+    pub(crate) path: watch::Receiver<Option<Stats>>,
     /// Aborts the driver when dropped.
     _driver: tokio::task::JoinSet<()>,
 }
@@ -109,6 +111,7 @@ impl Page {
         let (opened, answer) = oneshot::channel();
         let (ended_sender, ended) = watch::channel(None);
         let (away_sender, going_away) = watch::channel(false);
+        let (path_sender, path) = watch::channel(None);
         let mut driver = tokio::task::JoinSet::new();
         let driving = Driver {
             connection: connection.clone(),
@@ -116,6 +119,7 @@ impl Page {
             opened: Some(opened),
             ended: ended_sender,
             going_away: away_sender,
+            path: path_sender,
         };
         driver.spawn(driving.run(service, max_datagram_size, inbox));
         let (hash, max_datagram_size) = answer.await.map_err(|_| Refusal::Carrier)??;
@@ -126,6 +130,7 @@ impl Page {
             calls,
             ended,
             going_away,
+            path,
             _driver: driver,
         })
     }
@@ -253,6 +258,7 @@ struct Driver {
     opened: Option<oneshot::Sender<Opened>>,
     ended: watch::Sender<Option<(Code, String)>>,
     going_away: watch::Sender<bool>,
+    path: watch::Sender<Option<Stats>>,
 }
 
 impl Driver {
@@ -333,6 +339,7 @@ impl Driver {
             Output::Closed { code, reason, .. } | Output::CloseCarrier { code, reason } => {
                 self.end(code, reason);
             }
+            Output::Stats(stats) => drop(self.path.send_replace(Some(stats))),
             Output::GoAway { .. } => drop(self.going_away.send_replace(true)),
             other => panic!("{other:?}"),
         }

@@ -8,7 +8,7 @@ use stoq_native::{Payload, ReadError, WriteError};
 
 use crate::page::{Asking, Page, http3, read_to_end};
 use crate::target::{Target, echo};
-use crate::{at_rest, config, noise, session, until, within};
+use crate::{at_rest, config, meet, noise, session, until, within};
 
 #[tokio::test]
 async fn bytes_pass_unchanged_both_ways() {
@@ -252,6 +252,24 @@ async fn streams_that_break_the_rules_are_refused_alone() {
             assert_eq!(stopped, Some(http3(code)), "{header:x?}");
         }
         page.round_trip(&session).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_is_told_about_its_path() {
+    within(async {
+        let target = Target::start().await;
+        let mut config = config(&target, &["echo"]);
+        config.timing.stats = std::time::Duration::from_millis(10);
+        let gateway = Gateway::bind(config).await.unwrap();
+        let (mut page, session) = meet(&gateway, &target).await;
+        page.round_trip(&session).await;
+        let path = page.path.wait_for(Option::is_some).await.unwrap().unwrap();
+        assert!(
+            !path.rtt.is_zero() && path.congestion_window > 0,
+            "{path:?}"
+        );
     })
     .await;
 }

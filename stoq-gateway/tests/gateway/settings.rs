@@ -1,6 +1,8 @@
 //! The example file, settings that cannot work together, and the page.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use stoq_gateway::config::Http;
 use stoq_gateway::{Config, Gateway};
@@ -41,6 +43,10 @@ async fn settings_that_do_not_fit_each_other_are_named() {
         (
             |config| config.routes[0].upstream.service = Some("files".parse().unwrap()),
             "route[0].upstream = \"stoq://",
+        ),
+        (
+            |config| config.authority = Some("example.org/x".into()),
+            "authority = \"example.org/x\": ",
         ),
         (
             |config| config.timing.idle = config.timing.keep_alive,
@@ -118,4 +124,60 @@ async fn the_page_and_where_the_gateway_is_come_over_http() {
         until(&gateway, at_rest).await;
     })
     .await;
+}
+
+/// The command with this settings file.
+fn command(settings: &str) -> (tempfile::TempDir, Command) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    std::fs::write(&file, settings).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stoq-gateway"));
+    command.arg("--config").arg(file);
+    (folder, command)
+}
+
+#[test]
+fn the_command_names_a_bad_setting_and_exits_with_64() {
+    let good = "listen = \"127.0.0.1:0\"\ncertificate = { names = [\"localhost\"] }\n";
+    for (more, said) in [
+        ("limits = { max_streams = 0 }", "limits.max_streams = \"0\""),
+        ("", "route = \"\""),
+        ("colour = 1", "colour"),
+    ] {
+        let (_folder, mut command) = command(&format!("{good}{more}"));
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_stoq-gateway"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn the_command_says_where_it_is_and_ends_in_order() {
+    let (_folder, mut command) = command(
+        "listen = \"127.0.0.1:0\"\ncertificate = { names = [\"localhost\"] }\n\
+         [[route]]\nservice = \"echo\"\nupstream = \"stoq://127.0.0.1:9\"\n\
+         hashes = [\"0000000000000000000000000000000000000000000000000000000000000000\"]\n",
+    );
+    let mut running = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    BufReader::new(running.stdout.take().unwrap())
+        .read_line(&mut url)
+        .unwrap();
+    assert!(url.starts_with("https://127.0.0.1:"), "{url}");
+    let signal = Command::new("kill")
+        .arg("-TERM")
+        .arg(running.id().to_string())
+        .status()
+        .unwrap();
+    assert!(signal.success());
+    assert_eq!(running.wait().unwrap().code(), Some(0));
 }
