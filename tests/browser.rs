@@ -13,19 +13,32 @@ use stoq_tests::services::Services;
 
 /// Runs a script of `tests/browser` to its end; its output goes to the test's log.
 fn node(script: &str, arguments: &[&str]) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+    run(Command::new("node")
+        .arg(script_path(script))
+        .args(arguments));
+}
+
+/// Runs a file of tests for Node's own runner, in one browser.
+fn node_tests(script: &str, browser: &str) {
+    run(Command::new("node")
+        .args(["--test", "--test-reporter=spec"])
+        .arg(script_path(script))
+        .env("BROWSER", browser)
+        .env("STOQ_SITE", prepared("STOQ_SITE"))
+        .env("STOQ_BIN", prepared("STOQ_BIN")));
+}
+
+fn script_path(script: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("browser")
-        .join(script);
-    let status = Command::new("node")
-        .arg(&script)
-        .args(arguments)
+        .join(script)
+}
+
+fn run(command: &mut Command) {
+    let status = command
         .status()
-        .expect("node 20 or newer must be installed; `cargo xtask test` checks that");
-    assert!(
-        status.success(),
-        "{} {arguments:?}: {status}",
-        script.display()
-    );
+        .expect("node 20 or newer must be installed; `cargo xtask test` checks");
+    assert!(status.success(), "{command:?}: {status}");
 }
 
 /// What `cargo xtask test` prepared.

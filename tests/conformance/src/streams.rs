@@ -107,34 +107,79 @@ pub(crate) async fn stop_codes_arrive<C: Connect>(connect: &C) -> Result<(), Str
     Ok(())
 }
 
+/// Codes that every carrier's sender can send: browsers have eight bits, of which 192 to 255 stand for STOQ's
+/// own codes.
+const SMALL_CODES: [Code; 7] = [
+    Code::NO_ERROR,
+    Code::new(1),
+    Code::new(29),
+    Code::new(30),
+    Code::new(31),
+    Code::new(191),
+    Code::CANCELLED,
+];
+/// Codes that need more than eight bits.
+const LARGE_CODES: [Code; 3] = [Code::new(256), Code::new(4_711), Code::new(u32::MAX)];
+
 pub(crate) async fn reset_codes_reach_the_service<C: Connect>(connect: &C) -> Result<(), String> {
+    resets_reach_the_service(connect, &SMALL_CODES).await
+}
+
+pub(crate) async fn large_reset_codes_reach_the_service<C: Connect>(
+    connect: &C,
+) -> Result<(), String> {
+    resets_reach_the_service(connect, &LARGE_CODES).await
+}
+
+pub(crate) async fn stop_codes_reach_the_service<C: Connect>(connect: &C) -> Result<(), String> {
+    stops_reach_the_service(connect, &SMALL_CODES).await
+}
+
+pub(crate) async fn large_stop_codes_reach_the_service<C: Connect>(
+    connect: &C,
+) -> Result<(), String> {
+    stops_reach_the_service(connect, &LARGE_CODES).await
+}
+
+async fn resets_reach_the_service<C: Connect>(connect: &C, codes: &[Code]) -> Result<(), String> {
     let session = step("connect", connect.connect(WITNESS).await)?;
-    for code in CODES {
+    for &code in codes {
         let (mut send, mut recv) = step("open", session.open_bi().await)?;
         step("write", send.write(b"r").await)?;
         step("read", recv.read().await)?;
-        send.reset(Code::new(code)).await;
-        let mut report = step("accept", session.accept_uni().await)?;
-        let seen = step("read", read_to_end(&mut report).await)?;
-        expect("seen by the service", &seen, &code.to_string().into_bytes())?;
+        send.reset(code).await;
+        expect(
+            "seen by the service",
+            &witnessed(&session).await?,
+            &code.value().to_string(),
+        )?;
         step("the other half", read_to_end(&mut recv).await)?;
     }
     Ok(())
 }
 
-pub(crate) async fn stop_codes_reach_the_service<C: Connect>(connect: &C) -> Result<(), String> {
+async fn stops_reach_the_service<C: Connect>(connect: &C, codes: &[Code]) -> Result<(), String> {
     let session = step("connect", connect.connect(WITNESS).await)?;
-    for code in CODES {
+    for &code in codes {
         let (mut send, mut recv) = step("open", session.open_bi().await)?;
         step("write", send.write(b"s").await)?;
         step("read", recv.read().await)?;
-        recv.stop(Code::new(code)).await;
-        let mut report = step("accept", session.accept_uni().await)?;
-        let seen = step("read", read_to_end(&mut report).await)?;
-        expect("seen by the service", &seen, &code.to_string().into_bytes())?;
+        recv.stop(code).await;
+        expect(
+            "seen by the service",
+            &witnessed(&session).await?,
+            &code.value().to_string(),
+        )?;
         step("finish", send.finish().await)?;
     }
     Ok(())
+}
+
+/// The code that the service reports, as decimal text.
+async fn witnessed<S: Session>(session: &S) -> Result<String, String> {
+    let mut report = step("accept", session.accept_uni().await)?;
+    let seen = step("read", read_to_end(&mut report).await)?;
+    Ok(String::from_utf8_lossy(&seen).into_owned())
 }
 
 pub(crate) async fn the_service_opens_streams<C: Connect>(connect: &C) -> Result<(), String> {
