@@ -14,7 +14,10 @@
 //! the state machine, by [`MAX_UNINTRODUCED`] streams whose header has not come, [`MAX_DISCARDS`] streams of unknown
 //! type, and [`control::MAX_UNSENT`] bytes of answers.
 
+mod command;
 mod control;
+mod end;
+mod event;
 mod outputs;
 
 use core::time::Duration;
@@ -44,41 +47,10 @@ use crate::connection::{self, Connection};
 use crate::request::{MAX_DATAGRAM_SIZE, OpenError, Request, SessionRequest, fresh_random};
 use crate::session::{self, Session};
 use crate::stream::{Arrived, Introduction, Place};
+pub(crate) use command::Command;
 use control::{Incoming, Outgoing};
-
-/// What a handle tells the driver.
-pub(crate) enum Command {
-    Open {
-        request: Request,
-        reply: oneshot::Sender<Result<Session, OpenError>>,
-    },
-    Accept {
-        id: SessionId,
-        service: ServiceName,
-        answer: Answer,
-        reply: oneshot::Sender<Option<Session>>,
-    },
-    Refuse {
-        id: SessionId,
-        code: Code,
-        reason: String,
-    },
-    Close {
-        id: SessionId,
-        code: Code,
-        reason: String,
-    },
-    Ping {
-        reply: oneshot::Sender<Result<Duration, TooManyPings>>,
-    },
-    /// Keep the place until then.
-    Linger {
-        until: Pin<Box<dyn Future<Output = ()> + Send>>,
-        place: Place,
-    },
-    /// The last handle of the connection was dropped.
-    HandlesGone,
-}
+use end::End;
+use event::Event;
 
 /// What the drivers of an endpoint share.
 #[derive(Debug)]
@@ -194,43 +166,6 @@ enum Reply {
     Accept(oneshot::Sender<Option<Session>>),
 }
 
-/// What the driver waits for.
-enum Event {
-    Command(Command),
-    Shutdown,
-    Stream(Result<Arrived, quinn::ConnectionError>),
-    Introduced(Result<(Arrived, Introduction), JoinError>),
-    Datagram(Result<Bytes, quinn::ConnectionError>),
-    Control(Option<Bytes>),
-    /// The control stream went on, or not.
-    Sent(Result<(), quinn::WriteError>),
-    Due,
-    Finished,
-    Lost(quinn::ConnectionError),
-}
-
-/// How the connection ends.
-enum End {
-    /// In order, by this end.
-    Local { code: Code, reason: String },
-    /// In order, by the peer.
-    Peer {
-        code: Code,
-        reason: String,
-        refused: bool,
-    },
-    /// The peer broke a rule.
-    Fault(SessionError),
-    /// QUIC says so.
-    Lost(quinn::ConnectionError),
-}
-
-impl From<SessionError> for End {
-    fn from(error: SessionError) -> Self {
-        Self::Fault(error)
-    }
-}
-
 impl Driver {
     fn new(
         quinn: quinn::Connection,
@@ -332,235 +267,15 @@ impl Driver {
         }
     }
 
-    fn on(&mut self, event: Event) -> Result<(), End> {
-        match event {
-            Event::Command(command) => self.on_command(command),
-            Event::Shutdown => self.drain()?,
-            Event::Stream(stream) => self.on_stream(stream.map_err(End::Lost)?)?,
-            Event::Introduced(Ok((stream, introduction))) => {
-                self.on_introduction(stream, introduction)?
-            }
-            // Only a panic gets here, and it has been reported.
-            Event::Introduced(Err(_)) => {}
-            Event::Datagram(datagram) => self.on_datagrams(datagram.map_err(End::Lost)?)?,
-            Event::Control(Some(bytes)) => self.feed(Input::Control(&bytes))?,
-            Event::Control(None) => self.feed(Input::ControlClosed)?,
-            Event::Sent(Ok(())) | Event::Finished => {}
-            Event::Sent(Err(quinn::WriteError::ConnectionLost(error))) => {
-                return Err(End::Lost(error));
-            }
-            // The peer does not want to read our control stream any more.
-            Event::Sent(Err(_)) => return Err(SessionError::ControlClosed.into()),
-            Event::Due => self.feed(Input::Tick)?,
-            Event::Lost(error) => return Err(End::Lost(error)),
-        }
-        if self.draining && self.sessions.is_empty() {
-            self.close_connection(Code::GOING_AWAY, "");
-        }
-        Ok(())
-    }
-
-    fn on_command(&mut self, command: Command) {
-        let now = self.now();
-        match command {
-            Command::Open { request, reply } => {
-                let service = Some(request.service.clone());
-                match self.machine.open(&request.into(), &mut self.out) {
-                    Ok(id) => {
-                        let reply = Reply::Open(reply);
-                        self.waiting.insert(id, Waiting { service, reply });
-                    }
-                    Err(error) => {
-                        let error = match self.shared.ending.get() {
-                            Some(closed) => OpenError::ConnectionClosed(closed.clone()),
-                            None => OpenError::NotPossible(error),
-                        };
-                        // Who asked may have gone meanwhile; here and below.
-                        let _ = reply.send(Err(error));
-                    }
-                }
-            }
-            Command::Accept {
-                id,
-                service,
-                answer,
-                reply,
-            } => {
-                let before = self.out.len();
-                self.machine.accept(id, &answer, &mut self.out);
-                if self.out.len() == before {
-                    let _ = reply.send(None);
-                } else {
-                    let service = Some(service);
-                    let reply = Reply::Accept(reply);
-                    self.waiting.insert(id, Waiting { service, reply });
-                }
-            }
-            Command::Refuse { id, code, reason } => {
-                self.machine.refuse(now, id, code, &reason, &mut self.out);
-            }
-            Command::Close {
-                id: SessionId::ZERO,
-                code,
-                reason,
-            } => self.close_connection(code, &reason),
-            Command::Close { id, code, reason } => self.close_session(id, code, &reason),
-            Command::Ping { reply } => match self.machine.ping(now, &mut self.out) {
-                Ok(id) => {
-                    self.pings.insert(id, reply);
-                }
-                Err(error) => {
-                    let _ = reply.send(Err(error));
-                }
-            },
-            Command::Linger { until, place } => {
-                self.lingering.spawn(async move {
-                    until.await;
-                    drop(place);
-                });
-            }
-            Command::HandlesGone => {
-                if self.needs_holder && self.handle.strong_count() == 0 {
-                    self.close_connection(Code::NO_ERROR, "");
-                }
-            }
-        }
-    }
-
-    fn on_stream(&mut self, stream: Arrived) -> Result<(), End> {
-        // As a rule the header came with the stream: then no task is needed.
-        let mut introduce = Box::pin(stream.introduce());
-        match poll_once(introduce.as_mut()) {
-            Some((stream, introduction)) => self.on_introduction(stream, introduction),
-            None => {
-                self.unintroduced.spawn(introduce);
-                Ok(())
-            }
-        }
-    }
-
-    fn on_introduction(&mut self, stream: Arrived, introduction: Introduction) -> Result<(), End> {
-        let header = match introduction {
-            Introduction::Header(header) => header,
-            Introduction::Fault(code) => {
-                stream.reject(code);
-                return Ok(());
-            }
-            Introduction::Gone => return Ok(()),
-        };
-        let key = self.next_stream;
-        self.next_stream += 1;
-        self.unplaced.insert(key, stream);
-        self.feed(Input::Stream {
-            stream: key,
-            header,
-        })?;
-        if header == stoq_core::stream::StreamHeader::Control {
-            let control = self.unplaced.remove(&key).and_then(Arrived::into_control);
-            self.incoming = Incoming::new(control);
-        }
-        Ok(())
-    }
-
-    fn on_datagrams(&mut self, first: Bytes) -> Result<(), End> {
-        self.feed(Input::Datagram(first))?;
-        // They come in bursts; each turn of the loop costs more than the datagram.
-        for _ in 1..DATAGRAM_BATCH {
-            let Some(Ok(next)) = poll_once(pin!(self.quinn.read_datagram())) else {
-                break;
-            };
-            self.feed(Input::Datagram(next))?;
-        }
-        Ok(())
-    }
-
     fn feed(&mut self, input: Input<'_>) -> Result<(), End> {
         let now = self.now();
         self.machine.handle(now, input, &mut self.out)?;
         Ok(())
     }
 
-    fn drain(&mut self) -> Result<(), End> {
-        let grace = self.shutdown.borrow_and_update().unwrap_or_default();
-        self.draining = true;
-        if self.requests.is_some() {
-            self.machine.go_away(Code::GOING_AWAY, grace, &mut self.out);
-        }
-        if self.sessions.is_empty() {
-            self.close_connection(Code::GOING_AWAY, "");
-        }
-        Ok(())
-    }
-
-    /// Begins to close; for this side, everything has ended.
-    fn close_connection(&mut self, code: Code, reason: &str) {
-        let now = self.now();
-        self.machine
-            .close(now, SessionId::ZERO, code, reason, &mut self.out);
-        self.end_all(&Closed::local(code, reason));
-    }
-
-    fn end_all(&mut self, closed: &Closed) {
-        self.shared.ending.end(closed.clone());
-        self.shared.going_away.end(closed.clone());
-        // The first end that was given stands.
-        let closed = self.shared.ending.get().unwrap_or(closed);
-        for (_, session) in self.sessions.drain() {
-            session.end(closed.clone());
-        }
-        self.shared.sessions.store(0, Ordering::Relaxed);
-        for (_, waiting) in self.waiting.drain() {
-            if let Reply::Open(reply) = waiting.reply {
-                let _ = reply.send(Err(OpenError::ConnectionClosed(closed.clone())));
-            }
-        }
-    }
-
-    fn finish(mut self, end: End) {
-        let closed = match &end {
-            End::Local { code, reason } => Closed::local(*code, reason),
-            End::Peer { code, reason, .. } => Closed::peer(*code, reason),
-            End::Fault(error) => Closed::local(error.code(), error.to_string()),
-            End::Lost(error) => self.shared.end_by(error),
-        };
-        // Before the close, because QUIC does not remember what this end closed with.
-        self.shared.ending.end(closed.clone());
-        self.quinn
-            .close(closed.code.value().into(), closed.reason.as_bytes());
-        if let Some(Waiting {
-            reply: Reply::Connect(opened),
-            ..
-        }) = self.waiting.remove(&SessionId::ZERO)
-        {
-            let _ = opened.send(Err(match end {
-                End::Peer {
-                    code,
-                    reason,
-                    refused: true,
-                } => ConnectError::refused(code, reason),
-                End::Lost(error) => ConnectError::from_quic(&error),
-                End::Fault(error) => ConnectError::from(error),
-                End::Local { .. } | End::Peer { .. } => ConnectError::Lost(closed.clone()),
-            }));
-        }
-        self.end_all(&closed);
-        tracing::debug!(%closed, "connection ended");
-    }
-
     fn now(&self) -> Timestamp {
         let elapsed = self.start.elapsed().as_micros();
         Timestamp::from_micros(u64::try_from(elapsed).unwrap_or(u64::MAX))
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        // If it did not finish, its task has panicked or its runtime is going away; nobody may wait for it.
-        self.end_all(&Closed::local(
-            Code::INTERNAL,
-            "the task of the connection is gone",
-        ));
-        self.quinn.close(Code::INTERNAL.value().into(), b"");
     }
 }
 

@@ -1,7 +1,10 @@
 //! The handle of one session.
 
+mod error;
+mod shared;
+
 use core::fmt;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -12,12 +15,15 @@ use stoq_core::hash::SessionHash;
 use stoq_core::service::ServiceName;
 use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
+
+pub use error::{PingError, SendDatagramError, StreamOpenError};
+pub use shared::SessionStats;
+pub(crate) use shared::{Counters, Shared, count};
 
 use crate::closed::{Closed, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
-use crate::queue::Queue;
 use crate::stream::{Arrived, Place, RecvStream, SendStream, WriteError};
 
 /// A conversation with one service: streams, datagrams, and a close with a code and a reason.
@@ -31,35 +37,6 @@ pub struct Session(Arc<Handle>);
 struct Handle {
     shared: Arc<Shared>,
     connection: Connection,
-}
-
-/// What the handles, the streams and the driver know of a session.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) id: SessionId,
-    pub(crate) service: ServiceName,
-    pub(crate) hash: SessionHash,
-    pub(crate) random: [u8; 32],
-    /// Largest datagram payload that the far end takes.
-    pub(crate) max_datagram_size: u32,
-    /// Streams that the peer lets us have open, of each kind; QUIC itself bounds those of session 0.
-    pub(crate) allowances: Option<[Arc<Semaphore>; 2]>,
-    /// Streams that the peer has open in a multiplexed session, of each kind.
-    pub(crate) incoming: [AtomicUsize; 2],
-    pub(crate) ending: Ending,
-    /// Streams that the peer opened, of each kind.
-    pub(crate) arrived: [Queue<Arrived>; 2],
-    pub(crate) datagrams: Queue<Bytes>,
-    pub(crate) counters: Counters,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) sent_datagrams: AtomicU64,
-    pub(crate) received_datagrams: AtomicU64,
-    pub(crate) dropped_datagrams: AtomicU64,
-    pub(crate) opened_streams: AtomicU64,
-    pub(crate) accepted_streams: AtomicU64,
 }
 
 impl Session {
@@ -133,7 +110,7 @@ impl Session {
     /// The next stream in both directions that the peer opens.
     ///
     /// # Errors
-    /// [`Closed`] when the session has ended; streams that were not accepted by then are gone.
+    /// [`Closed`] when the session has ended, and all that came before the peer closed has been accepted.
     ///
     /// # Cancel safety
     /// If the future is dropped, no stream is lost.
@@ -145,7 +122,7 @@ impl Session {
     /// The next stream that the peer opens and on which only it sends.
     ///
     /// # Errors
-    /// [`Closed`] when the session has ended; streams that were not accepted by then are gone.
+    /// [`Closed`] when the session has ended, and all that came before the peer closed has been accepted.
     ///
     /// # Cancel safety
     /// If the future is dropped, no stream is lost.
@@ -370,27 +347,6 @@ impl Session {
     }
 }
 
-impl Shared {
-    /// Ends the session for this side: all that waits for it wakes up.
-    pub(crate) fn end(&self, closed: Closed) {
-        self.ending.end(closed);
-        self.arrived.iter().for_each(Queue::clear);
-        self.datagrams.close();
-    }
-
-    fn close(&self, connection: &Connection, code: Code, reason: &str) {
-        if self.ending.get().is_some() {
-            return;
-        }
-        self.end(Closed::local(code, reason));
-        connection.command(Command::Close {
-            id: self.id,
-            code,
-            reason: reason.into(),
-        });
-    }
-}
-
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.shared.id != SessionId::ZERO {
@@ -407,99 +363,4 @@ impl fmt::Debug for Session {
             .field("closed", &self.ending().get())
             .finish_non_exhaustive()
     }
-}
-
-/// What a session has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SessionStats {
-    /// Datagrams handed to QUIC.
-    pub sent_datagrams: u64,
-    /// Datagrams that arrived, those that were dropped later included.
-    pub received_datagrams: u64,
-    /// Datagrams that arrived and had to give way, because they were not received in time.
-    pub dropped_datagrams: u64,
-    /// Streams opened by this end.
-    pub opened_streams: u64,
-    /// Streams of the peer that were accepted.
-    pub accepted_streams: u64,
-}
-
-/// A stream could not be opened.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StreamOpenError {
-    /// The session has ended.
-    #[error(transparent)]
-    SessionClosed(#[from] Closed),
-    /// The peer rejected the stream at once.
-    #[error("the peer rejected the stream: {0}")]
-    Rejected(Code),
-}
-
-impl StreamOpenError {
-    /// The code of the table that all sides share.
-    pub fn code(&self) -> Code {
-        match self {
-            Self::SessionClosed(closed) => closed.code,
-            Self::Rejected(code) => *code,
-        }
-    }
-}
-
-/// A datagram was not sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendDatagramError {
-    /// It is larger than what can be sent now.
-    #[error("the datagram has {got} bytes, the path to the peer carries {limit}")]
-    TooLarge {
-        /// What can be sent, in bytes.
-        limit: usize,
-        /// What it has.
-        got: usize,
-    },
-    /// The peer takes no datagrams.
-    #[error("the peer takes no datagrams")]
-    Unsupported,
-    /// The session has ended.
-    #[error(transparent)]
-    SessionClosed(#[from] Closed),
-}
-
-impl SendDatagramError {
-    /// The code of the table that all sides share.
-    pub fn code(&self) -> Code {
-        match self {
-            Self::TooLarge { .. } => Code::DATAGRAM_TOO_LARGE,
-            Self::Unsupported => Code::UNSUPPORTED,
-            Self::SessionClosed(closed) => closed.code,
-        }
-    }
-}
-
-/// A ping was not answered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PingError {
-    /// Too many are on their way: wait for one.
-    #[error("{limit} pings are already on their way")]
-    TooMany {
-        /// Pings of a connection that may be on their way at once.
-        limit: usize,
-    },
-    /// The session has ended.
-    #[error(transparent)]
-    SessionClosed(#[from] Closed),
-}
-
-impl PingError {
-    /// The code of the table that all sides share.
-    pub fn code(&self) -> Code {
-        match self {
-            Self::TooMany { .. } => Code::LIMIT,
-            Self::SessionClosed(closed) => closed.code,
-        }
-    }
-}
-
-pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }

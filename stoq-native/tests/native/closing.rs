@@ -92,6 +92,39 @@ async fn all_that_waits_for_a_session_learns_of_its_end() {
 }
 
 #[tokio::test]
+async fn what_came_before_a_close_can_still_be_taken() {
+    within(async {
+        let peers = Peers::new();
+        let connection = peers.connection().await;
+        for round in 0..20 {
+            let (client, server) = match round % 2 {
+                0 => peers.session().await,
+                _ => peers.multiplexed(&connection).await,
+            };
+            for _ in 0..10 {
+                let mut send = client.open_uni().await.unwrap();
+                send.write_all(b"last words").await.unwrap();
+                send.finish().unwrap();
+                assert_eq!(send.stopped().await, Ok(None));
+            }
+            client.send_datagram("a last one".into()).unwrap();
+            client.ping().await.unwrap();
+            client.close(Code::NO_ERROR, "");
+            let closed = server.closed().await;
+            for _ in 0..10 {
+                let mut receive = server.accept_uni().await.unwrap();
+                assert_eq!(receive.read_to_end(10).await.unwrap(), b"last words");
+            }
+            assert_eq!(server.accept_uni().await.unwrap_err(), closed);
+            assert_eq!(server.recv_datagram().await.unwrap(), "a last one");
+            assert_eq!(server.recv_datagram().await, Err(closed));
+        }
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_last_handle_closes() {
     within(async {
         let peers = Peers::new();

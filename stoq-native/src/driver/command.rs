@@ -1,0 +1,106 @@
+//! What handles tell the driver.
+
+use super::*;
+
+/// What a handle tells the driver.
+pub(crate) enum Command {
+    Open {
+        request: Request,
+        reply: oneshot::Sender<Result<Session, OpenError>>,
+    },
+    Accept {
+        id: SessionId,
+        service: ServiceName,
+        answer: Answer,
+        reply: oneshot::Sender<Option<Session>>,
+    },
+    Refuse {
+        id: SessionId,
+        code: Code,
+        reason: String,
+    },
+    Close {
+        id: SessionId,
+        code: Code,
+        reason: String,
+    },
+    Ping {
+        reply: oneshot::Sender<Result<Duration, TooManyPings>>,
+    },
+    /// Keep the place until then.
+    Linger {
+        until: Pin<Box<dyn Future<Output = ()> + Send>>,
+        place: Place,
+    },
+    /// The last handle of the connection was dropped.
+    HandlesGone,
+}
+
+impl Driver {
+    pub(super) fn on_command(&mut self, command: Command) {
+        let now = self.now();
+        match command {
+            Command::Open { request, reply } => {
+                let service = Some(request.service.clone());
+                match self.machine.open(&request.into(), &mut self.out) {
+                    Ok(id) => {
+                        let reply = Reply::Open(reply);
+                        self.waiting.insert(id, Waiting { service, reply });
+                    }
+                    Err(error) => {
+                        let error = match self.shared.ending.get() {
+                            Some(closed) => OpenError::ConnectionClosed(closed.clone()),
+                            None => OpenError::NotPossible(error),
+                        };
+                        // Who asked may have gone meanwhile; here and below.
+                        let _ = reply.send(Err(error));
+                    }
+                }
+            }
+            Command::Accept {
+                id,
+                service,
+                answer,
+                reply,
+            } => {
+                let before = self.out.len();
+                self.machine.accept(id, &answer, &mut self.out);
+                if self.out.len() == before {
+                    let _ = reply.send(None);
+                } else {
+                    let service = Some(service);
+                    let reply = Reply::Accept(reply);
+                    self.waiting.insert(id, Waiting { service, reply });
+                }
+            }
+            Command::Refuse { id, code, reason } => {
+                self.machine.refuse(now, id, code, &reason, &mut self.out);
+            }
+            Command::Close {
+                id: SessionId::ZERO,
+                code,
+                reason,
+            } => self.close_connection(code, &reason),
+            Command::Close { id, code, reason } => self.close_session(id, code, &reason),
+            Command::Ping { reply } => match self.machine.ping(now, &mut self.out) {
+                Ok(id) => {
+                    self.pings.insert(id, reply);
+                }
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                }
+            },
+            Command::Linger { until, place } => {
+                self.lingering.spawn(async move {
+                    until.await;
+                    drop(place);
+                });
+            }
+            Command::HandlesGone => {
+                if self.needs_holder && self.handle.strong_count() == 0 {
+                    self.close_connection(Code::NO_ERROR, "");
+                }
+            }
+        }
+    }
+}

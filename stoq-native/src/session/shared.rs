@@ -1,0 +1,92 @@
+//! What the handles, the streams and the driver know of a session.
+
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use stoq_core::close::Code;
+use stoq_core::hash::SessionHash;
+use stoq_core::service::ServiceName;
+use stoq_core::session_id::SessionId;
+use tokio::sync::Semaphore;
+
+use crate::closed::{Closed, ClosedBy, Ending};
+use crate::connection::Connection;
+use crate::driver::Command;
+use crate::queue::Queue;
+use crate::stream::Arrived;
+
+/// One session.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) id: SessionId,
+    pub(crate) service: ServiceName,
+    pub(crate) hash: SessionHash,
+    pub(crate) random: [u8; 32],
+    /// Largest datagram payload that the far end takes.
+    pub(crate) max_datagram_size: u32,
+    /// Streams that the peer lets us have open, of each kind; QUIC itself bounds those of session 0.
+    pub(crate) allowances: Option<[Arc<Semaphore>; 2]>,
+    /// Streams that the peer has open in a multiplexed session, of each kind.
+    pub(crate) incoming: [AtomicUsize; 2],
+    pub(crate) ending: Ending,
+    /// Streams that the peer opened, of each kind.
+    pub(crate) arrived: [Queue<Arrived>; 2],
+    pub(crate) datagrams: Queue<Bytes>,
+    pub(crate) counters: Counters,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) sent_datagrams: AtomicU64,
+    pub(crate) received_datagrams: AtomicU64,
+    pub(crate) dropped_datagrams: AtomicU64,
+    pub(crate) opened_streams: AtomicU64,
+    pub(crate) accepted_streams: AtomicU64,
+}
+
+impl Shared {
+    /// Ends the session for this side: all that waits for it wakes up. What had arrived by then can still be taken,
+    /// unless it was this end that closed.
+    pub(crate) fn end(&self, closed: Closed) {
+        let leave = match closed.by {
+            ClosedBy::Local => Queue::clear,
+            ClosedBy::Peer | ClosedBy::Path => Queue::close,
+        };
+        self.ending.end(closed);
+        self.arrived.iter().for_each(leave);
+        self.datagrams.close();
+    }
+
+    pub(super) fn close(&self, connection: &Connection, code: Code, reason: &str) {
+        if self.ending.get().is_some() {
+            return;
+        }
+        self.end(Closed::local(code, reason));
+        connection.command(Command::Close {
+            id: self.id,
+            code,
+            reason: reason.into(),
+        });
+    }
+}
+
+/// What a session has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionStats {
+    /// Datagrams handed to QUIC.
+    pub sent_datagrams: u64,
+    /// Datagrams that arrived, those that were dropped later included.
+    pub received_datagrams: u64,
+    /// Datagrams that arrived and had to give way, because they were not received in time.
+    pub dropped_datagrams: u64,
+    /// Streams opened by this end.
+    pub opened_streams: u64,
+    /// Streams of the peer that were accepted.
+    pub accepted_streams: u64,
+}
+
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
