@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::{bindgen, sdk};
 use crate::process::{command, run};
 use crate::workspace::{copy_folder, empty_folder, path, target};
+use crate::{bindgen, sdk};
 
 /// Lays out the demo page and the unpacked npm package.
 pub(crate) fn stage(site: &Path, sdk: &Path) -> Result<()> {

@@ -46,9 +46,10 @@ pub(crate) fn run() -> Result<()> {
             },
         );
     }
-    steps.run("the npm package, and the page for the browser tests", || {
-        site::stage_tests(&site)
-    });
+    steps.run(
+        "the npm package, and the page for the browser tests",
+        || site::stage_tests(&site),
+    );
     steps.run("types of the npm package and the page", check_types);
     steps.run("npm package and page: node --test", test_npm);
     steps.run("short fuzz of every decoder", || fuzz::run(fuzz::SHORT));
