@@ -1,27 +1,26 @@
 //! The handle of a running gateway: start, look, stop.
 
+mod bind;
+
 use std::collections::HashMap;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Endpoint, EndpointConfig, TokioRuntime, VarInt};
-use socket2::{Domain, Protocol, Socket, Type};
+use quinn::{Endpoint, VarInt};
 use stoq_core::session::CLOSE_TIMEOUT;
-use stoq_native::{Identity, IdentityError};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::admission::{Admission, Door};
-use crate::config::{Certificate, Config, ConfigError};
+use crate::config::{Certificate, Config};
 use crate::metrics::{Metrics, Snapshot, count};
 use crate::shared::{Facts, Phase, Shared};
 use crate::tasks::{Spawner, Tasks};
 use crate::upstream::Upstream;
 use crate::{certificate, http, session};
+pub use bind::BindError;
 
 /// A running gateway. Dropped without [`shutdown`](Self::shutdown), it ends at once, and browsers see the connection lost.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ impl Gateway {
     pub async fn bind(config: Config) -> Result<Self, BindError> {
         config.check()?;
         let identity = certificate::identity(&config.certificate)?;
-        let endpoint = bind_udp(&config, &identity).map_err(|error| BindError::Socket {
+        let endpoint = bind::udp(&config, &identity).map_err(|error| BindError::Socket {
             address: config.listen,
             error,
         })?;
@@ -69,7 +68,7 @@ impl Gateway {
             error,
         })?;
         let listener = match &config.http {
-            Some(http) => Some(bind_tcp(http.listen).await?),
+            Some(http) => Some(bind::tcp(http.listen).await?),
             None => None,
         };
         let http_address = listener.as_ref().map(|(_, address)| *address);
@@ -200,79 +199,6 @@ impl Gateway {
     }
 }
 
-/// Why a gateway did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// A setting cannot be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// There is no usable certificate.
-    #[error("certificate: {0}")]
-    Certificate(#[from] IdentityError),
-    /// The UDP socket.
-    #[error("cannot listen on UDP {address}: {error}")]
-    Socket {
-        /// Where.
-        address: SocketAddr,
-        /// Why not.
-        error: io::Error,
-    },
-    /// The TCP socket of the page.
-    #[error("cannot listen on TCP {address}: {error}")]
-    Http {
-        /// Where.
-        address: SocketAddr,
-        /// Why not.
-        error: io::Error,
-    },
-    /// The way to a target.
-    #[error("route {service}: {error}")]
-    Upstream {
-        /// Which route.
-        service: String,
-        /// Why not.
-        error: stoq_native::BindError,
-    },
-}
-
-fn bind_udp(config: &Config, identity: &Identity) -> io::Result<Endpoint> {
-    let address = config.listen;
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
-    if address.is_ipv6() {
-        // Always said, because the systems' defaults differ.
-        socket.set_only_v6(config.ipv6_only)?;
-    }
-    // The system may give less, which costs throughput, never correctness.
-    for asked in [
-        socket.set_recv_buffer_size(SOCKET_BUFFER),
-        socket.set_send_buffer_size(SOCKET_BUFFER),
-    ] {
-        if let Err(error) = asked {
-            tracing::debug!(%error, "socket buffer left at the system's default");
-        }
-    }
-    socket.bind(&address.into())?;
-    let server = certificate::server_config(identity, config);
-    let socket = UdpSocket::from(socket);
-    Endpoint::new(
-        EndpointConfig::default(),
-        Some(server),
-        socket,
-        Arc::new(TokioRuntime),
-    )
-}
-
-async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
-    let failed = |error| BindError::Http { address, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
-}
-
 fn url(config: &Config, address: SocketAddr) -> String {
     match &config.authority {
         Some(authority) => format!("https://{authority}"),
@@ -324,5 +250,3 @@ async fn renew(endpoint: Endpoint, config: Arc<Config>, facts: Arc<Facts>) {
 
 /// RFC 9114, section 8.1.
 const H3_NO_ERROR: u32 = 0x100;
-/// 4 MiB is 3 ms at 10 Gbit/s: as long as a busy thread may be kept from the socket.
-const SOCKET_BUFFER: usize = 4 * 1024 * 1024;

@@ -1,6 +1,5 @@
 //! What the gateway counts: written by tasks with one atomic addition each, read as one [`Snapshot`].
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -56,42 +55,70 @@ pub struct Refused {
     pub shutdown: u64,
 }
 
-/// Writes the live counters, one for each field of a snapshot, and how to read them.
-macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident { $($field:ident),* $(; $($inner:ident: $type:ident => $snapshot:ident),*)? } => $into:ident $({ $($given:ident),* })?;)*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Debug, Default)]
-            pub(crate) struct $name {
-                $(pub(crate) $field: AtomicU64,)*
-                $($(pub(crate) $inner: $type,)*)?
-            }
-
-            impl $name {
-                /// The numbers now; each by itself, since nothing stops meanwhile.
-                pub(crate) fn snapshot(&self $($(, $given: u64)*)?) -> $into {
-                    $into {
-                        $($field: self.$field.load(Relaxed),)*
-                        $($($inner: self.$inner.snapshot(),)*)?
-                        $($($given,)*)?
-                    }
-                }
-            }
-        )*
-    };
+/// The live counters behind a [`Snapshot`].
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    pub(crate) sessions_open: AtomicU64,
+    pub(crate) sessions_total: AtomicU64,
+    pub(crate) refused: Refusals,
+    pub(crate) streams_open: AtomicU64,
+    pub(crate) streams_total: AtomicU64,
+    pub(crate) datagrams_relayed: AtomicU64,
+    pub(crate) datagrams_dropped: AtomicU64,
+    pub(crate) bytes_to_target: AtomicU64,
+    pub(crate) bytes_to_browser: AtomicU64,
+    pub(crate) tasks: AtomicU64,
 }
 
-counters! {
-    /// The live counters behind a [`Snapshot`].
-    Metrics {
-        sessions_open, sessions_total, streams_open, streams_total, datagrams_relayed, datagrams_dropped,
-        bytes_to_target, bytes_to_browser, tasks;
-        refused: Refusals => Refused
-    } => Snapshot { upstream_connections };
-    /// The live counters behind [`Refused`].
-    Refusals {
-        sessions, handshakes, failed_handshakes, origin, path, service, client, unreachable, target, shutdown
-    } => Refused;
+/// The live counters behind [`Refused`].
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    pub(crate) sessions: AtomicU64,
+    pub(crate) handshakes: AtomicU64,
+    pub(crate) failed_handshakes: AtomicU64,
+    pub(crate) origin: AtomicU64,
+    pub(crate) path: AtomicU64,
+    pub(crate) service: AtomicU64,
+    pub(crate) client: AtomicU64,
+    pub(crate) unreachable: AtomicU64,
+    pub(crate) target: AtomicU64,
+    pub(crate) shutdown: AtomicU64,
+}
+
+impl Metrics {
+    /// The numbers now; each by itself, since nothing stops meanwhile. The endpoints count connections themselves.
+    pub(crate) fn snapshot(&self, upstream_connections: u64) -> Snapshot {
+        Snapshot {
+            sessions_open: self.sessions_open.load(Relaxed),
+            sessions_total: self.sessions_total.load(Relaxed),
+            refused: self.refused.snapshot(),
+            streams_open: self.streams_open.load(Relaxed),
+            streams_total: self.streams_total.load(Relaxed),
+            datagrams_relayed: self.datagrams_relayed.load(Relaxed),
+            datagrams_dropped: self.datagrams_dropped.load(Relaxed),
+            bytes_to_target: self.bytes_to_target.load(Relaxed),
+            bytes_to_browser: self.bytes_to_browser.load(Relaxed),
+            upstream_connections,
+            tasks: self.tasks.load(Relaxed),
+        }
+    }
+}
+
+impl Refusals {
+    fn snapshot(&self) -> Refused {
+        Refused {
+            sessions: self.sessions.load(Relaxed),
+            handshakes: self.handshakes.load(Relaxed),
+            failed_handshakes: self.failed_handshakes.load(Relaxed),
+            origin: self.origin.load(Relaxed),
+            path: self.path.load(Relaxed),
+            service: self.service.load(Relaxed),
+            client: self.client.load(Relaxed),
+            unreachable: self.unreachable.load(Relaxed),
+            target: self.target.load(Relaxed),
+            shutdown: self.shutdown.load(Relaxed),
+        }
+    }
 }
 
 /// One more.
@@ -118,14 +145,6 @@ impl One {
             metrics: metrics.clone(),
             gauge,
         }
-    }
-}
-
-impl Deref for One {
-    type Target = Metrics;
-
-    fn deref(&self) -> &Metrics {
-        &self.metrics
     }
 }
 

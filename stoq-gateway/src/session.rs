@@ -11,6 +11,8 @@
 //!      the browser closes or vanishes · the target closes or is lost · a rule is broken · the gateway shuts down
 //! ```
 
+mod ending;
+
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ use quinn::Incoming;
 use stoq_core::close::Code;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Answer, CLOSE_TIMEOUT, IncomingRequest};
-use stoq_native::{Closed, ClosedBy, Request};
+use stoq_native::Request;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use wtransport::Connection;
@@ -34,6 +36,7 @@ use crate::shared::{Phase, Shared};
 use crate::streams::Streams;
 use crate::tasks::Tasks;
 use crate::upstream::{Lease, OpenFailure};
+use ending::Ending;
 
 /// Serves one connection of a browser.
 pub(crate) async fn serve(shared: Arc<Shared>, incoming: Incoming, permits: Permits) {
@@ -43,11 +46,13 @@ pub(crate) async fn serve(shared: Arc<Shared>, incoming: Incoming, permits: Perm
         handshake,
     } = permits;
     let handshake_timeout = shared.config.timing.handshake;
-    let Ok(Some(visit)) = timeout(handshake_timeout, enter(&shared, incoming)).await else {
-        return;
-    };
+    let visit = timeout(handshake_timeout, enter(&shared, incoming)).await;
     drop(handshake);
-    visit.run().await;
+    match visit {
+        Ok(Some(visit)) => visit.run().await,
+        Ok(None) => {}
+        Err(_) => count(&shared.metrics.refused.failed_handshakes),
+    }
 }
 
 /// A browser that has been let in.
@@ -58,19 +63,6 @@ struct Visit {
     origin: Option<String>,
     /// What its path asks for, or why it asks for nothing.
     service: Result<ServiceName, (Code, String)>,
-}
-
-/// How a visit ends.
-#[derive(Debug)]
-enum Ending {
-    /// The browser closed.
-    Closed(Code, String),
-    /// The browser broke a rule.
-    Violated(Code, String),
-    /// The browser is gone.
-    Vanished,
-    /// We close: the target did, or there is none, or the gateway shuts down.
-    Close(Code, String),
 }
 
 /// Handshake, session request, Origin.
@@ -140,7 +132,7 @@ impl Visit {
             Some(ending) => ending,
             // The browser may have said why just before; then that is about to be read.
             None => match timeout(CLOSE_TIMEOUT, events.recv()).await {
-                Ok(event) => ended(event),
+                Ok(event) => Ending::by(event),
                 Err(_) => Ending::Vanished,
             },
         };
@@ -201,20 +193,20 @@ impl Visit {
             biased;
             event = events.recv() => match event {
                 Some(Event::Requested(request)) => request,
-                event => return ended(event),
+                event => return Ending::by(event),
             },
             _ = phase.wait_for(|phase| *phase == Phase::Closing) => {
                 count(&self.shared.metrics.refused.shutdown);
-                return shutdown();
+                return Ending::shutdown();
             }
         };
         let opened = tokio::select! {
             opened = self.open(&request, &mut phase) => opened,
-            event = events.recv() => return ended(event),
+            event = events.recv() => return Ending::by(event),
         };
         let session = match opened {
             Ok(opened) => lease.insert(opened).session.clone(),
-            Err((code, reason)) => return Ending::Close(code, reason),
+            Err(ending) => return ending,
         };
         let datagrams = Datagrams::new(&self.shared.metrics, &self.connection, &session);
         streams.relay(&session);
@@ -234,34 +226,32 @@ impl Visit {
         loop {
             tokio::select! {
                 biased;
-                event = events.recv() => return ended(event),
-                closed = session.closed() => return lost(&session, closed),
+                event = events.recv() => return Ending::by(event),
+                closed = session.closed() => return Ending::at_target(&session, closed),
                 now = next_phase(&mut phase) => match now {
                     Phase::Running => {}
                     Phase::Draining(grace) => control.go_away(Code::GOING_AWAY, grace),
-                    Phase::Closing => return shutdown(),
+                    Phase::Closing => return Ending::shutdown(),
                 },
             }
         }
     }
 
-    /// The session with the target, or how the refusal reads.
+    /// The session with the target, or how the visit ends without one.
     async fn open(
         &self,
         request: &IncomingRequest,
         phase: &mut watch::Receiver<Phase>,
-    ) -> Result<Lease, (Code, String)> {
+    ) -> Result<Lease, Ending> {
         let refused = &self.shared.metrics.refused;
         let service = self.service.as_ref().map_err(|(code, reason)| {
             count(&refused.path);
-            (*code, reason.clone())
+            Ending::Close(*code, reason.clone())
         })?;
         let Some(upstream) = self.shared.upstreams.get(service) else {
             count(&refused.service);
-            return Err((
-                Code::UNKNOWN_SERVICE,
-                format!("there is no service {service} here"),
-            ));
+            let reason = format!("there is no service {service} here");
+            return Err(Ending::Close(Code::UNKNOWN_SERVICE, reason));
         };
         let request = Request {
             service: service.clone(),
@@ -277,67 +267,27 @@ impl Visit {
             opened = upstream.open(request) => opened,
             _ = phase.wait_for(|phase| *phase != Phase::Running) => {
                 count(&refused.shutdown);
-                return Err((Code::GOING_AWAY, GOING_AWAY.into()));
+                return Err(Ending::shutdown());
             }
         };
         opened.map_err(|failure| match failure {
             OpenFailure::Unreachable(reason) => {
                 count(&refused.unreachable);
                 tracing::warn!(%service, reason, "target unreachable");
-                (
-                    Code::UPSTREAM_UNREACHABLE,
-                    format!("the service {service} cannot be reached"),
-                )
+                let reason = format!("the service {service} cannot be reached");
+                Ending::Close(Code::UPSTREAM_UNREACHABLE, reason)
             }
             OpenFailure::Refused(code, reason) => {
                 count(&refused.target);
-                (code, reason)
+                Ending::Close(code, reason)
             }
         })
-    }
-}
-
-impl Ending {
-    /// What the others are told.
-    fn told(&self) -> (Code, &str) {
-        match self {
-            Self::Closed(code, reason)
-            | Self::Violated(code, reason)
-            | Self::Close(code, reason) => (*code, reason),
-            Self::Vanished => (Code::CONNECTION_LOST, "the browser went away"),
-        }
     }
 }
 
 /// Our close is complete.
 async fn agreed(events: &mut mpsc::UnboundedReceiver<Event>) {
     while let Some(Event::Requested(_)) = events.recv().await {}
-}
-
-/// What an event means that can only be the end.
-fn ended(event: Option<Event>) -> Ending {
-    match event {
-        Some(Event::Closed { code, reason }) => Ending::Closed(code, reason),
-        Some(Event::Violated { code, reason }) => Ending::Violated(code, reason),
-        // SETTINGS come once, and our own close not before we close.
-        Some(Event::Lost | Event::Requested(_) | Event::CloseCarrier) | None => Ending::Vanished,
-    }
-}
-
-/// The target's end of the session is over.
-fn lost(session: &stoq_native::Session, closed: Closed) -> Ending {
-    let Closed { code, reason, by } = closed;
-    // A connection that ends without a word about its sessions is a lost one, however politely it ends.
-    let silent = code == Code::NO_ERROR && !session.connection().is_open();
-    if by == ClosedBy::Peer && !silent {
-        return Ending::Close(code, reason);
-    }
-    tracing::warn!(service = %session.service(), %code, reason, "target lost");
-    Ending::Close(Code::UPSTREAM_LOST, "the service was lost".into())
-}
-
-fn shutdown() -> Ending {
-    Ending::Close(Code::GOING_AWAY, GOING_AWAY.into())
 }
 
 /// The phase, when it changes; at once if it has.
@@ -347,5 +297,3 @@ async fn next_phase(phase: &mut watch::Receiver<Phase>) -> Phase {
     }
     *phase.borrow_and_update()
 }
-
-const GOING_AWAY: &str = "the gateway shuts down";

@@ -1,10 +1,10 @@
 //! Streams of one session: who opened them, what they are, and the task that relays each.
 
+mod header;
+
 use std::sync::{Arc, OnceLock};
 
-use bytes::BytesMut;
 use stoq_core::close::Code;
-use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use stoq_native::Session;
 use wtransport::Connection;
@@ -216,14 +216,14 @@ impl Ends {
     ) -> Result<(ToBrowser, FromBrowser), Code> {
         let opening = self.browser.open_bi().await.map_err(gone)?;
         let (send, receive) = opening.await.map_err(gone)?;
-        let send = introduce(ToBrowser(send), payload, Direction::Bidirectional).await?;
+        let send = header::write(ToBrowser(send), payload, Direction::Bidirectional).await?;
         Ok((send, FromBrowser(receive)))
     }
 
     async fn open_to_browser(&self, payload: Payload) -> Result<ToBrowser, Code> {
         let opening = self.browser.open_uni().await.map_err(gone)?;
         let send = opening.await.map_err(gone)?;
-        introduce(ToBrowser(send), payload, Direction::Unidirectional).await
+        header::write(ToBrowser(send), payload, Direction::Unidirectional).await
     }
 
     fn open(&self) -> One {
@@ -236,7 +236,7 @@ impl Ends {
     async fn judge(&self, receive: &mut FromBrowser, direction: Direction) -> Verdict {
         let stream = receive.0.quic_stream_mut();
         let key = quinn::VarInt::from(stream.id()).into_inner();
-        match read_header(stream, direction).await {
+        match header::read(stream, direction).await {
             Ok(Some(StreamHeader::Control)) => {
                 self.feed(stream, key).await;
                 Verdict::Discard
@@ -272,42 +272,6 @@ impl Ends {
 async fn discard(mut receive: FromBrowser) {
     let stream = receive.0.quic_stream_mut();
     while let Ok(Some(_)) = stream.read_chunk(usize::MAX, true).await {}
-}
-
-/// `None` if the stream ends first. A header is read byte by byte, because nearly all have one.
-async fn read_header(
-    stream: &mut quinn::RecvStream,
-    direction: Direction,
-) -> Result<Option<StreamHeader>, Code> {
-    let mut header = [0; StreamHeader::MAX_LEN];
-    for end in 1..=header.len() {
-        match stream.read(&mut header[end - 1..end]).await {
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => return Ok(None),
-        }
-        let decoded =
-            StreamHeader::decode(&header[..end], direction).map_err(|error| error.code())?;
-        if let Some((header, _)) = decoded {
-            return Ok(Some(header));
-        }
-    }
-    Err(Code::FRAME)
-}
-
-/// Writes what tells the browser what the stream carries.
-async fn introduce(
-    mut send: ToBrowser,
-    payload: Payload,
-    direction: Direction,
-) -> Result<ToBrowser, Code> {
-    let mut header = BytesMut::with_capacity(StreamHeader::MAX_LEN);
-    StreamHeader::Data {
-        session: SessionId::ZERO,
-        payload,
-    }
-    .encode(direction, &mut header);
-    send.write(&mut [header.freeze()]).await?;
-    Ok(send)
 }
 
 /// A stream that cannot be opened to a browser: it is gone, or wants no stream.
