@@ -85,3 +85,8 @@ pub use trust::{Trust, TrustError};
 
 /// The name by which both ends agree in the TLS handshake that they speak STOQ version 1 (ALPN, RFC 7301).
 pub const ALPN: &[u8] = b"stoq/1";
+
+/// The examples of the README, so that they are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
