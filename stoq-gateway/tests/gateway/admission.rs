@@ -4,7 +4,7 @@ use stoq_core::close::Code;
 use stoq_gateway::Gateway;
 use stoq_gateway::config::Origins;
 
-use crate::page::{Asking, Page, Refusal, carrier};
+use crate::page::{Asking, Page, Refusal, carrier, silent};
 use crate::target::Target;
 use crate::{at_rest, config, meet, until, within};
 
@@ -193,6 +193,27 @@ async fn no_more_sessions_than_allowed() {
         assert_eq!(gateway.metrics().refused.sessions, 1);
         second.0.close(Code::NO_ERROR, "");
         until(&gateway, |numbers| numbers.sessions_open == 1).await;
+        meet(&gateway, &target).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_more_handshakes_than_allowed() {
+    within(async {
+        let target = Target::start().await;
+        let mut config = config(&target, &["echo"]);
+        config.limits.max_handshakes = 1.try_into().unwrap();
+        let gateway = Gateway::bind(config).await.unwrap();
+        let silent = silent(&gateway).await;
+        // It must prove its address, by a Retry, and is refused then.
+        assert_eq!(
+            refusal(&gateway, Asking::path("/stoq/v1/echo")).await,
+            Refusal::Carrier
+        );
+        assert_eq!(gateway.metrics().refused.handshakes, 1);
+        silent.close(0_u32.into(), b"");
+        until(&gateway, at_rest).await;
         meet(&gateway, &target).await;
     })
     .await;

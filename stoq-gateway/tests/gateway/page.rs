@@ -65,11 +65,8 @@ pub(crate) enum Refusal {
     InBand(Code, String),
 }
 
-/// A WebTransport connection without any STOQ on it.
-pub(crate) async fn carrier(
-    gateway: &Gateway,
-    asking: Asking,
-) -> Result<Connection, wtransport::error::ConnectingError> {
+/// QUIC for HTTP/3 that trusts the gateway.
+fn quic(gateway: &Gateway, transport: quinn::TransportConfig) -> quinn::ClientConfig {
     let hash = Sha256Digest::new(gateway.certificate_hash());
     // Only for its TLS settings: these differ from the default ones in whom they trust.
     let trusting = ClientConfig::builder()
@@ -77,10 +74,26 @@ pub(crate) async fn carrier(
         .with_server_certificate_hashes([hash])
         .build();
     let mut quic = trusting.quic_config().clone();
-    quic.transport_config(std::sync::Arc::new(asking.transport));
+    quic.transport_config(std::sync::Arc::new(transport));
+    quic
+}
+
+/// A QUIC connection that asks for nothing.
+pub(crate) async fn silent(gateway: &Gateway) -> quinn::Connection {
+    let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    endpoint.set_default_client_config(quic(gateway, quinn::TransportConfig::default()));
+    let connecting = endpoint.connect(gateway.local_addr(), "localhost").unwrap();
+    connecting.await.unwrap()
+}
+
+/// A WebTransport connection without any STOQ on it.
+pub(crate) async fn carrier(
+    gateway: &Gateway,
+    asking: Asking,
+) -> Result<Connection, wtransport::error::ConnectingError> {
     let config = ClientConfig::builder()
         .with_bind_default()
-        .build_with_quic_config(quic);
+        .build_with_quic_config(quic(gateway, asking.transport));
     let mut options = ConnectOptions::builder(format!("{}{}", gateway.url(), asking.path));
     for (name, value) in asking.headers {
         options = options.add_header(name, value);

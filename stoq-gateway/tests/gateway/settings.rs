@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use stoq_gateway::config::Http;
 use stoq_gateway::{Config, Gateway};
@@ -124,6 +125,17 @@ async fn the_page_and_where_the_gateway_is_come_over_http() {
         until(&gateway, at_rest).await;
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_development_certificate_is_replaced_before_it_ends() {
+    let target = Target::start().await;
+    let gateway = Gateway::bind(config(&target, &["echo"])).await.unwrap();
+    let first = gateway.certificate_hash();
+    tokio::time::sleep(Duration::from_secs(10 * 24 * 3600)).await;
+    assert_eq!(gateway.certificate_hash(), first);
+    tokio::time::sleep(Duration::from_secs(2 * 24 * 3600)).await;
+    assert_ne!(gateway.certificate_hash(), first);
 }
 
 /// The command with this settings file.
