@@ -65,8 +65,8 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
     let opening = driver.clone();
     let late = move || opening.abandon(Code::TIMEOUT, TOO_LATE);
     let _timer = Timer::after(deadline.saturating_since(js::now()), late);
-    driver.opened().await?;
-    Ok(Session::new(Handle(driver), url, service))
+    let opened = driver.opened().await?;
+    Ok(Session::new(Handle::new(driver, opened), url, service))
 }
 
 /// Waits until the browser is connected; closes the transport if that takes too long.

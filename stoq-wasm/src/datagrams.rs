@@ -58,7 +58,7 @@ impl Datagrams {
     /// Sends one.
     pub fn send(&self, data: JsValue) -> Promise {
         let channel = self.channel.clone();
-        js::promise(async move { channel.send(&data).await })
+        js::done(async move { channel.send(&data).await })
     }
 
     /// The next one to arrive.
@@ -88,12 +88,12 @@ impl DatagramChannel {
         let header = Datagram::header_len(SessionId::ZERO) as u32;
         carrier
             .saturating_sub(header)
-            .min(self.handle.facts().max_datagram_size)
+            .min(self.handle.opened.max_datagram_size)
     }
 
-    pub(crate) async fn send(&self, data: &JsValue) -> Result<JsValue, Error> {
+    pub(crate) async fn send(&self, data: &JsValue) -> Result<(), Error> {
         let data = js::bytes_argument(data)?;
-        self.handle.alive()?;
+        self.handle.ending.alive()?;
         let (limit, got) = (self.max_size(), data.length());
         if got > limit {
             let message = format!("the datagram has {got} bytes, the path carries {limit}");
@@ -106,15 +106,17 @@ impl DatagramChannel {
         whole.set(data, header.len() as u32);
         let sent = self
             .handle
+            .ending
             .settle(self.writer()?.write_with_chunk(&whole))
             .await;
         match sent {
             Ok(_) => {
                 self.handle.counters.sent_datagrams.add();
-                Ok(JsValue::UNDEFINED)
+                Ok(())
             }
             Err(broken) => Err(self
                 .handle
+                .ending
                 .explain(broken, "the datagram could not be sent")
                 .await),
         }

@@ -7,7 +7,7 @@ use js_sys::{Array, Function, Reflect};
 use stoq_core::Code;
 use wasm_bindgen::prelude::*;
 
-use crate::word;
+use crate::{js, word};
 
 /// What every failing operation of the SDK fails with. JavaScript sees a `StoqError`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,14 @@ impl Error {
             code,
             message: message.into(),
         }
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The caller gave a value that cannot be used.
@@ -42,8 +50,7 @@ impl From<Error> for JsValue {
             None => {
                 let plain = js_sys::Error::new(&error.message);
                 for (key, value) in [("code", word), ("number", number)] {
-                    Reflect::set(&plain, &Self::from_str(key), &value)
-                        .expect("an error takes properties");
+                    js::set(&plain, key, &value);
                 }
                 plain.into()
             }

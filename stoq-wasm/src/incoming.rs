@@ -4,18 +4,20 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use js_sys::Uint8Array;
+use stoq_core::frame::DecodeError;
 use stoq_core::session::Input;
 use stoq_core::stream::Direction;
 use stoq_core::{Code, StreamHeader};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader,
     ReadableStreamGetReaderOptions, ReadableStreamReaderMode, WebTransportBidirectionalStream,
     WebTransportReceiveStream,
 };
 
-use crate::driver::{Broken, Driver};
+use crate::driver::Driver;
+use crate::ending::Broken;
 use crate::js;
 
 /// A stream that the peer has opened.
@@ -32,14 +34,14 @@ impl Driver {
         let unidirectional = transport.incoming_unidirectional_streams();
         let datagrams = transport.datagrams().readable();
         let closed = transport.closed();
-        spawn_local(self.clone().read_streams(bidirectional, |stream| {
+        js::spawn(self.clone().read_streams(bidirectional, |stream| {
             Arrival::Bidirectional(stream.unchecked_into())
         }));
-        spawn_local(self.clone().read_streams(unidirectional, |stream| {
+        js::spawn(self.clone().read_streams(unidirectional, |stream| {
             Arrival::Unidirectional(stream.unchecked_into())
         }));
-        spawn_local(self.clone().read_datagrams(datagrams));
-        spawn_local(async move {
+        js::spawn(self.clone().read_datagrams(datagrams));
+        js::spawn(async move {
             let _ = JsFuture::from(closed).await;
             self.carrier_ended();
         });
@@ -56,57 +58,56 @@ impl Driver {
             let arrival = arrival(stream);
             // Bidirectional and unidirectional streams share the machine's keys.
             key += 2;
-            spawn_local(
+            js::spawn(
                 self.clone()
                     .read_header(key + u64::from(arrival.is_bidirectional()), arrival),
             );
         }
     }
 
-    /// Reads exactly the header of a stream, byte by byte into memory of our own, and asks the machine what to do with it.
+    /// Asks the machine what to do with a stream, once its header is here. The control stream is read from here on.
     async fn read_header(self: Rc<Self>, key: u64, arrival: Arrival) {
-        let direction = arrival.direction();
+        let header = match self.header(&arrival).await {
+            Ok(Some(header)) => header,
+            // It ended before it said what it is: nobody has heard of it, nobody misses it.
+            Ok(None) => return,
+            Err(error) => return arrival.reject(error.code()),
+        };
+        match (header, arrival) {
+            (StreamHeader::Control, Arrival::Unidirectional(stream)) => {
+                self.feed(Input::Stream {
+                    stream: key,
+                    header,
+                });
+                self.read_control(stream.get_reader().unchecked_into())
+                    .await;
+            }
+            (header, arrival) => self.feed_stream(key, header, arrival),
+        }
+    }
+
+    /// Reads exactly the header of a stream, byte by byte, and leaves the rest to whoever reads next.
+    async fn header(&self, arrival: &Arrival) -> Result<Option<StreamHeader>, DecodeError> {
         let options = ReadableStreamGetReaderOptions::new();
         options.set_mode(ReadableStreamReaderMode::Byob);
-        let reader: ReadableStreamByobReader = arrival
-            .readable()
-            .get_reader_with_options(&options)
-            .unchecked_into();
+        let reader = arrival.readable().get_reader_with_options(&options);
+        let reader: ReadableStreamByobReader = reader.unchecked_into();
         let mut bytes = Vec::with_capacity(StreamHeader::MAX_LEN);
-        let header = loop {
+        loop {
             let view = Uint8Array::new_with_length(1);
-            let read = self.settle(reader.read_with_array_buffer_view(&view)).await;
-            let Ok(Some(byte)) = read.map(|result| value(&result)) else {
-                // It ended before it said what it is: nobody has heard of it, nobody misses it.
-                return;
-            };
-            byte.unchecked_ref::<Uint8Array>()
-                .for_each(&mut |byte, _, _| bytes.push(byte));
-            match StreamHeader::decode(&bytes, direction) {
-                Ok(None) => {}
-                Ok(Some((header, _))) => break Ok(header),
-                Err(error) => break Err(error.code()),
-            }
-        };
-        reader.release_lock();
-        let header = match header {
-            Ok(header) => header,
-            Err(code) => return arrival.reject(code),
-        };
-        let control = match (&header, &arrival) {
-            (StreamHeader::Control, Arrival::Unidirectional(stream)) => Some(stream.clone()),
-            _ => None,
-        };
-        if control.is_none() {
-            self.arrivals.borrow_mut().insert(key, arrival);
-        }
-        self.feed(Input::Stream {
-            stream: key,
-            header,
-        });
-        if let Some(stream) = control {
-            self.read_control(stream.get_reader().unchecked_into())
+            let read = self
+                .ending
+                .settle(reader.read_with_array_buffer_view(&view))
                 .await;
+            let Ok(Some(byte)) = read.map(|result| value(&result)) else {
+                return Ok(None);
+            };
+            bytes.push(byte.unchecked_ref::<Uint8Array>().get_index(0));
+            let decoded = StreamHeader::decode(&bytes, arrival.direction());
+            if !matches!(decoded, Ok(None)) {
+                reader.release_lock();
+                return Ok(decoded?.map(|(header, _)| header));
+            }
         }
     }
 
@@ -120,7 +121,8 @@ impl Driver {
                 Err(Broken::Ended) => return,
                 Err(broken) => {
                     // With a lost carrier the end comes from there; else the peer has reset the stream.
-                    self.explain(broken, "the server reset its control stream")
+                    self.ending
+                        .explain(broken, "the server reset its control stream")
                         .await;
                     return self.feed(Input::ControlClosed);
                 }
@@ -142,7 +144,7 @@ impl Driver {
         &self,
         reader: &ReadableStreamDefaultReader,
     ) -> Result<Option<JsValue>, Broken> {
-        Ok(value(&self.settle(reader.read()).await?))
+        Ok(value(&self.ending.settle(reader.read()).await?))
     }
 }
 

@@ -1,12 +1,12 @@
 //! What the SDK takes from its surroundings: clock, timers, random bytes, promises, and the errors of streams.
 
 use std::cell::Cell;
+use std::pin::Pin;
 use std::time::Duration;
 
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use stoq_core::Code;
 use stoq_core::time::Timestamp;
-use wasm_bindgen::convert::FromWasmAbi;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 
@@ -18,6 +18,8 @@ extern "C" {
     fn performance_now() -> f64;
     #[wasm_bindgen(catch, js_namespace = crypto, js_name = getRandomValues)]
     fn get_random_values(bytes: &Uint8Array) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = String)]
+    fn string(value: &JsValue) -> Result<String, JsValue>;
     #[wasm_bindgen(js_name = setTimeout)]
     fn set_timeout(callback: &Function, milliseconds: f64) -> JsValue;
     #[wasm_bindgen(js_name = clearTimeout)]
@@ -57,6 +59,22 @@ pub(crate) fn get(object: &JsValue, key: &str) -> JsValue {
     Reflect::get(object, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
 }
 
+/// Sets a property of an object of our own.
+pub(crate) fn set(object: &Object, key: &str, value: &JsValue) {
+    certain(
+        Reflect::set(object, &JsValue::from_str(key), value),
+        "our own objects take properties",
+    );
+}
+
+/// As `expect`, for what is thrown: showing any value of JavaScript, as `expect` would, takes 10 KB of code.
+pub(crate) fn certain<T, E>(result: Result<T, E>, invariant: &str) -> T {
+    match result {
+        Ok(value) => value,
+        Err(_) => panic!("{invariant}"),
+    }
+}
+
 /// A thing of the browser that may be missing here.
 pub(crate) fn global(name: &str) -> Option<JsValue> {
     let value = get(&js_sys::global(), name);
@@ -67,19 +85,43 @@ pub(crate) fn global(name: &str) -> Option<JsValue> {
 pub(crate) fn text(thrown: &JsValue) -> String {
     get(thrown, "message")
         .as_string()
-        .unwrap_or_else(|| format!("{thrown:?}"))
+        .or_else(|| string(thrown).ok())
+        .unwrap_or_default()
 }
 
 /// The promise of a future that owns all that it needs: whoever called may free its handle meanwhile.
 pub(crate) fn promise<T: Into<JsValue>>(
     future: impl Future<Output = Result<T, Error>> + 'static,
 ) -> Promise {
-    future_to_promise(async move { future.await.map(Into::into).map_err(JsValue::from) })
+    promise_of(Box::pin(async move {
+        future.await.map(Into::into).map_err(JsValue::from)
+    }))
+}
+
+/// As [`promise`], for what has no value.
+pub(crate) fn done(future: impl Future<Output = Result<(), Error>> + 'static) -> Promise {
+    promise(async move { future.await.map(|()| JsValue::UNDEFINED) })
+}
+
+/// Not generic, as everything behind it would be compiled for each future anew: a tenth of the module.
+fn promise_of(future: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Promise {
+    future_to_promise(future)
+}
+
+/// Runs a future that owns all that it needs to its end.
+pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
+    spawn_boxed(Box::pin(future));
+}
+
+/// See [`promise_of`].
+fn spawn_boxed(future: Pin<Box<dyn Future<Output = ()>>>) {
+    spawn_local(future);
 }
 
 /// Lets a promise run whose outcome nobody needs. A rejection of it does not show up as unhandled.
-pub(crate) fn ignore<T: FromWasmAbi + 'static>(promise: Promise<T>) {
-    spawn_local(async move {
+pub(crate) fn ignore<T>(promise: Promise<T>) {
+    let promise: Promise = promise.unchecked_into();
+    spawn(async move {
         let _ = JsFuture::from(promise).await;
     });
 }
@@ -127,8 +169,7 @@ pub(crate) fn stream_error(code: Code) -> JsValue {
     let make = |code: Code| {
         let wire = code.to_webtransport();
         let init = Object::new();
-        Reflect::set(&init, &"streamErrorCode".into(), &wire.into())
-            .expect("a fresh object takes properties");
+        set(&init, "streamErrorCode", &wire.into());
         let error = WebTransportError::new(&init).ok()?;
         (error.stream_error_code() == Some(f64::from(wire))).then(|| JsValue::from(error))
     };
@@ -154,7 +195,8 @@ pub(crate) fn code_argument(value: &JsValue) -> Result<Option<Code>, Error> {
             Ok(Some(Code::new(number as u32)))
         }
         _ => Err(Error::argument(format!(
-            "a code is an integer from 0 to 4294967295, not {value:?}"
+            "a code is an integer from 0 to 4294967295, not {}",
+            text(value)
         ))),
     }
 }

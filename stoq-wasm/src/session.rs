@@ -8,12 +8,13 @@ use js_sys::Promise;
 use serde::{Deserialize, Serialize};
 use stoq_core::{Code, ServiceName};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
-use web_sys::WebTransportBidirectionalStream;
+use web_sys::WebTransport;
 
 use crate::datagrams::{DatagramChannel, Datagrams};
-use crate::driver::{Ended, GoingAway, Handle};
+use crate::driver::Handle;
+use crate::ending::Ended;
 use crate::error::Error;
+use crate::inbox::GoingAway;
 use crate::stream::{BidirectionalStream, ReceiveStream, SendStream};
 use crate::{js, word};
 
@@ -62,7 +63,7 @@ impl Session {
     /// The session hash, 32 bytes.
     #[wasm_bindgen(getter)]
     pub fn hash(&self) -> Vec<u8> {
-        self.handle.facts().hash.as_bytes().to_vec()
+        self.handle.opened.hash.as_bytes().to_vec()
     }
 
     /// The largest datagram that fits the whole path now.
@@ -100,15 +101,9 @@ impl Session {
     pub fn open_bidirectional_stream(&self) -> Promise {
         let handle = self.handle.clone();
         js::promise(async move {
-            handle.alive()?;
-            let opening = handle
-                .settle(handle.transport.create_bidirectional_stream())
-                .await;
-            let stream = match opening {
-                Ok(stream) => stream.unchecked_into::<WebTransportBidirectionalStream>(),
-                Err(broken) => return Err(handle.explain(broken, NOT_OPENED).await),
-            };
-            handle.counters.streams_opened.add();
+            let stream = handle
+                .open_stream(WebTransport::create_bidirectional_stream)
+                .await?;
             let stream = BidirectionalStream::new(&handle, &stream)?;
             stream.write_header();
             Ok(stream)
@@ -120,15 +115,9 @@ impl Session {
     pub fn open_unidirectional_stream(&self) -> Promise {
         let handle = self.handle.clone();
         js::promise(async move {
-            handle.alive()?;
-            let opening = handle
-                .settle(handle.transport.create_unidirectional_stream())
-                .await;
-            let stream = match opening {
-                Ok(stream) => stream.unchecked_into(),
-                Err(broken) => return Err(handle.explain(broken, NOT_OPENED).await),
-            };
-            handle.counters.streams_opened.add();
+            let stream = handle
+                .open_stream(WebTransport::create_unidirectional_stream)
+                .await?;
             let stream = SendStream::new(&handle, &stream)?;
             stream.write_header(stoq_core::stream::Direction::Unidirectional);
             Ok(stream)
@@ -163,15 +152,15 @@ impl Session {
 
     /// Counters, as they stand now.
     pub fn stats(&self) -> JsValue {
-        let counters = &self.handle.counters;
+        let (counters, inbox) = (&self.handle.counters, &self.handle.inbox);
         to_js(&SessionStats {
             sent_datagrams: counters.sent_datagrams.get(),
             received_datagrams: counters.received_datagrams.get(),
             dropped_datagrams: self.handle.dropped_datagrams(),
             streams_opened: counters.streams_opened.get(),
             streams_accepted: counters.streams_accepted.get(),
-            ping_rtt: counters.ping_rtt.get().map(milliseconds),
-            path: counters.path.get().map(|stats| PathStats {
+            ping_rtt: inbox.ping_rtt.get().map(milliseconds),
+            path: inbox.path.get().map(|stats| PathStats {
                 rtt: milliseconds(stats.rtt),
                 rtt_variation: milliseconds(stats.rtt_variation),
                 lost_packets: stats.lost_packets as f64,
@@ -194,7 +183,7 @@ impl Session {
 }
 
 async fn closed(handle: Rc<Handle>) -> Result<JsValue, Error> {
-    let Ended { code, reason } = handle.ended().await;
+    let Ended { code, reason } = handle.ending.wait().await;
     Ok(to_js(&CloseInfo {
         code: code.value(),
         name: word(*code),
@@ -205,8 +194,8 @@ async fn closed(handle: Rc<Handle>) -> Result<JsValue, Error> {
 fn draining(handle: Rc<Handle>) -> Promise {
     Promise::new(&mut |resolve, _| {
         // Not the handle: waiting for the peer to wind up keeps no session open.
-        let driver = handle.0.clone();
-        spawn_local(async move {
+        let driver = Rc::clone(&handle);
+        js::spawn(async move {
             if let Ok(GoingAway {
                 code,
                 grace,
@@ -296,8 +285,8 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 fn to_js(value: &impl Serialize) -> JsValue {
-    serde_wasm_bindgen::to_value(value)
-        .expect("plain structs of numbers and strings become objects")
+    js::certain(
+        serde_wasm_bindgen::to_value(value),
+        "plain structs of numbers and strings become objects",
+    )
 }
-
-const NOT_OPENED: &str = "the stream could not be opened";

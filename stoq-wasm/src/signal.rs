@@ -1,21 +1,27 @@
-//! Waiting for something to change.
+//! Waiting for something to change, or for some time.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-/// Tells everyone who waits that it is time to look again.
+use crate::js::Timer;
+
+/// Tells everyone who waits that it is time to look again. Clones are the same signal.
+#[derive(Clone, Default)]
+pub(crate) struct Signal(Rc<Waiting>);
+
 #[derive(Default)]
-pub(crate) struct Signal {
-    waiting: RefCell<BTreeMap<u64, Waker>>,
+struct Waiting {
+    tasks: RefCell<Vec<(u64, Waker)>>,
     next: Cell<u64>,
 }
 
 impl Signal {
-    /// Wakes all who wait now, those who came first before the others.
+    /// Wakes all who wait now, those who began to wait first before the others.
     pub(crate) fn notify(&self) {
-        for (_, waker) in self.waiting.take() {
+        for (_, waker) in self.0.tasks.take() {
             waker.wake();
         }
     }
@@ -25,7 +31,7 @@ impl Signal {
     /// # Cancel safety
     /// Nothing is lost: `look` only takes what it returns, and it is returned in the same breath.
     pub(crate) async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
-        let mut seat = self.seat();
+        let seat = self.seat();
         poll_fn(|context| match look() {
             Some(found) => Poll::Ready(found),
             None => {
@@ -36,34 +42,53 @@ impl Signal {
         .await
     }
 
+    /// As [`until`](Self::until), but gives up after `time`.
+    pub(crate) async fn within<T>(
+        &self,
+        time: Duration,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> Option<T> {
+        let late = Rc::new(Cell::new(false));
+        let (signal, alarm) = (self.clone(), late.clone());
+        let _timer = Timer::after(time, move || {
+            alarm.set(true);
+            signal.notify();
+        });
+        let found = || look().map(Some).or_else(|| late.get().then_some(None));
+        self.until(found).await
+    }
+
     /// A place among those who wait, which is left when it is dropped.
-    pub(crate) fn seat(&self) -> Seat<'_> {
-        let number = self.next.replace(self.next.get() + 1);
+    pub(crate) fn seat(&self) -> Seat {
+        let number = self.0.next.replace(self.0.next.get() + 1);
         Seat {
-            signal: self,
+            waiting: self.0.clone(),
             number,
         }
     }
 }
 
 /// See [`Signal::seat`].
-pub(crate) struct Seat<'a> {
-    signal: &'a Signal,
+pub(crate) struct Seat {
+    waiting: Rc<Waiting>,
     number: u64,
 }
 
-impl Seat<'_> {
+impl Seat {
     /// The next [`notify`](Signal::notify) wakes the task of this context.
-    pub(crate) fn wait(&mut self, context: &Context<'_>) {
-        self.signal
-            .waiting
-            .borrow_mut()
-            .insert(self.number, context.waker().clone());
+    pub(crate) fn wait(&self, context: &Context<'_>) {
+        let waker = context.waker().clone();
+        let mut tasks = self.waiting.tasks.borrow_mut();
+        match tasks.iter_mut().find(|(number, _)| *number == self.number) {
+            Some((_, known)) => *known = waker,
+            None => tasks.push((self.number, waker)),
+        }
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for Seat {
     fn drop(&mut self) {
-        self.signal.waiting.borrow_mut().remove(&self.number);
+        let mut tasks = self.waiting.tasks.borrow_mut();
+        tasks.retain(|(number, _)| *number != self.number);
     }
 }

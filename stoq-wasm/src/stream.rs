@@ -109,25 +109,21 @@ impl SendStream {
     /// Sends bytes; resolves when there is room for more.
     pub fn write(&self, data: JsValue) -> Promise {
         let half = self.0.half.clone();
-        js::promise(async move {
-            js::bytes_argument(&data)?;
-            half.write(&data).await
-        })
+        js::done(async move { half.write(&data).await })
     }
 
     /// Says that this was all.
     pub fn finish(&self) -> Promise {
         let half = self.0.half.clone();
-        js::promise(async move { half.finish().await })
+        js::done(async move { half.finish().await })
     }
 
     /// Gives up with a code.
     pub fn reset(&self, code: JsValue) -> Promise {
         let half = self.0.half.clone();
-        js::promise(async move {
-            half.reset(js::code_argument(&code)?.unwrap_or(Code::CANCELLED))
-                .await;
-            Ok(JsValue::UNDEFINED)
+        js::done(async move {
+            let code = js::code_argument(&code)?.unwrap_or(Code::CANCELLED);
+            half.reset(code).await
         })
     }
 }
@@ -169,10 +165,9 @@ impl ReceiveStream {
     /// Wants no more.
     pub fn stop(&self, code: JsValue) -> Promise {
         let half = self.0.half.clone();
-        js::promise(async move {
-            half.stop(js::code_argument(&code)?.unwrap_or(Code::CANCELLED))
-                .await;
-            Ok(JsValue::UNDEFINED)
+        js::done(async move {
+            let code = js::code_argument(&code)?.unwrap_or(Code::CANCELLED);
+            half.stop(code).await
         })
     }
 }
@@ -232,51 +227,54 @@ impl SendHalf {
     }
 
     /// Writes a chunk: the object itself goes to the browser.
-    pub(crate) async fn write(&self, chunk: &JsValue) -> Result<JsValue, Error> {
+    pub(crate) async fn write(&self, chunk: &JsValue) -> Result<(), Error> {
         self.usable()?;
+        js::bytes_argument(chunk)?;
         self.outcome(self.writer.write_with_chunk(chunk)).await
     }
 
-    pub(crate) async fn finish(&self) -> Result<JsValue, Error> {
+    pub(crate) async fn finish(&self) -> Result<(), Error> {
         self.usable()?;
         self.ended.set(Some(SendEnd::Finished));
         self.outcome(self.writer.close()).await
     }
 
     /// Resets the stream, if there is anything left to reset.
-    pub(crate) async fn reset(&self, code: Code) {
+    pub(crate) async fn reset(&self, code: Code) -> Result<(), Error> {
         self.ended.set(Some(SendEnd::Reset(code)));
+        let aborted = self.writer.abort_with_reason(&js::stream_error(code));
         // It fails where the stream has failed before: the peer knows by then.
-        let _ = self
-            .handle
-            .settle(self.writer.abort_with_reason(&js::stream_error(code)))
-            .await;
+        let _ = self.handle.ending.settle(aborted).await;
+        Ok(())
     }
 
-    /// Resolves with the reason why the peer wants no more, as soon as the browser knows it.
-    pub(crate) async fn stopped(&self) -> Option<Error> {
-        self.outcome(self.writer.closed()).await.err()
+    /// Resolves with the reason why the peer wants no more, as soon as the browser knows it; `None` if this side ended the
+    /// stream. It keeps neither the stream nor the session.
+    pub(crate) fn stopped(self: &Rc<Self>) -> impl Future<Output = Option<Error>> + use<> {
+        let (half, driver) = (Rc::downgrade(self), Rc::clone(&self.handle));
+        let closed = self.writer.closed();
+        async move {
+            let broken = driver.ending.settle(closed).await.err()?;
+            if half.upgrade().is_none_or(|half| half.ended.get().is_some()) {
+                return None;
+            }
+            Some(driver.ending.explain(broken, STOPPED).await)
+        }
     }
 
     fn usable(&self) -> Result<(), Error> {
         match self.ended.get() {
-            None => self.handle.alive(),
+            None => self.handle.ending.alive(),
             Some(SendEnd::Finished) => Err(Error::argument("the stream has been finished")),
             Some(SendEnd::Reset(code)) => Err(Error::new(code, WE_RESET)),
         }
     }
 
-    async fn outcome(&self, promise: Promise) -> Result<JsValue, Error> {
-        match self.handle.settle(promise).await {
-            Ok(_) => Ok(JsValue::UNDEFINED),
-            Err(broken) => Err(match self.ended.get() {
-                Some(SendEnd::Reset(code)) => Error::new(code, WE_RESET),
-                _ => {
-                    self.handle
-                        .explain(broken, "the peer stopped the stream")
-                        .await
-                }
-            }),
+    async fn outcome(&self, promise: Promise) -> Result<(), Error> {
+        match (self.handle.ending.settle(promise).await, self.ended.get()) {
+            (Ok(_), _) => Ok(()),
+            (Err(_), Some(SendEnd::Reset(code))) => Err(Error::new(code, WE_RESET)),
+            (Err(broken), _) => Err(self.handle.ending.explain(broken, STOPPED).await),
         }
     }
 }
@@ -311,6 +309,7 @@ impl ReceiveHalf {
                 self.ended.set(true);
                 Err(self
                     .handle
+                    .ending
                     .explain(broken, "the peer reset the stream")
                     .await)
             }
@@ -318,12 +317,11 @@ impl ReceiveHalf {
     }
 
     /// Stops the stream, if it has not ended.
-    pub(crate) async fn stop(&self, code: Code) {
+    pub(crate) async fn stop(&self, code: Code) -> Result<(), Error> {
         self.ended.set(true);
-        let _ = self
-            .handle
-            .settle(self.reader.cancel_with_reason(&js::stream_error(code)))
-            .await;
+        let cancelled = self.reader.cancel_with_reason(&js::stream_error(code));
+        let _ = self.handle.ending.settle(cancelled).await;
+        Ok(())
     }
 }
 
@@ -338,4 +336,5 @@ impl Drop for ReceiveHalf {
     }
 }
 
+const STOPPED: &str = "the peer stopped the stream";
 const WE_RESET: &str = "the stream has been reset";

@@ -4,10 +4,8 @@
 
 use std::rc::Rc;
 
-use js_sys::{Object, Promise, Reflect};
-use wasm_bindgen::closure::WasmClosure;
+use js_sys::{Object, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 use web_sys::{
     QueuingStrategy, ReadableByteStreamController, ReadableStream, ReadableStreamDefaultController,
     WritableStream, WritableStreamDefaultController,
@@ -15,44 +13,44 @@ use web_sys::{
 
 use crate::datagrams::DatagramChannel;
 use crate::error::Error;
-use crate::js;
+use crate::js::{self, certain};
 use crate::stream::{ReceiveHalf, SendHalf};
 
 /// The receiving half of a stream as a readable byte stream.
 pub(crate) fn byte_stream(half: Rc<ReceiveHalf>) -> ReadableStream {
     let source = Object::new();
-    set(&source, "type", &"bytes".into());
+    js::set(&source, "type", &"bytes".into());
     let pulled = half.clone();
-    method(
-        &source,
-        "pull",
-        move |controller: ReadableByteStreamController| {
-            let half = pulled.clone();
-            js::promise(async move {
-                // A byte stream takes no empty chunks.
-                while let Some(chunk) = half.read().await? {
-                    if chunk.length() > 0 {
-                        return accepted(controller.enqueue_with_js_u8_array(&chunk));
-                    }
-                }
-                accepted(controller.close())?;
-                // A reader that brought its own buffer gets it back empty.
-                match controller.byob_request() {
-                    Some(request) => accepted(request.respond_with_u32(0)),
-                    None => Ok(JsValue::UNDEFINED),
-                }
-            })
-        },
-    );
-    method(&source, "cancel", move |reason: JsValue| {
-        let half = half.clone();
-        js::promise(async move {
-            half.stop(js::code_of_reason(&reason)).await;
-            Ok(JsValue::UNDEFINED)
-        })
+    method(&source, "pull", move |controller| {
+        js::done(pull(pulled.clone(), controller.unchecked_into()))
     });
-    ReadableStream::new_with_underlying_source(&source)
-        .expect("the source has the form of the standard")
+    method(&source, "cancel", move |reason| {
+        let half = half.clone();
+        js::done(async move { half.stop(js::code_of_reason(&reason)).await })
+    });
+    certain(
+        ReadableStream::new_with_underlying_source(&source),
+        STANDARD,
+    )
+}
+
+async fn pull(
+    half: Rc<ReceiveHalf>,
+    controller: ReadableByteStreamController,
+) -> Result<(), Error> {
+    // A byte stream takes no empty chunks.
+    while let Some(chunk) = half.read().await? {
+        if chunk.length() > 0 {
+            cancelled_meanwhile(controller.enqueue_with_js_u8_array(&chunk));
+            return Ok(());
+        }
+    }
+    cancelled_meanwhile(controller.close());
+    // A reader that brought its own buffer gets it back empty.
+    if let Some(request) = controller.byob_request() {
+        cancelled_meanwhile(request.respond_with_u32(0));
+    }
+    Ok(())
 }
 
 /// The sending half of a stream as a writable stream.
@@ -60,40 +58,30 @@ pub(crate) fn writable(half: Rc<SendHalf>) -> WritableStream {
     let sink = Object::new();
     // The peer may stop the stream while nothing is being written: then the stream fails at once, and not at the next write.
     let watched = Rc::downgrade(&half);
-    method(
-        &sink,
-        "start",
-        move |controller: WritableStreamDefaultController| {
-            if let Some(half) = watched.upgrade() {
-                spawn_local(async move {
-                    if let Some(error) = half.stopped().await {
-                        controller.error_with_e(&error.into());
-                    }
-                });
-            }
-            Promise::resolve(&JsValue::UNDEFINED)
-        },
-    );
+    method(&sink, "start", move |controller| {
+        let controller: WritableStreamDefaultController = controller.unchecked_into();
+        if let Some(stopped) = watched.upgrade().map(|half| half.stopped()) {
+            js::spawn(async move {
+                if let Some(error) = stopped.await {
+                    controller.error_with_e(&error.into());
+                }
+            });
+        }
+        Promise::resolve(&JsValue::UNDEFINED)
+    });
     let written = half.clone();
-    method(&sink, "write", move |chunk: JsValue| {
+    method(&sink, "write", move |chunk| {
         let half = written.clone();
-        js::promise(async move {
-            js::bytes_argument(&chunk)?;
-            half.write(&chunk).await
-        })
+        js::done(async move { half.write(&chunk).await })
     });
     let closed = half.clone();
-    let close: Closure<dyn FnMut() -> Promise> = Closure::new(move || {
+    method(&sink, "close", move |_| {
         let half = closed.clone();
-        js::promise(async move { half.finish().await })
+        js::done(async move { half.finish().await })
     });
-    set(&sink, "close", &close.into_js_value());
-    method(&sink, "abort", move |reason: JsValue| {
+    method(&sink, "abort", move |reason| {
         let half = half.clone();
-        js::promise(async move {
-            half.reset(js::code_of_reason(&reason)).await;
-            Ok(JsValue::UNDEFINED)
-        })
+        js::done(async move { half.reset(js::code_of_reason(&reason)).await })
     });
     one_at_a_time(&sink)
 }
@@ -101,29 +89,29 @@ pub(crate) fn writable(half: Rc<SendHalf>) -> WritableStream {
 /// A session's datagrams, one a chunk.
 pub(crate) fn datagrams_in(channel: Rc<DatagramChannel>) -> ReadableStream {
     let source = Object::new();
-    method(
-        &source,
-        "pull",
-        move |controller: ReadableStreamDefaultController| {
-            let channel = channel.clone();
-            js::promise(async move {
-                let datagram = channel.receive().await?;
-                accepted(controller.enqueue_with_chunk(&datagram))
-            })
-        },
-    );
+    method(&source, "pull", move |controller| {
+        let controller: ReadableStreamDefaultController = controller.unchecked_into();
+        let channel = channel.clone();
+        js::done(async move {
+            let datagram = channel.receive().await?;
+            cancelled_meanwhile(controller.enqueue_with_chunk(&datagram));
+            Ok(())
+        })
+    });
     let strategy = QueuingStrategy::new();
     strategy.set_high_water_mark(0.0);
-    ReadableStream::new_with_underlying_source_and_strategy(&source, &strategy)
-        .expect("the source has the form of the standard")
+    certain(
+        ReadableStream::new_with_underlying_source_and_strategy(&source, &strategy),
+        STANDARD,
+    )
 }
 
 /// Datagrams to send, one a chunk.
 pub(crate) fn datagrams_out(channel: Rc<DatagramChannel>) -> WritableStream {
     let sink = Object::new();
-    method(&sink, "write", move |chunk: JsValue| {
+    method(&sink, "write", move |chunk| {
         let channel = channel.clone();
-        js::promise(async move { channel.send(&chunk).await })
+        js::done(async move { channel.send(&chunk).await })
     });
     one_at_a_time(&sink)
 }
@@ -132,26 +120,19 @@ pub(crate) fn datagrams_out(channel: Rc<DatagramChannel>) -> WritableStream {
 fn one_at_a_time(sink: &Object) -> WritableStream {
     let strategy = QueuingStrategy::new();
     strategy.set_high_water_mark(1.0);
-    WritableStream::new_with_underlying_sink_and_strategy(sink, &strategy)
-        .expect("the sink has the form of the standard")
+    certain(
+        WritableStream::new_with_underlying_sink_and_strategy(sink, &strategy),
+        STANDARD,
+    )
 }
 
-/// A method of one argument. What it owns is freed when JavaScript has forgotten the function.
-fn method<A>(object: &Object, name: &str, body: impl FnMut(A) -> Promise + 'static)
-where
-    A: wasm_bindgen::convert::FromWasmAbi + 'static,
-    dyn FnMut(A) -> Promise: WasmClosure,
-{
-    let closure: Closure<dyn FnMut(A) -> Promise> = Closure::new(body);
-    set(object, name, &closure.into_js_value());
+/// A method of at most one argument. What it owns is freed when JavaScript has forgotten the function.
+fn method(object: &Object, name: &str, body: impl FnMut(JsValue) -> Promise + 'static) {
+    let body: Box<dyn FnMut(JsValue) -> Promise> = Box::new(body);
+    js::set(object, name, &Closure::wrap(body).into_js_value());
 }
 
-fn set(object: &Object, key: &str, value: &JsValue) {
-    Reflect::set(object, &key.into(), value).expect("a fresh object takes properties");
-}
+/// A stream that was cancelled while we waited takes nothing any more, and says so by throwing: that is no matter of ours.
+fn cancelled_meanwhile(_: Result<(), JsValue>) {}
 
-/// A stream that was cancelled meanwhile takes nothing any more, and says so by throwing.
-fn accepted(result: Result<(), JsValue>) -> Result<JsValue, Error> {
-    let _ = result;
-    Ok(JsValue::UNDEFINED)
-}
+const STANDARD: &str = "sources and sinks have the form of the standard";
