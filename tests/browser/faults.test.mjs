@@ -31,7 +31,7 @@ async function startUpload() {
     const link = new Link('files');
     const session = await link.connect();
     if (!session) throw link.error;
-    globalThis.closed = session.closed;
+    globalThis.sessionEnd = session.closed.then((info) => info.name);
     // 2⁴⁰ bytes by announcement, made as they are asked for.
     const block = new Uint8Array(65_536);
     const endless = {
@@ -39,7 +39,7 @@ async function startUpload() {
       size: 2 ** 33,
       stream: () => new ReadableStream({ pull: (controller) => controller.enqueue(block) }, { highWaterMark: 0 }),
     };
-    globalThis.upload = put(session, endless).then(() => 'stored', (error) => error.code);
+    globalThis.upload = put(session, endless).then(() => 'stored', (error) => error.code ?? String(error));
   });
   await until(() => incoming().length > 0);
 }
@@ -47,7 +47,7 @@ async function startUpload() {
 /** Files of uploads that have not ended. */
 function incoming() {
   const folder = join(world.store, '.incoming');
-  return existsSync(folder) ? readdirSync(folder) : [];
+  return existsSync(folder) ? readdirSync(folder).filter((name) => name !== 'lock') : [];
 }
 
 function stored() {
@@ -63,7 +63,7 @@ test(`${BROWSER}: the gateway is killed`, { timeout: PATIENCE }, async () => {
   await startUpload();
   await world.gateway.kill();
   assert.equal(await browser.page.evaluate(() => globalThis.upload), 'connection-lost');
-  assert.equal((await browser.page.evaluate(() => globalThis.closed)).name, 'connection-lost');
+  assert.equal(await browser.page.evaluate(() => globalThis.sessionEnd), 'connection-lost');
   await until(() => incoming().length === 0);
   assert.deepEqual(stored(), []);
 });
@@ -72,7 +72,7 @@ test(`${BROWSER}: the native service is killed`, { timeout: PATIENCE }, async ()
   await startUpload();
   await world.service.kill();
   assert.equal(await browser.page.evaluate(() => globalThis.upload), 'upstream-lost');
-  assert.equal((await browser.page.evaluate(() => globalThis.closed)).name, 'upstream-lost');
+  assert.equal(await browser.page.evaluate(() => globalThis.sessionEnd), 'upstream-lost');
   // What was on its way is there for the killed process to explain; the next one clears it away.
   await world.startService(STOQ_BIN);
   assert.deepEqual([incoming(), stored()], [[], []]);
@@ -92,7 +92,7 @@ test(`${BROWSER}: connects that cannot succeed say why`, { timeout: PATIENCE }, 
     const { url, certificateHashes } = await readGateway();
     const good = new StoqClient({ certificateHashes });
     const wrong = new StoqClient({ certificateHashes: ['00'.repeat(32)] });
-    const code = (connecting) => connecting.then(() => 'connected', (error) => error.code);
+    const code = (connecting) => connecting.then(() => 'connected', (error) => error.code ?? String(error));
     return {
       'unknown service': await code(good.connect(`${url}/stoq/v1/nothing-here`)),
       'wrong path': await code(good.connect(`${url}/elsewhere`)),
