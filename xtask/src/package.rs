@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::check::{LIBRARIES, packages};
 use crate::process::{cargo, command, run as run_to_end};
@@ -53,8 +53,8 @@ fn use_crates(folder: &Path) -> Result<()> {
     let native = locked_version("stoq-native")?;
     let gateway = locked_version("stoq-gateway")?;
     let manifest = format!(
-        "[package]\nname = \"client\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\nanyhow = \"1\"\n\
-         stoq-gateway = \"{gateway}\"\nstoq-native = \"{native}\"\ntokio = {{ version = \"1\", features = [\"full\"] }}\n\n\
+        "[package]\nname = \"client\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
+         stoq-gateway = \"{gateway}\"\nstoq-native = \"{native}\"\ntokio = {{ version = \"1\", features = [\"macros\", \"rt\"] }}\n\n\
          [patch.crates-io]\n{patches}\n{profiles}"
     );
     fs::write(folder.join("Cargo.toml"), manifest)?;
@@ -107,14 +107,17 @@ assert.equal(hash.hex(), 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff
 console.log('the packed npm package loads in Node and hashes');
 ";
 
-/// The first block of that language in the README.
+/// The first block of that language in the README; after the language there may be words for rustdoc.
 fn readme_block(language: &str) -> Result<String> {
     let readme = fs::read_to_string(path("README.md"))?;
-    let (_, rest) = readme
-        .split_once(&format!("```{language}\n"))
-        .with_context(|| format!("the README has no {language}"))?;
-    let Some((block, _)) = rest.split_once("\n```") else {
-        bail!("the README's {language} does not end")
-    };
-    Ok(format!("{block}\n"))
+    let fence = format!("```{language}");
+    let mut lines = readme
+        .lines()
+        .skip_while(|line| line.split(',').next() != Some(&fence))
+        .skip(1);
+    let block: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
+    if block.is_empty() {
+        bail!("the README has no block of {language}");
+    }
+    Ok(block.join("\n") + "\n")
 }
