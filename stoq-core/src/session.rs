@@ -35,7 +35,7 @@ use core::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 pub use config::{Config, Limits, Side};
-pub use error::{OpenError, SessionError, TooManyPings};
+pub use error::{OpenError, PingError, SessionError};
 pub use event::{Answer, IncomingRequest, Input, Output, PingId, Request};
 pub use settings::VERSION;
 
@@ -309,10 +309,13 @@ impl Session {
     /// Measures the round trip of the control stream; [`Output::Pong`] follows.
     ///
     /// # Errors
-    /// [`TooManyPings`] if [`MAX_PINGS`] answers are outstanding.
-    pub fn ping(&mut self, now: Timestamp, out: &mut Vec<Output>) -> Result<PingId, TooManyPings> {
+    /// [`PingError`] if session 0 is not open, or [`MAX_PINGS`] answers are outstanding.
+    pub fn ping(&mut self, now: Timestamp, out: &mut Vec<Output>) -> Result<PingId, PingError> {
+        if !self.is_open() {
+            return Err(PingError::NotOpen);
+        }
         if self.pings.len() >= MAX_PINGS {
-            return Err(TooManyPings { limit: MAX_PINGS });
+            return Err(PingError::TooMany { limit: MAX_PINGS });
         }
         let id = PingId(self.next_ping);
         self.next_ping += 1;

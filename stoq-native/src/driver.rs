@@ -31,7 +31,7 @@ use bytes::Bytes;
 use stoq_core::close::Code;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{
-    self as machine, Answer, Input, Output, PingId, SessionError, Side, TooManyPings,
+    self as machine, Answer, Input, Output, PingError, PingId, SessionError, Side,
 };
 use stoq_core::session_id::SessionId;
 use stoq_core::time::Timestamp;
@@ -144,7 +144,7 @@ struct Driver {
 
     sessions: HashMap<SessionId, Arc<session::Shared>>,
     waiting: HashMap<SessionId, Waiting>,
-    pings: HashMap<PingId, oneshot::Sender<Result<Duration, TooManyPings>>>,
+    pings: HashMap<PingId, oneshot::Sender<Result<Duration, PingError>>>,
     /// Multiplexed sessions that QUIC's bounds on streams reckon with.
     reckoned: usize,
     /// Whether the connection is closed when nobody holds it. Not on a server as long as it only carries

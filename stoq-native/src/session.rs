@@ -13,6 +13,7 @@ use stoq_core::close::Code;
 use stoq_core::datagram::Datagram;
 use stoq_core::hash::SessionHash;
 use stoq_core::service::ServiceName;
+use stoq_core::session as machine;
 use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use tokio::sync::oneshot;
@@ -229,7 +230,11 @@ impl Session {
         let (reply, answer) = oneshot::channel();
         self.0.connection.command(Command::Ping { reply });
         tokio::select! {
-            Ok(answer) = answer => answer.map_err(|limit| PingError::TooMany { limit: limit.limit }),
+            Ok(answer) = answer => match answer {
+                Ok(rtt) => Ok(rtt),
+                Err(machine::PingError::TooMany { limit }) => Err(PingError::TooMany { limit }),
+                Err(machine::PingError::NotOpen) => Err(PingError::SessionClosed(self.closed().await)),
+            },
             closed = self.closed() => Err(PingError::SessionClosed(closed)),
         }
     }

@@ -130,7 +130,7 @@ impl Driver {
         self.ending.alive()?;
         let mut out = Vec::new();
         let pinged = self.machine.borrow_mut().ping(js::now(), &mut out);
-        let id = pinged.map_err(|error| Error::new(Code::LIMIT, error.to_string()))?;
+        let id = pinged.map_err(|error| Error::new(error.code(), error.to_string()))?;
         self.carry_out(out);
         self.wait(|inbox| inbox.take_pong(id)).await
     }

@@ -128,10 +128,26 @@ impl OpenError {
     }
 }
 
-/// Too many pings wait for their answers: wait for one.
+/// A ping was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{limit} pings are already on their way")]
-pub struct TooManyPings {
-    /// Pings that may be on their way at once.
-    pub limit: usize,
+pub enum PingError {
+    /// The connection is not open (yet, or any more).
+    #[error("the connection is not open")]
+    NotOpen,
+    /// Too many wait for their answers: wait for one.
+    #[error("{limit} pings are already on their way")]
+    TooMany {
+        /// Pings that may be on their way at once.
+        limit: usize,
+    },
+}
+
+impl PingError {
+    /// The code that the user sees.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NotOpen => Code::SESSION_CLOSED,
+            Self::TooMany { .. } => Code::LIMIT,
+        }
+    }
 }

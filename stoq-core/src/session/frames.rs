@@ -44,7 +44,8 @@ impl Session {
                 Err(SessionError::SettingsMissing { got: other.ty() })
             }
             (_, Frame::Settings(_)) => Err(SessionError::SettingsRepeated),
-            (_, Frame::Ping(ping)) => {
+            // Before our SETTINGS an answer would be the first frame, which only SETTINGS may be.
+            (State::Open, Frame::Ping(ping)) => {
                 self.on_ping(now, ping, out);
                 Ok(())
             }

@@ -489,8 +489,24 @@ fn ping_measures_the_round_trip() {
     }
     assert_eq!(
         pair.client.ping(START, &mut out),
-        Err(TooManyPings { limit: MAX_PINGS })
+        Err(PingError::TooMany { limit: MAX_PINGS })
     );
+}
+
+#[test]
+fn no_ping_overtakes_settings() {
+    let mut pair = Pair::new();
+    let mut out = Vec::new();
+    assert_eq!(pair.client.ping(START, &mut out), Err(PingError::NotOpen));
+    assert_eq!(pair.server.ping(START, &mut out), Err(PingError::NotOpen));
+    let ping = frame(&Frame::Ping(Ping {
+        data: [0; 8],
+        ack: false,
+    }));
+    pair.server
+        .handle(START, Input::Control(&ping), &mut out)
+        .unwrap();
+    assert_eq!(out, []);
 }
 
 #[test]

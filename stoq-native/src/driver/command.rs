@@ -25,7 +25,7 @@ pub(crate) enum Command {
         reason: String,
     },
     Ping {
-        reply: oneshot::Sender<Result<Duration, TooManyPings>>,
+        reply: oneshot::Sender<Result<Duration, PingError>>,
     },
     /// Keep the place until then.
     Linger {
