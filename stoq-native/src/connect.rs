@@ -289,3 +289,50 @@ const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
 /// bad_certificate to access_denied, and what lies between.
 const FIRST_CERTIFICATE_ALERT: u64 = 0x100 + 42;
 const LAST_CERTIFICATE_ALERT: u64 = 0x100 + 49;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_end_of_a_handshake_has_its_code() {
+        let crypto = quinn::TransportErrorCode::crypto;
+        let ours = |alert| quinn::ConnectionError::TransportError(crypto(alert).into());
+        let theirs = |error_code| {
+            quinn::ConnectionError::ConnectionClosed(quinn::ConnectionClose {
+                error_code,
+                frame_type: None,
+                reason: "".into(),
+            })
+        };
+        let closed = |code: Code| {
+            quinn::ConnectionError::ApplicationClosed(quinn::ApplicationClose {
+                error_code: code.value().into(),
+                reason: "".into(),
+            })
+        };
+        let refused = quinn::TransportErrorCode::CONNECTION_REFUSED;
+        for (error, code) in [
+            (ours(48), Code::HANDSHAKE),
+            (ours(120), Code::VERSION),
+            (theirs(crypto(120)), Code::VERSION),
+            (theirs(crypto(40)), Code::HANDSHAKE),
+            (theirs(refused), Code::REFUSED),
+            (closed(Code::UNKNOWN_SERVICE), Code::UNKNOWN_SERVICE),
+            (closed(Code::VERSION), Code::VERSION),
+            (quinn::ConnectionError::VersionMismatch, Code::VERSION),
+            (quinn::ConnectionError::TimedOut, Code::TIMEOUT),
+            (quinn::ConnectionError::Reset, Code::CONNECTION_LOST),
+        ] {
+            assert_eq!(ConnectError::from_quic(&error).code(), code, "{error}");
+        }
+        // Of the two, only what this end found out is about the certificate.
+        let certificate = |error| {
+            matches!(
+                ConnectError::from_quic(&error),
+                ConnectError::Certificate { .. }
+            )
+        };
+        assert!(certificate(ours(48)) && !certificate(theirs(crypto(48))));
+    }
+}
