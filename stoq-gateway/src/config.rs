@@ -218,13 +218,13 @@ pub struct Timing {
     pub handshake: Duration,
     /// Silence after which a browser counts as gone. Default 30 s, as browsers have it.
     pub idle: Duration,
-    /// How often a silent session is kept alive, on both sides. Default 8 s, so that three may be lost; each costs a packet.
-    /// NAT tables forget UDP after 30 s.
+    /// How often a silent session is kept alive, on both sides. Default 3 s, so that three in a row may be lost before a
+    /// target counts as gone; each costs a packet.
     pub keep_alive: Duration,
     /// How long connecting to a target may take, and then its answer. Default 5 s: a page waits for this.
     pub upstream_connect: Duration,
-    /// Silence after which a target counts as gone. Default 30 s. Shorter finds a dead target sooner, and takes a slow path
-    /// for one.
+    /// Silence after which a target counts as gone, and its sessions end. Default 10 s: pages learn of a dead target before
+    /// their users give up. Shorter takes a slow path for a dead one.
     pub upstream_idle: Duration,
     /// How often a browser is told what the path to it is like (STATS), while something is going on. Default 1 s; costs a
     /// packet each time.
@@ -238,9 +238,9 @@ impl Default for Timing {
         Self {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(30),
-            keep_alive: Duration::from_secs(8),
+            keep_alive: Duration::from_secs(3),
             upstream_connect: Duration::from_secs(5),
-            upstream_idle: Duration::from_secs(30),
+            upstream_idle: Duration::from_secs(10),
             stats: Duration::from_secs(1),
             grace: Duration::from_secs(10),
         }
