@@ -6,6 +6,28 @@ import { launch } from './launch.mjs';
 const [name, url, gateway, certificateHash] = process.argv.slice(2);
 /** Longer than any body takes on a busy machine; one that hangs has failed. */
 const PATIENCE = 60_000;
+/** The same for a body that is known to hang in this browser. */
+const SHORT_PATIENCE = 10_000;
+
+const EIGHT_BITS = 'a page can choose eight bits of a code';
+/**
+ * What a browser cannot do yet, as the npm package's README tells its users. Each is run all the same: one that
+ * passes after all is a failure here, so that the table stays true.
+ * @type {Record<string, Record<string, string>>}
+ */
+const CANNOT_YET = {
+  chromium: {
+    large_reset_codes_reach_the_service: EIGHT_BITS,
+    large_stop_codes_reach_the_service: EIGHT_BITS,
+  },
+  firefox: {
+    large_reset_codes_reach_the_service: EIGHT_BITS,
+    large_stop_codes_reach_the_service: EIGHT_BITS,
+    reset_codes_arrive: "it does not show the code of the peer's reset",
+    stop_codes_arrive: "the peer's stop ends both halves of the stream",
+    stop_codes_reach_the_service: 'it sends no STOP_SENDING',
+  },
+};
 
 const browser = await launch(name, url);
 let failed = 0;
@@ -13,6 +35,7 @@ try {
   await browser.page.waitForFunction('window.conformance');
   const names = await browser.page.evaluate('window.conformance.names');
   for (const behaviour of names) {
+    const reason = CANNOT_YET[name][behaviour];
     const failure = await browser.page.evaluate(
       async ([behaviour, gateway, hash, patience]) => {
         const late = new Promise((resolve) => {
@@ -21,13 +44,20 @@ try {
         const run = window.conformance.run(behaviour, gateway, hash);
         return Promise.race([run.then(() => null, (text) => String(text)), late]);
       },
-      [behaviour, gateway, certificateHash, PATIENCE],
+      [behaviour, gateway, certificateHash, reason ? SHORT_PATIENCE : PATIENCE],
     );
-    console.log(`${name} ${behaviour} ... ${failure === null ? 'ok' : `FAILED: ${failure}`}`);
-    if (failure !== null) failed += 1;
+    const verdict = judge(failure, reason);
+    console.log(`${name} ${behaviour} ... ${verdict}`);
+    if (verdict.startsWith('FAILED')) failed += 1;
   }
   console.log(`${name}: ${names.length - failed} passed, ${failed} failed`);
 } finally {
   await browser.close();
 }
 process.exitCode = failed === 0 ? 0 : 1;
+
+/** @param {string | null} failure @param {string | undefined} reason why the browser cannot do it */
+function judge(failure, reason) {
+  if (reason === undefined) return failure === null ? 'ok' : `FAILED: ${failure}`;
+  return failure === null ? `FAILED: it passes now; take it off the list (${reason})` : `ok, known to fail: ${reason}`;
+}
