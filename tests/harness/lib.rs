@@ -7,3 +7,8 @@ pub mod native;
 pub mod services;
 pub mod webtransport;
 pub mod world;
+
+/// The README's Rust client compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
