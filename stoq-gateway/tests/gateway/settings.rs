@@ -51,7 +51,7 @@ async fn settings_that_do_not_fit_each_other_are_named() {
         ),
         (
             |config| config.timing.idle = config.timing.keep_alive,
-            "timing.idle = \"8s\": ",
+            "timing.idle = \"3s\": ",
         ),
     ] {
         let mut config = config(&target, &["echo"]);
