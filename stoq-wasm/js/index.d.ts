@@ -74,7 +74,8 @@ export type ErrorCode =
 /**
  * The one error class of this package.
  *
- * On a stream, the code is the one with which the peer reset or stopped it. Where the session has ended, it is the
+ * On a stream, the code is the one with which the peer reset or stopped it, or `unmapped-code` where the browser keeps it to
+ * itself (the README says when). Where the session has ended, it is the
  * session's named close code (say `upstream-lost`); `session-closed` stands for a close without an error, with an
  * application's code, or by this side: {@link Session.closed} has the details.
  */
@@ -155,17 +156,32 @@ export class Session {
   readonly maxDatagramSize: number;
   /** Resolves when the session has ended, whoever ended it. Never rejects. */
   readonly closed: Promise<CloseInfo>;
-  /** Resolves when the peer asks to wind the session up; open no more work on it. Otherwise it stays pending. */
+  /**
+   * Resolves when the peer asks to wind the session up: begin no more work on it. Otherwise it stays pending. It does not
+   * keep the session open, and need not be looked at.
+   */
   readonly draining: Promise<GoingAway>;
   /** The datagrams of the session. */
   readonly datagrams: Datagrams;
-  /** Opens a stream in both directions. Waits while the peer's limit of open streams is reached. */
+  /**
+   * Opens a stream in both directions. Waits while the peer's limit of open streams is reached.
+   * @throws {@link StoqError} How the session ended.
+   */
   openBidirectionalStream(): Promise<BidirectionalStream>;
-  /** Opens a stream from here to the peer. Waits while the peer's limit of open streams is reached. */
+  /**
+   * Opens a stream from here to the peer. Waits while the peer's limit of open streams is reached.
+   * @throws {@link StoqError} How the session ended.
+   */
   openUnidirectionalStream(): Promise<SendStream>;
-  /** The next stream that the peer opened in both directions, in the order of arrival. */
+  /**
+   * The next stream that the peer opened in both directions, in the order of arrival. At most 64 wait; more are refused.
+   * @throws {@link StoqError} How the session ended.
+   */
   acceptBidirectionalStream(): Promise<BidirectionalStream>;
-  /** The next stream that the peer opened from there to here, in the order of arrival. */
+  /**
+   * The next stream that the peer opened from there to here, in the order of arrival. At most 64 wait; more are refused.
+   * @throws {@link StoqError} How the session ended.
+   */
   acceptUnidirectionalStream(): Promise<ReceiveStream>;
   /**
    * Asks the peer for a sign of life on the control stream.
@@ -178,7 +194,8 @@ export class Session {
   /**
    * Closes the session: the code and the reason go to the peer, every stream ends. A second call waits for the first.
    *
-   * @param info `code`: an integer from 0 to 2³² − 1, default 0 (`no-error`). `reason`: at most 1024 bytes of UTF-8.
+   * @param info `code`: an integer from 0 to 2³² − 1, default 0 (`no-error`). `reason`: for
+   *   people; cut to 1024 bytes of UTF-8.
    * @returns How the session ended: if the peer closed it first, its code and reason, not these.
    */
   close(info?: { readonly code?: number; readonly reason?: string }): Promise<CloseInfo>;
@@ -243,11 +260,15 @@ export class SendStream {
    * @throws {@link StoqError} The code with which the peer stopped the stream, or how the session ended.
    */
   write(data: Uint8Array): Promise<void>;
-  /** Says that this was all. Resolves when everything is on its way. */
+  /**
+   * Says that this was all. Resolves when everything is on its way.
+   * @throws {@link StoqError} As {@link SendStream.write}; `invalid-argument` if that was said before.
+   */
   finish(): Promise<void>;
   /**
    * Gives up: what the peer has not read yet is lost, and it sees the code.
-   * @param code An integer from 0 to 2³² − 1, default `cancelled`.
+   * @param code An integer from 0 to 2³² − 1, default `cancelled`. From 192 on, browsers of today send `unmapped-code`
+   *   instead, except for the codes with a name.
    */
   reset(code?: number): Promise<void>;
 }
@@ -263,8 +284,8 @@ export class ReceiveStream {
    */
   read(): Promise<Uint8Array | undefined>;
   /**
-   * Wants no more: the peer is told, and sees the code.
-   * @param code An integer from 0 to 2³² − 1, default `cancelled`.
+   * Wants no more: the peer is told, and sees the code. Firefox 140 does not tell it.
+   * @param code As at {@link SendStream.reset}.
    */
   stop(code?: number): Promise<void>;
 }
@@ -274,7 +295,7 @@ export class Datagrams {
   private constructor();
   /** The largest that can be sent now, in bytes. */
   readonly maxSize: number;
-  /** One datagram a chunk. Nothing is read ahead, but datagrams that wait too long are dropped, the oldest first. */
+  /** One datagram a chunk. At most 1024 wait; the oldest makes room. */
   readonly readable: ReadableStream<Uint8Array>;
   /** One datagram a chunk. */
   readonly writable: WritableStream<Uint8Array>;
@@ -283,7 +304,10 @@ export class Datagrams {
    * @throws {@link StoqError} `datagram-too-large`, or how the session ended.
    */
   send(data: Uint8Array): Promise<void>;
-  /** The next one to arrive. */
+  /**
+   * The next one to arrive.
+   * @throws {@link StoqError} How the session ended.
+   */
   receive(): Promise<Uint8Array>;
 }
 

@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Url, WebTransport};
 
+use crate::control::Control;
 use crate::driver::{Driver, Handle};
 use crate::error::Error;
 use crate::js::{self, Timer};
@@ -45,6 +46,7 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
             "no WebTransport here: it needs a recent browser, and a page from https or localhost";
         return Err(Error::new(Code::UNSUPPORTED, message));
     }
+    let random = js::random()?;
     let transport =
         WebTransport::new_with_options(&url, &options.transport()).map_err(|thrown| {
             let code = match js::get(&thrown, "name").as_string().as_deref() {
@@ -60,35 +62,37 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
     js::ignore(transport.closed());
 
     let deadline = js::now() + options.connect_timeout();
-    ready(&transport, options.connect_timeout()).await?;
-    let driver = Driver::start(transport, service.clone()).await?;
-    let opening = driver.clone();
-    let late = move || opening.abandon(Code::TIMEOUT, TOO_LATE);
-    let _timer = Timer::after(deadline.saturating_since(js::now()), late);
+    let control = within(options.connect_timeout(), &transport, async {
+        let ready = JsFuture::from(transport.ready()).await;
+        ready.map_err(|thrown| {
+            Error::new(Code::HANDSHAKE, format!("{}: {LIKELY}", js::text(&thrown)))
+        })?;
+        Control::open(&transport).await
+    });
+    let control = control.await?;
+    let left = deadline.saturating_since(js::now());
+    let driver = Driver::start(transport, control, service.clone(), random, left);
     let opened = driver.opened().await?;
     Ok(Session::new(Handle::new(driver, opened), url, service))
 }
 
-/// Waits until the browser is connected; closes the transport if that takes too long.
-async fn ready(transport: &WebTransport, timeout: Duration) -> Result<(), Error> {
+/// What comes of `work`; the transport is closed, which ends the work, if it takes longer than `time`.
+async fn within<T>(
+    time: Duration,
+    transport: &WebTransport,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     let late = Rc::new(Cell::new(false));
-    let alarm = {
-        let (transport, late) = (transport.clone(), late.clone());
-        Timer::after(timeout, move || {
-            late.set(true);
-            // Rejects `ready`.
-            transport.close();
-        })
-    };
-    let ready = JsFuture::from(transport.ready()).await;
-    drop(alarm);
-    match ready {
-        Ok(_) => Ok(()),
-        Err(_) if late.get() => Err(Error::new(Code::TIMEOUT, TOO_LATE)),
-        Err(thrown) => Err(Error::new(
-            Code::HANDSHAKE,
-            format!("{}: {LIKELY}", js::text(&thrown)),
-        )),
+    let (alarm, transport) = (late.clone(), transport.clone());
+    let _timer = Timer::after(time, move || {
+        alarm.set(true);
+        transport.close();
+    });
+    let done = work.await;
+    if late.get() {
+        Err(Error::new(Code::TIMEOUT, TOO_LATE))
+    } else {
+        done
     }
 }
 
@@ -116,7 +120,7 @@ fn target(url: &JsValue) -> Result<(String, ServiceName), Error> {
 }
 
 const SHAPE: &str = "https://host:port/stoq/v1/<service>";
-const TOO_LATE: &str = "the server did not take the session in time";
+const TOO_LATE: &str = "the server could not be reached in time";
 /// Browsers keep the reason to themselves, because a page could scan networks with it.
 const LIKELY: &str = "the server is unreachable (is it running, does UDP get through?), its certificate is not trusted \
     (does certificateHashes hold its hash, is it ECDSA and valid for at most 14 days?), or it does not allow this page's \

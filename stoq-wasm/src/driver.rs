@@ -52,17 +52,23 @@ pub(crate) struct Counters {
 }
 
 impl Driver {
-    /// Starts the session on a transport that is ready: SETTINGS are on their way.
-    pub(crate) async fn start(
+    /// Starts the session on a transport that is ready: SETTINGS are on their way, and `patience` says how long the
+    /// server's may take.
+    pub(crate) fn start(
         transport: WebTransport,
+        control: Control,
         service: ServiceName,
-    ) -> Result<Rc<Self>, Error> {
-        let control = Control::open(&transport).await?;
+        random: [u8; 32],
+        patience: Duration,
+    ) -> Rc<Self> {
         let config = Config {
             side: Side::Client,
             service: Some(service),
-            random: js::random()?,
-            limits: Limits::default(),
+            random,
+            limits: Limits {
+                settings_timeout: patience,
+                ..Limits::default()
+            },
         };
         let mut out = Vec::new();
         let machine = Session::new(js::now(), config, &mut out);
@@ -81,7 +87,7 @@ impl Driver {
         });
         driver.carry_out(out);
         driver.clone().spawn_readers();
-        Ok(driver)
+        driver
     }
 
     /// Feeds one input to the machine and carries out what comes of it.
@@ -113,15 +119,6 @@ impl Driver {
                 .borrow_mut()
                 .close(js::now(), SessionId::ZERO, code, reason, &mut out);
             self.carry_out(out);
-        }
-    }
-
-    /// Gives up on a session that has not opened.
-    pub(crate) fn abandon(&self, code: Code, reason: &str) {
-        if self.inbox.opened.borrow().is_none() {
-            self.close(Code::CANCELLED, reason);
-            self.end(code, reason.into());
-            self.close_transport_after(CLOSE_TIMEOUT);
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use js_sys::{Object, Promise};
+use js_sys::{Object, Promise, WeakRef};
 use wasm_bindgen::prelude::*;
 use web_sys::{
     QueuingStrategy, ReadableByteStreamController, ReadableStream, ReadableStreamDefaultController,
@@ -59,10 +59,13 @@ pub(crate) fn writable(half: Rc<SendHalf>) -> WritableStream {
     // The peer may stop the stream while nothing is being written: then the stream fails at once, and not at the next write.
     let watched = Rc::downgrade(&half);
     method(&sink, "start", move |controller| {
-        let controller: WritableStreamDefaultController = controller.unchecked_into();
+        // Weak, because a strong one would keep the stream, and with it the half, until the end.
+        let controller = WeakRef::new(&controller.unchecked_into());
         if let Some(stopped) = watched.upgrade().map(|half| half.stopped()) {
             js::spawn(async move {
-                if let Some(error) = stopped.await {
+                let stopped = stopped.await.zip(controller.deref());
+                if let Some((error, controller)) = stopped {
+                    let controller: WritableStreamDefaultController = controller;
                     controller.error_with_e(&error.into());
                 }
             });

@@ -1,0 +1,290 @@
+// What the package does in a page, beyond what every carrier does: WHATWG streams, identity of handles, errors, memory.
+// A page imports this file next to the package and calls `run` for each of `names`; the services are those of the
+// conformance tests.
+
+import init, { ReceiveStream, SendStream, Session, Sha256, StoqClient, StoqError } from 'stoq';
+
+/**
+ * @typedef {{ url: string, certificateHash: string }} Gateway
+ * @typedef {(service: string) => Promise<Session>} Connect
+ */
+
+/** @type {Record<string, (connect: Connect, client: StoqClient, url: string) => Promise<void>>} */
+const behaviours = {
+  async the_same_object_comes_back_each_time(connect) {
+    const session = await connect('echo');
+    equal([session.service, session.hash.length, session.url.endsWith('/stoq/v1/echo')], ['echo', 32, true]);
+    const stream = await session.openBidirectionalStream();
+    const pairs = [
+      [session.closed, session.closed],
+      [session.draining, session.draining],
+      [session.datagrams, session.datagrams],
+      [session.datagrams.readable, session.datagrams.readable],
+      [stream.send, stream.send],
+      [stream.readable, stream.receive.readable],
+      [stream.writable, stream.send.writable],
+    ];
+    pairs.forEach(([one, other], at) => equal(one === other, true, `pair ${at}`));
+    equal([session instanceof Session, stream.send instanceof SendStream, stream.receive instanceof ReceiveStream], [true, true, true]);
+    await session.close();
+  },
+
+  async closing_tells_everyone_the_same(connect) {
+    const session = await connect('echo');
+    const stream = await session.openBidirectionalStream();
+    const waiting = [
+      stream.receive.read(), session.acceptBidirectionalStream(), session.acceptUnidirectionalStream(), session.datagrams.receive(),
+    ].map(rejection);
+    const [first, second] = await Promise.all([session.close({ code: 7, reason: 'bye' }), session.close({ code: 8 })]);
+    equal(first, { code: 7, name: 'application', reason: 'bye' });
+    equal([second, await session.closed, await session.close()], [first, first, first]);
+    const after = [
+      stream.send.write(new Uint8Array(1)), stream.receive.read(), session.openBidirectionalStream(), session.ping(),
+      session.datagrams.send(new Uint8Array(1)), stream.readable.getReader().read(), stream.writable.getWriter().closed,
+    ].map(rejection);
+    for (const error of await Promise.all([...waiting, ...after])) equal(error.code, 'session-closed');
+  },
+
+  async arguments_are_checked(connect) {
+    const session = await connect('echo');
+    const stream = await session.openBidirectionalStream();
+    for (const data of /** @type {any[]} */ (['text', 1, null, undefined, [1]])) {
+      equal((await rejection(stream.send.write(data))).code, 'invalid-argument');
+      equal((await rejection(session.datagrams.send(data))).code, 'invalid-argument');
+    }
+    for (const code of /** @type {any[]} */ ([-1, 1.5, 2 ** 32, 'text', NaN])) {
+      equal((await rejection(stream.send.reset(code))).code, 'invalid-argument', String(code));
+      equal((await rejection(stream.receive.stop(code))).code, 'invalid-argument', String(code));
+      equal((await rejection(session.close({ code }))).code, 'invalid-argument', String(code));
+    }
+    await stream.send.finish();
+    equal((await rejection(stream.send.finish())).code, 'invalid-argument');
+    equal((await rejection(stream.send.write(new Uint8Array(1)))).code, 'invalid-argument');
+    equal([await stream.receive.read(), await stream.receive.read()], [undefined, undefined]);
+    const { reason } = await session.close({ reason: 'x'.repeat(5000) });
+    equal(reason.length, 1024);
+  },
+
+  async streams_can_be_piped(connect) {
+    const session = await connect('echo');
+    const stream = await session.openBidirectionalStream();
+    const [sent, received] = [new Sha256(), new Sha256()];
+    const block = crypto.getRandomValues(new Uint8Array(65_536));
+    let left = 256;
+    const source = new ReadableStream({
+      pull(controller) {
+        if ((left -= 1) < 0) return controller.close();
+        block[0] = left & 255;
+        sent.update(block);
+        return controller.enqueue(block.slice());
+      },
+    }, { highWaterMark: 0 });
+    let total = 0;
+    const sink = new WritableStream({
+      write(chunk) {
+        received.update(chunk);
+        total += chunk.length;
+      },
+    });
+    await Promise.all([source.pipeTo(stream.writable), stream.readable.pipeTo(sink)]);
+    equal([total, received.hex()], [256 * 65_536, sent.hex()]);
+    await session.close();
+  },
+
+  async readers_may_bring_their_buffer(connect) {
+    const session = await connect('echo');
+    const stream = await session.openBidirectionalStream();
+    await stream.send.write(bytes('hello world'));
+    await stream.send.finish();
+    const reader = stream.readable.getReader({ mode: 'byob' });
+    let text = '';
+    for (;;) {
+      const { value, done } = await reader.read(new Uint8Array(4));
+      if (done) {
+        equal(value?.length, 0, 'the buffer comes back');
+        break;
+      }
+      text += new TextDecoder().decode(value);
+    }
+    equal(text, 'hello world');
+    await session.close();
+  },
+
+  async methods_first_then_pipes(connect) {
+    const session = await connect('echo');
+    const stream = await session.openBidirectionalStream();
+    await stream.send.write(bytes('h'));
+    equal(new TextDecoder().decode(await stream.receive.read()), 'h');
+    await new Blob(['body']).stream().pipeTo(stream.writable);
+    equal(await new Response(stream.readable).text(), 'body');
+    await session.close();
+  },
+
+  async a_reset_is_an_error_of_the_readable(connect) {
+    const session = await connect('reset');
+    const stream = await session.openBidirectionalStream();
+    await stream.send.write(new Uint8Array([0, 0, 0, 77]));
+    const error = await rejection(stream.readable.pipeTo(new WritableStream()));
+    // Firefox 140 keeps the code to itself.
+    equal(error.number, firefox ? 0x5354_0011 : 77);
+    await stream.send.finish();
+    await session.close();
+  },
+
+  async a_stop_is_an_error_of_the_writable_while_nothing_is_written(connect) {
+    const session = await connect('stop');
+    const stream = await session.openBidirectionalStream();
+    const writer = stream.writable.getWriter();
+    await writer.write(new Uint8Array([0, 0, 0, 77]));
+    equal((await rejection(writer.closed)).number, 77);
+    equal((await rejection(writer.write(new Uint8Array(1)))).number, 77);
+    await session.close();
+  },
+
+  async abort_and_cancel_carry_codes(connect) {
+    const session = await connect('witness');
+    const seen = async () => Number(await new Response((await session.acceptUnidirectionalStream()).readable).text());
+    const open = async (/** @type {string} */ mode) => {
+      const stream = await session.openBidirectionalStream();
+      await stream.send.write(bytes(mode));
+      await stream.receive.read();
+      return stream;
+    };
+    await (await open('r')).writable.abort(new StoqError('application', 42, 'enough'));
+    equal(await seen(), 42);
+    await (await open('r')).writable.abort();
+    equal(await seen(), 0x5354_0014, 'cancelled');
+    await (await open('r')).send.reset(1000);
+    equal(await seen(), 0x5354_0011, 'a code that the browser cannot send is unmapped, not another one');
+    if (!firefox) {
+      const stream = await open('s');
+      await stream.readable.cancel(new StoqError('application', 43, 'enough'));
+      equal(await seen(), 43);
+      await stream.send.finish();
+    }
+    await session.close();
+  },
+
+  async datagrams_are_chunks(connect) {
+    const session = await connect('echo');
+    const writer = session.datagrams.writable.getWriter();
+    const reader = session.datagrams.readable.getReader();
+    await writer.write(new Uint8Array([1, 2]));
+    equal([...(await reader.read()).value ?? []], [1, 2]);
+    equal((await rejection(writer.write(new Uint8Array(5000)))).code, 'datagram-too-large');
+    const { sentDatagrams, receivedDatagrams, droppedDatagrams } = session.stats();
+    equal([sentDatagrams, receivedDatagrams, droppedDatagrams], [1, 1, 0]);
+    await session.close();
+  },
+
+  async free_while_waiting_does_no_harm(connect) {
+    const session = await connect('echo');
+    const stream = await session.openBidirectionalStream();
+    const { send, receive } = stream;
+    const [read, accepted] = [receive.read(), session.acceptUnidirectionalStream()];
+    for (const handle of /** @type {{ free(): void }[]} */ (/** @type {unknown} */ ([session, stream, receive]))) handle.free();
+    await send.write(new Uint8Array([120]));
+    equal([...(await read) ?? []], [120]);
+    void accepted.catch(() => {});
+  },
+
+  async more_streams_than_the_limit_wait(connect) {
+    const session = await connect('echo');
+    const one = async (/** @type {number} */ number) => {
+      const stream = await session.openBidirectionalStream();
+      await stream.send.write(new Uint8Array(700).fill(number));
+      await stream.send.finish();
+      const back = new Uint8Array(await new Response(stream.readable).arrayBuffer());
+      equal([back.length, back[0], back[699]], [700, number & 255, number & 255]);
+    };
+    await Promise.all(Array.from({ length: 300 }, (_, number) => one(number)));
+    equal(session.stats().streamsOpened, 300);
+    await session.close();
+  },
+
+  async a_certificate_that_is_not_listed_is_refused(_connect, _client, url) {
+    const client = new StoqClient({ certificateHashes: ['00'.repeat(32)] });
+    const error = await rejection(client.connect(`${url}/stoq/v1/echo`));
+    equal(error.code, 'handshake-failed');
+    equal(/certificateHashes/.test(error.message), true, error.message);
+  },
+
+  async what_is_forgotten_is_let_go(connect) {
+    // Only where the browser lets tests collect: Chromium with --js-flags=--expose-gc.
+    if (!('gc' in globalThis)) return;
+    const collect = async () => {
+      for (let round = 0; round < 5; round += 1) {
+        /** @type {any} */ (globalThis).gc();
+        await new Promise((resolve) => { setTimeout(resolve, 30); });
+      }
+    };
+    const session = await connect('witness');
+    const open = async () => {
+      const stream = await session.openBidirectionalStream();
+      await stream.send.write(bytes('r'));
+      await stream.receive.read();
+      return stream.writable;
+    };
+    await (async () => { await open(); })();
+    await collect();
+    equal(await new Response((await session.acceptUnidirectionalStream()).readable).text(), String(0x5354_0014));
+    const held = await open();
+    await collect();
+    await held.abort(new StoqError('application', 3, 'held'));
+    equal(await new Response((await session.acceptUnidirectionalStream()).readable).text(), '3');
+    await session.close();
+  },
+};
+
+/** What there is to run. */
+export const names = Object.keys(behaviours);
+
+const firefox = navigator.userAgent.includes('Firefox');
+
+/**
+ * Runs one; rejects with what differs. A rejection that nobody handled is a failure too.
+ * @param {string} name
+ * @param {Gateway} gateway
+ */
+export async function run(name, { url, certificateHash }) {
+  await init();
+  /** @type {string[]} */
+  const unhandled = [];
+  const note = (/** @type {PromiseRejectionEvent} */ event) => unhandled.push(String(event.reason));
+  addEventListener('unhandledrejection', note);
+  try {
+    const client = new StoqClient({ certificateHashes: [certificateHash] });
+    await behaviours[name]?.((service) => client.connect(`${url}/stoq/v1/${service}`), client, url);
+    // The event comes in a task of its own.
+    await new Promise((resolve) => { setTimeout(resolve); });
+  } finally {
+    removeEventListener('unhandledrejection', note);
+  }
+  equal(unhandled, []);
+}
+
+/** @param {string} text */
+function bytes(text) {
+  return new TextEncoder().encode(text);
+}
+
+/**
+ * @param {unknown} got
+ * @param {unknown} wanted
+ * @param {string} [what]
+ */
+function equal(got, wanted, what = 'value') {
+  const [left, right] = [JSON.stringify(got), JSON.stringify(wanted)];
+  if (left !== right) throw new Error(`${what}: got ${left}, wanted ${right}`);
+}
+
+/**
+ * The error that a promise rejects with, which must be ours.
+ * @param {Promise<unknown>} promise
+ * @returns {Promise<StoqError>}
+ */
+async function rejection(promise) {
+  const error = await promise.then((value) => new Error(`it resolved with ${value}`), (thrown) => thrown);
+  if (!(error instanceof StoqError)) throw error;
+  return error;
+}
