@@ -1,14 +1,13 @@
 //! Every test of the workspace.
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::process::{cargo, command, output, run as run_to_end};
+use crate::process::{cargo, command, run as run_to_end};
 use crate::setup::{self, Browser, NODE_TARGET};
 use crate::steps::{Done, Steps};
-use crate::workspace::{is_ci, npm_folders, path, target};
+use crate::workspace::{is_ci, npm_folders, sources, target};
 use crate::{fuzz, site};
 
 /// Everything but xtask with every feature: one set of features, so each dependency is built once.
@@ -97,42 +96,18 @@ fn check_types() -> Result<()> {
     else {
         bail!("no npm package provides tsc");
     };
-    let projects = output(&mut command("git", &["ls-files", "*tsconfig.json"]))?;
-    for project in projects.lines() {
-        run_to_end(&mut command(
+    for project in sources(&|name| name == "tsconfig.json")? {
+        let mut check = command(
             &tsc.to_string_lossy(),
-            &["--noEmit", "--pretty", "false", "--project", project],
-        ))?;
+            &["--noEmit", "--pretty", "false", "--project"],
+        );
+        run_to_end(check.arg(project))?;
     }
     Ok(())
 }
 
+/// Every `*.test.js`: what needs no browser.
 fn test_npm() -> Result<()> {
-    let mut failed = Vec::new();
-    for folder in ["stoq-wasm/test", "www/test"] {
-        let tests = tests_in(&path(folder))?;
-        if tests.is_empty() {
-            bail!("{folder} has no tests");
-        }
-        if let Err(error) = run_to_end(command("node", &["--test"]).args(tests)) {
-            failed.push(error);
-        }
-    }
-    failed.pop().map_or(Ok(()), Err)
-}
-
-/// Files named `*.test.js`, in order.
-fn tests_in(folder: &Path) -> Result<Vec<OsString>> {
-    let mut tests = Vec::new();
-    for entry in folder.read_dir()? {
-        let file = entry?.path();
-        if file
-            .to_str()
-            .is_some_and(|name| name.ends_with(".test.js") || name.ends_with(".test.mjs"))
-        {
-            tests.push(file.into_os_string());
-        }
-    }
-    tests.sort();
-    Ok(tests)
+    let tests = sources(&|name| name.ends_with(".test.js"))?;
+    run_to_end(command("node", &["--test"]).args(tests))
 }

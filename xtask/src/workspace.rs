@@ -82,14 +82,33 @@ pub(crate) fn members() -> Result<Vec<Member>> {
 
 /// Folders with an npm manifest and a lock file.
 pub(crate) fn npm_folders() -> Result<Vec<PathBuf>> {
-    let locks = output(&mut crate::process::command(
-        "git",
-        &["ls-files", "*package-lock.json"],
-    ))?;
+    let locks = sources(&|name| name == "package-lock.json")?;
     Ok(locks
-        .lines()
-        .filter_map(|lock| Some(path(lock).parent()?.to_owned()))
+        .into_iter()
+        .filter_map(|lock| Some(lock.parent()?.to_owned()))
         .collect())
+}
+
+/// Files of the workspace whose name is `wanted`, in order; not those that a build or npm has put there.
+pub(crate) fn sources(wanted: &dyn Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or_default();
+            if entry.file_type()?.is_dir() {
+                let is_ours =
+                    !name.starts_with('.') && !matches!(name, "node_modules" | "target" | "pkg");
+                folders.extend(is_ours.then(|| entry.path()));
+            } else if wanted(name) {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Copies a folder's files and folders for which `wanted` holds.
