@@ -24,6 +24,7 @@ mod error;
 mod event;
 mod frames;
 mod held;
+mod opening;
 mod routing;
 mod settings;
 
@@ -41,9 +42,7 @@ pub use settings::VERSION;
 
 use crate::close::Code;
 use crate::datagram::Datagram;
-use crate::frame::{
-    AnswerHeaders, CloseSession, Frame, GoAway, Headers, Ping, RequestHeaders, Settings, Stats,
-};
+use crate::frame::{CloseSession, Frame, GoAway, Headers, Ping, Settings, Stats};
 use crate::hash::SessionHash;
 use crate::service::ServiceName;
 use crate::session_id::SessionId;
@@ -174,112 +173,6 @@ impl Session {
         Ok(self.next_due())
     }
 
-    /// A client: asks for a multiplexed session. [`Output::Opened`] or [`Output::Refused`] follows.
-    ///
-    /// # Errors
-    /// [`OpenError`]; nothing was sent then.
-    pub fn open(
-        &mut self,
-        request: &Request,
-        out: &mut Vec<Output>,
-    ) -> Result<SessionId, OpenError> {
-        if self.config.side != Side::Client {
-            return Err(OpenError::NotClient);
-        }
-        let (State::Open, Some(peer)) = (&self.state, &self.peer) else {
-            return Err(OpenError::NotOpen);
-        };
-        if self.last_allowed.is_some() {
-            return Err(OpenError::GoingAway);
-        }
-        let limit = peer.max_sessions;
-        if self.multiplexed.len() >= limit as usize {
-            return Err(OpenError::TooMany { limit });
-        }
-        let id = SessionId::new(self.highest.value() + 1).ok_or(OpenError::GoingAway)?;
-        let path = request.service.path();
-        let fields = request.headers.iter();
-        let frame = Frame::Headers(Headers::Request(RequestHeaders {
-            id,
-            random: request.random,
-            authority: &request.authority,
-            path: &path,
-            fields: fields.map(|(k, v)| (k.as_str(), v.as_str())).collect(),
-            hop: None,
-        }));
-        // The values may come from far away: the peer must not end the whole connection over them.
-        frame
-            .check()
-            .map_err(|error| OpenError::TooLarge { error })?;
-        send(&frame, out);
-        self.highest = id;
-        self.multiplexed.insert(
-            id,
-            Entry {
-                open: false,
-                random: request.random,
-                service: request.service.clone(),
-            },
-        );
-        Ok(id)
-    }
-
-    /// A server: takes a session that was [requested](Output::Requested); [`Output::Opened`] is in `out`,
-    /// and what was held for it. Does nothing if the client has gone meanwhile.
-    pub fn accept(&mut self, id: SessionId, answer: &Answer, out: &mut Vec<Output>) {
-        let Some(peer) = &self.peer else { return };
-        let (client_random, service) = if id == SessionId::ZERO {
-            let State::Asked = self.state else { return };
-            self.state = State::Open;
-            let mut bytes = BytesMut::new();
-            let max_datagram_size = answer.max_datagram_size;
-            settings::encode(
-                &self.config,
-                &answer.random,
-                max_datagram_size,
-                None,
-                &mut bytes,
-            );
-            out.push(Output::Send(bytes.freeze()));
-            (peer.random, peer.service.as_ref())
-        } else {
-            let Some(entry) = self.multiplexed.get_mut(&id) else {
-                return;
-            };
-            if core::mem::replace(&mut entry.open, true) {
-                return;
-            }
-            send_answer(id, Code::NO_ERROR, "", answer, out);
-            (entry.random, Some(&entry.service))
-        };
-        out.push(Output::Opened {
-            id,
-            hash: session_hash(&client_random, &answer.random, service),
-            random: answer.random,
-            max_datagram_size: peer.max_datagram_size,
-            max_streams: peer.max_streams,
-        });
-        self.held.release(id, out);
-    }
-
-    /// A server: refuses a session that was [requested](Output::Requested). Refusing session 0 refuses
-    /// the connection: [`Output::CloseCarrier`] follows.
-    pub fn refuse(
-        &mut self,
-        now: Timestamp,
-        id: SessionId,
-        code: Code,
-        reason: &str,
-        out: &mut Vec<Output>,
-    ) {
-        if id == SessionId::ZERO {
-            self.close(now, id, code, reason, out);
-        } else if self.multiplexed.get(&id).is_some_and(|entry| !entry.open) {
-            self.multiplexed.remove(&id);
-            self.refuse_request(id, code, reason, out);
-        }
-    }
-
     /// Closes a session. For session 0, with it the connection: the peer is told in band and ends the
     /// carrier, or [`Output::CloseCarrier`] comes after [`CLOSE_TIMEOUT`]. A session that is not there
     /// (any more) is left alone. `reason` is cut to [`CloseSession::MAX_REASON`] bytes.
@@ -396,15 +289,6 @@ impl Session {
         }
     }
 
-    fn refuse_request(&mut self, id: SessionId, code: Code, reason: &str, out: &mut Vec<Output>) {
-        let answer = Answer {
-            random: [0; 32],
-            max_datagram_size: 0,
-        };
-        send_answer(id, code, reason, &answer, out);
-        self.datagrams_dropped += self.held.reject(id, Code::SESSION_CLOSED, out);
-    }
-
     fn end_carrier(&mut self, out: &mut Vec<Output>) {
         if let State::Closing { code, reason, .. } =
             core::mem::replace(&mut self.state, State::Ended)
@@ -431,19 +315,6 @@ fn send(frame: &Frame<'_>, out: &mut Vec<Output>) {
 fn send_close(id: SessionId, code: Code, reason: &str, out: &mut Vec<Output>) {
     let reason = &short_reason(reason, CloseSession::MAX_REASON);
     send(&Frame::CloseSession(CloseSession { id, code, reason }), out);
-}
-
-fn send_answer(id: SessionId, status: Code, reason: &str, answer: &Answer, out: &mut Vec<Output>) {
-    let reason = &short_reason(reason, CloseSession::MAX_REASON);
-    let headers = AnswerHeaders {
-        id,
-        status,
-        reason,
-        random: answer.random,
-        max_datagram_size: answer.max_datagram_size,
-        hop: None,
-    };
-    send(&Frame::Headers(Headers::Answer(headers)), out);
 }
 
 /// How long the peer has to end the carrier after our CLOSE_SESSION: longer than a retransmission, shorter

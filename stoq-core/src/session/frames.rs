@@ -131,84 +131,6 @@ impl Session {
         Ok(())
     }
 
-    fn on_request(
-        &mut self,
-        request: RequestHeaders<'_>,
-        out: &mut Vec<Output>,
-    ) -> Result<(), SessionError> {
-        let id = request.id;
-        if id <= self.highest {
-            return Err(SessionError::SessionId { id });
-        }
-        self.highest = id;
-        if self.last_allowed.is_some_and(|last| id > last) {
-            self.refuse_request(id, Code::GOING_AWAY, "this peer takes no new sessions", out);
-            return Ok(());
-        }
-        if self.multiplexed.len() >= self.config.limits.max_sessions as usize {
-            self.refuse_request(id, Code::LIMIT, "too many sessions on this connection", out);
-            return Ok(());
-        }
-        let Ok(service) = ServiceName::from_path(request.path) else {
-            self.refuse_request(id, Code::UNKNOWN_PATH, "not a path of a STOQ service", out);
-            return Ok(());
-        };
-        let fields = request.fields.into_iter();
-        out.push(Output::Requested(IncomingRequest {
-            id,
-            service: Some(service.clone()),
-            random: request.random,
-            authority: request.authority.to_string(),
-            headers: fields
-                .map(|(k, v)| (k.to_string(), v.to_string()))
-                .collect(),
-        }));
-        self.multiplexed.insert(
-            id,
-            Entry {
-                open: false,
-                random: request.random,
-                service,
-            },
-        );
-        Ok(())
-    }
-
-    fn on_answer(
-        &mut self,
-        answer: &AnswerHeaders<'_>,
-        out: &mut Vec<Output>,
-    ) -> Result<(), SessionError> {
-        let id = answer.id;
-        let Some(entry) = self.multiplexed.get_mut(&id) else {
-            // We closed it before the answer came; an id that we never used is another matter.
-            return self.known(id);
-        };
-        if entry.open {
-            return Err(SessionError::SessionId { id });
-        }
-        if answer.status != Code::NO_ERROR {
-            self.multiplexed.remove(&id);
-            self.datagrams_dropped += self.held.reject(id, Code::SESSION_CLOSED, out);
-            out.push(Output::Refused {
-                id,
-                code: answer.status,
-                reason: answer.reason.to_string(),
-            });
-            return Ok(());
-        }
-        entry.open = true;
-        out.push(Output::Opened {
-            id,
-            hash: session_hash(&entry.random, &answer.random, Some(&entry.service)),
-            random: answer.random,
-            max_datagram_size: answer.max_datagram_size,
-            max_streams: self.peer.as_ref().map_or(0, |peer| peer.max_streams),
-        });
-        self.held.release(id, out);
-        Ok(())
-    }
-
     fn on_close_session(
         &mut self,
         close: &CloseSession<'_>,
@@ -250,7 +172,7 @@ impl Session {
     }
 
     /// An id that is in nobody's table must at least have been used.
-    fn known(&self, id: SessionId) -> Result<(), SessionError> {
+    pub(super) fn known(&self, id: SessionId) -> Result<(), SessionError> {
         if id > self.highest {
             return Err(SessionError::SessionId { id });
         }

@@ -1,6 +1,7 @@
 use alloc::vec;
 
 use super::*;
+use crate::frame::RequestHeaders;
 use crate::stream::Payload;
 use crate::varint::VarInt;
 
