@@ -1,7 +1,7 @@
 // The npm package as users get it: packed, installed in an empty directory, used from Node.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -83,6 +83,16 @@ test('its name leads to the loader for Node', () => {
     console.log(new Sha256().hex().slice(0, 8), StoqError.name);`;
   writeFileSync(join(folder, 'use.js'), script);
   assert.equal(execFileSync('node', ['use.js'], { cwd: folder, encoding: 'utf8' }), 'e3b0c442 StoqError\n');
+});
+
+test("the README's client runs, and says what Node lacks", () => {
+  const readme = readFileSync(join(installed, 'README.md'), 'utf8');
+  const client = /```js\n([^]*?)```/.exec(readme)?.[1];
+  assert.ok(client && client.trim().split('\n').length <= 17);
+  writeFileSync(join(folder, 'readme.js'), client);
+  const { stderr, status } = spawnSync('node', ['readme.js'], { cwd: folder, encoding: 'utf8' });
+  assert.match(stderr, /^unsupported no WebTransport here/);
+  assert.equal(status, 0);
 });
 
 test('browsers and bundlers get the file by the address that is written in the loader', async () => {
