@@ -1,4 +1,4 @@
-// Runs every conformance body in one browser: `node conformance.mjs BROWSER PAGE GATEWAY CERTIFICATE-HASH`.
+// Runs every conformance body, and the behaviours of the npm package, in one browser: `node conformance.mjs BROWSER PAGE GATEWAY CERTIFICATE-HASH`.
 // Prints a line for each; exits with 1 if one failed.
 
 import { launch } from './launch.mjs';
@@ -32,19 +32,20 @@ const CANNOT_YET = {
 const browser = await launch(name, url);
 let failed = 0;
 try {
-  await browser.page.waitForFunction('window.conformance');
-  const names = await browser.page.evaluate('window.conformance.names');
+  await browser.page.waitForFunction('window.suites');
+  const names = await browser.page.evaluate('window.suites.flatMap(({ names }) => [...names])');
   for (const behaviour of names) {
     const reason = CANNOT_YET[name][behaviour];
     const failure = await browser.page.evaluate(
-      async ([behaviour, gateway, hash, patience]) => {
+      async ({ behaviour, patience, ...gateway }) => {
         const late = new Promise((resolve) => {
           setTimeout(() => resolve(`no result after ${patience} ms`), patience);
         });
-        const run = window.conformance.run(behaviour, gateway, hash);
-        return Promise.race([run.then(() => null, (text) => String(text)), late]);
+        const suite = window.suites.find(({ names }) => names.includes(behaviour));
+        const run = suite.run(behaviour, gateway).then(() => null, (thrown) => String(thrown));
+        return Promise.race([run, late]);
       },
-      [behaviour, gateway, certificateHash, reason ? SHORT_PATIENCE : PATIENCE],
+      { behaviour, url: gateway, certificateHash, patience: reason ? SHORT_PATIENCE : PATIENCE },
     );
     const verdict = judge(failure, reason);
     console.log(`${name} ${behaviour} ... ${verdict}`);

@@ -24,10 +24,13 @@ pub(crate) fn for_tests() -> PathBuf {
 /// The demo, and the page that runs the conformance bodies in a browser.
 pub(crate) fn stage_tests(site: &Path) -> Result<()> {
     stage(site, &sdk::build(&sdk::Options::default())?)?;
-    fs::copy(
-        path("tests/browser/conformance.html"),
-        site.join("conformance.html"),
-    )?;
+    for file in [
+        "tests/browser/conformance.html",
+        "stoq-wasm/test/behaviours.js",
+    ] {
+        let name = Path::new(file).file_name().expect("both are files");
+        fs::copy(path(file), site.join(name))?;
+    }
     bindgen::build("stoq-web-tests", "dev", &site.join("conformance"))
 }
 
