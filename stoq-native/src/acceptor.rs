@@ -17,6 +17,7 @@ pub(crate) async fn accept(
     drivers: Arc<driver::Shared>,
     requests: mpsc::Sender<SessionRequest>,
     handshake_timeout: Duration,
+    max_connections: usize,
 ) {
     let mut handshakes = JoinSet::new();
     loop {
@@ -26,7 +27,8 @@ pub(crate) async fn accept(
         };
         let Some(incoming) = incoming else { return };
         let shutting_down = drivers.shutdown.borrow().is_some();
-        if shutting_down || handshakes.len() >= MAX_HANDSHAKES {
+        let full = drivers.tasks.len() + handshakes.len() >= max_connections;
+        if shutting_down || full || handshakes.len() >= MAX_HANDSHAKES {
             incoming.refuse();
         } else if handshakes.len() >= RETRY_ABOVE && !incoming.remote_address_validated() {
             // Whoever only pretends to be at that address never sees the answer.

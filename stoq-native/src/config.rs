@@ -72,6 +72,11 @@ pub struct ServerConfig {
     /// Session requests that wait for [`Endpoint::accept`](crate::Endpoint::accept); more are refused with
     /// [`Code::LIMIT`](crate::Code::LIMIT). Default 1024: a burst of reconnecting clients.
     pub max_waiting: usize,
+    /// Connections at once; the handshake of one more is refused (CONNECTION_REFUSED, [RFC 9000, section 20.1]). Default
+    /// 16,384. An idle one costs some 20 KiB; what an active one may cost stands at [`Limits`].
+    ///
+    /// [RFC 9000, section 20.1]: https://www.rfc-editor.org/rfc/rfc9000#section-20.1
+    pub max_connections: usize,
     /// Take the peer's framed streams, which carry STOQ's frames instead of the application's own bytes; see
     /// [`RecvStream::payload`](crate::RecvStream::payload). Default `false`: they are rejected with
     /// [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that who does not ask never takes frames for data. Relays ask.
@@ -90,6 +95,7 @@ impl ServerConfig {
             idle_timeout: IDLE_TIMEOUT,
             keep_alive: None,
             max_waiting: 1024,
+            max_connections: 16_384,
             framed_streams: false,
             limits: Limits::default(),
         }

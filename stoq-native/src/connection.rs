@@ -4,7 +4,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use stoq_core::close::Code;
 use stoq_core::session_id::SessionId;
@@ -24,6 +24,19 @@ use crate::session::Session;
 pub struct Connection(Arc<Handle>);
 
 pub(crate) struct Handle(Arc<Shared>);
+
+/// Withdraws a request for a session when it is dropped.
+struct Asking<'a> {
+    connection: &'a Connection,
+    asked: &'a Arc<OnceLock<SessionId>>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let asked = Arc::clone(self.asked);
+        self.connection.command(Command::Abandon { asked });
+    }
+}
 
 /// What the handles and the driver know of a connection.
 #[derive(Debug)]
@@ -54,11 +67,24 @@ impl Connection {
     /// allows, or is closed or about to be.
     ///
     /// # Cancel safety
-    /// If the future is dropped, a session that is opened all the same is closed with [`Code::NO_ERROR`].
+    /// If the future is dropped, the request is withdrawn ([`Code::CANCELLED`]); a session that is opened all the same is
+    /// closed with [`Code::NO_ERROR`].
     pub async fn open_session(&self, request: Request) -> Result<Session, OpenError> {
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Open { request, reply });
-        match answer.await {
+        let asked: Arc<OnceLock<SessionId>> = Arc::default();
+        let asking = Asking {
+            connection: self,
+            asked: &asked,
+        };
+        self.command(Command::Open {
+            request,
+            asked: Arc::clone(&asked),
+            reply,
+        });
+        let answer = answer.await;
+        // It has been answered: there is nothing to withdraw.
+        std::mem::forget(asking);
+        match answer {
             Ok(answer) => answer,
             Err(_) => Err(OpenError::ConnectionClosed(self.closed().await)),
         }

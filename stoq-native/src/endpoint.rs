@@ -110,6 +110,7 @@ impl Endpoint {
             drivers.clone(),
             sender,
             config.handshake_timeout,
+            config.max_connections,
         );
         Ok(Self(Arc::new(Inner {
             quinn,

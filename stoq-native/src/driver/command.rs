@@ -6,8 +6,12 @@ use super::*;
 pub(crate) enum Command {
     Open {
         request: Request,
+        /// Where the driver says which session was asked for.
+        asked: Arc<OnceLock<SessionId>>,
         reply: oneshot::Sender<Result<Session, OpenError>>,
     },
+    /// Nobody waits for the answer any more.
+    Abandon { asked: Arc<OnceLock<SessionId>> },
     Accept {
         id: SessionId,
         service: ServiceName,
@@ -40,10 +44,16 @@ impl Driver {
     pub(super) fn on_command(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Open { request, reply } => {
+            Command::Open {
+                request,
+                asked,
+                reply,
+            } => {
                 let service = Some(request.service.clone());
                 match self.machine.open(&request.into(), &mut self.out) {
                     Ok(id) => {
+                        // The handle that is to be set has just been made for this.
+                        let _ = asked.set(id);
                         let reply = Reply::Open(reply);
                         self.waiting.insert(id, Waiting { service, reply });
                     }
@@ -55,6 +65,14 @@ impl Driver {
                         // Who asked may have gone meanwhile; here and below.
                         let _ = reply.send(Err(error));
                     }
+                }
+            }
+            Command::Abandon { asked } => {
+                // One that is open already is closed by its handle, which nobody takes.
+                if let Some(&id) = asked.get()
+                    && self.waiting.remove(&id).is_some()
+                {
+                    self.close_session(id, Code::CANCELLED, "the client no longer waits");
                 }
             }
             Command::Accept {

@@ -98,7 +98,10 @@ impl Driver {
                 stream.reject(code);
                 return Ok(());
             }
-            Introduction::Gone => return Ok(()),
+            Introduction::Gone => {
+                stream.reject(Code::CANCELLED);
+                return Ok(());
+            }
         };
         let key = self.next_stream;
         self.next_stream += 1;

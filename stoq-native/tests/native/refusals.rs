@@ -278,3 +278,45 @@ async fn more_sessions_than_allowed_are_not_asked_for() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_withdrawn_request_leaves_its_place() {
+    within(async {
+        let peers = Peers::with(|server, _| server.limits.max_sessions = 2);
+        let connection = peers.connection().await;
+        for _ in 0..5 {
+            assert!(waits(connection.open_session(Request::new(service("test")))).await);
+        }
+        let accept = async {
+            loop {
+                // Those that were withdrawn are refused or come to nothing.
+                if let Ok(session) = peers.server.accept().await.unwrap().accept().await {
+                    break session;
+                }
+            }
+        };
+        let ask = connection.open_session(Request::new(service("test")));
+        let (session, _accepted) = tokio::join!(ask, accept);
+        session.unwrap();
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_over_the_bound_are_refused() {
+    within(async {
+        let peers = Peers::with(|server, _| server.max_connections = 1);
+        let first = peers.session().await;
+        let second = peers.client.connect(&peers.url("test")).await.unwrap_err();
+        assert_eq!(second.code(), Code::REFUSED, "{second}");
+        drop(first);
+        let server = peers.server.clone();
+        let accepting = tokio::spawn(async move { server.accept().await?.accept().await.ok() });
+        // The place is free once the server has let the first one go.
+        while peers.client.connect(&peers.url("test")).await.is_err() {}
+        assert!(accepting.await.unwrap().is_some());
+        peers.close().await;
+    })
+    .await;
+}
