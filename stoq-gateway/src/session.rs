@@ -122,10 +122,14 @@ impl Visit {
 
         let mut lease = None;
         let mut carrier = pin!(control.run(&self.connection));
+        let mut runs = true;
         let ending = tokio::select! {
             biased;
             ending = self.attend(&control, &streams, &mut events, &mut lease) => Some(ending),
-            () = &mut carrier => None,
+            () = &mut carrier => {
+                runs = false;
+                None
+            }
             _ = self.connection.closed() => None,
         };
         let ending = match ending {
@@ -150,25 +154,26 @@ impl Visit {
             }
             None => {}
         }
-        self.part(&ending, &mut events, carrier).await;
+        self.part(&ending, &mut events, runs.then_some(carrier))
+            .await;
         tasks.abort().await;
     }
 
-    /// Lets the browser read why, then ends the carrier.
+    /// Lets the browser read why, while `carrier` still runs, then ends the carrier.
     async fn part(
         &self,
         ending: &Ending,
         events: &mut mpsc::UnboundedReceiver<Event>,
-        carrier: Pin<&mut impl Future<Output = ()>>,
+        carrier: Option<Pin<&mut impl Future<Output = ()>>>,
     ) {
-        match ending {
-            Ending::Vanished | Ending::Closed(..) => {}
-            Ending::Violated(..) => {
+        match (ending, carrier) {
+            (Ending::Vanished | Ending::Closed(..), _) | (_, None) => {}
+            (Ending::Violated(..), Some(carrier)) => {
                 // Until what we said has been acknowledged.
                 let _ = timeout(CLOSE_TIMEOUT, carrier).await;
             }
             // Until the browser has ended the carrier, or its time for that is up.
-            Ending::Close(..) => tokio::select! {
+            (Ending::Close(..), Some(carrier)) => tokio::select! {
                 () = agreed(events) => {}
                 () = carrier => {}
                 _ = self.connection.closed() => {}

@@ -212,6 +212,33 @@ async fn a_control_stream_that_ends_ends_the_session() {
 }
 
 #[tokio::test]
+async fn a_page_that_stops_our_control_stream_and_ends_its_own_is_let_go() {
+    within(async {
+        let target = Target::start().await;
+        let gateway = Gateway::bind(config(&target, &["echo"])).await.unwrap();
+        let connection = carrier(&gateway, Asking::path("/stoq/v1/echo"))
+            .await
+            .unwrap();
+        let mut send = connection.open_uni().await.unwrap().await.unwrap();
+        send.write_all(&[0x00]).await.unwrap();
+        let control = connection.accept_uni().await.unwrap();
+        control.stop(wtransport::VarInt::from_u32(0));
+        // A stream of session 1 is refused at once; so the stop, which went before, has been seen.
+        let (mut probe, mut answer) = connection.open_bi().await.unwrap().await.unwrap();
+        probe.write_all(&[0x40, 0x41, 0x01, 0x01]).await.unwrap();
+        assert_eq!(read_to_end(&mut answer).await, Err(Code::UNKNOWN_SESSION));
+        send.quic_stream_mut().finish().unwrap();
+        let error = connection.quic_connection().closed().await;
+        let quinn::ConnectionError::ApplicationClosed(close) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(close.error_code, http3(Code::CONTROL_CLOSED));
+        until(&gateway, at_rest).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_broken_rule_is_told_in_band() {
     within(async {
         let target = Target::start().await;
