@@ -237,13 +237,11 @@ impl Ends {
         let stream = receive.0.quic_stream_mut();
         let key = quinn::VarInt::from(stream.id()).into_inner();
         match header::read(stream, direction).await {
-            Ok(Some(StreamHeader::Control)) => {
+            Ok(StreamHeader::Control) => {
                 self.feed(stream, key).await;
                 Verdict::Discard
             }
-            Ok(Some(header)) => self.control.admit(key, header).await,
-            // It ended before it said anything: nothing to relay.
-            Ok(None) => Verdict::Discard,
+            Ok(header) => self.control.admit(key, header).await,
             Err(code) => Verdict::Reject(code),
         }
     }

@@ -8,21 +8,26 @@ use stoq_core::stream::{Direction, Payload, StreamHeader};
 use crate::carrier::ToBrowser;
 use crate::relay::Sink;
 
-/// `None` if the stream ends first. A header is read byte by byte, because nearly all have one.
+/// Reads byte by byte, because nearly all headers have one. `Err` says with which code to turn the stream away; one that
+/// ends before its header is turned away too, because an empty answer would look complete.
 pub(super) async fn read(
     stream: &mut quinn::RecvStream,
     direction: Direction,
-) -> Result<Option<StreamHeader>, Code> {
+) -> Result<StreamHeader, Code> {
     let mut header = [0; StreamHeader::MAX_LEN];
     for end in 1..=header.len() {
         match stream.read(&mut header[end - 1..end]).await {
             Ok(Some(_)) => {}
-            Ok(None) | Err(_) => return Ok(None),
+            Ok(None) => return Err(Code::FRAME),
+            Err(quinn::ReadError::Reset(code)) => {
+                return Err(Code::from_http3(code.into_inner()));
+            }
+            Err(_) => return Err(Code::CONNECTION_LOST),
         }
         let decoded =
             StreamHeader::decode(&header[..end], direction).map_err(|error| error.code())?;
         if let Some((header, _)) = decoded {
-            return Ok(Some(header));
+            return Ok(header);
         }
     }
     Err(Code::FRAME)
