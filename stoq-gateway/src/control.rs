@@ -132,8 +132,12 @@ impl Control {
         self.step(|machine, _, out| machine.go_away(code, grace, out));
     }
 
-    /// Tells the browser of its path.
+    /// Tells the browser of its path; not while it has yet to take what was said before, so one that never reads costs
+    /// no more with time.
     pub(crate) fn send_stats(&self, stats: &Stats) {
+        if self.lock().to_send_len > 0 {
+            return;
+        }
         self.step(|machine, _, out| machine.send_stats(stats, out));
     }
 
@@ -277,3 +281,54 @@ impl Drop for Waiting<'_> {
 
 /// What we owe the browser on the control stream before we stop listening to it: answers to some hundred pings.
 const MAX_UNSENT: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_do_not_pile_up() {
+        let (control, _events) = Control::new(None, 1, Duration::from_secs(1));
+        let config = Config {
+            side: Side::Client,
+            service: Some("echo".parse().unwrap()),
+            random: [7; 32],
+            limits: Limits::default(),
+        };
+        let mut said = Vec::new();
+        Session::new(Timestamp::default(), config, &mut said);
+        let [Output::Send(settings)] = &said[..] else {
+            panic!("{said:?}");
+        };
+        let (header, settings) = settings.split_at(1);
+        assert_eq!(header, [0]);
+        assert!(control.control_stream(2));
+        assert!(control.input(Input::Control(settings)));
+        control.accept(&Answer {
+            random: [8; 32],
+            max_datagram_size: 1000,
+        });
+        let stats = Stats {
+            rtt: Duration::from_millis(20),
+            rtt_variation: Duration::ZERO,
+            lost_packets: 0,
+            congestion_window: 12_000,
+            send_rate: 0,
+            tier: 0,
+        };
+        let unsent = || control.lock().to_send_len;
+        let accepted = unsent();
+        control.send_stats(&stats);
+        assert_eq!(unsent(), accepted, "the answer is not sent yet");
+
+        let mut inner = control.lock();
+        inner.to_send.clear();
+        inner.to_send_len = 0;
+        drop(inner);
+        control.send_stats(&stats);
+        let one = unsent();
+        assert!(one > 0);
+        control.send_stats(&stats);
+        assert_eq!(unsent(), one);
+    }
+}
