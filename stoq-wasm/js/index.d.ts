@@ -174,12 +174,14 @@ export class Session {
    */
   openUnidirectionalStream(): Promise<SendStream>;
   /**
-   * The next stream that the peer opened in both directions, in the order of arrival. At most 64 wait; more are refused.
+   * The next stream that the peer opened in both directions, in the order of arrival. At most 64 wait here; the browser
+   * keeps the others, and in the end the peer can open no more.
    * @throws {@link StoqError} How the session ended.
    */
   acceptBidirectionalStream(): Promise<BidirectionalStream>;
   /**
-   * The next stream that the peer opened from there to here, in the order of arrival. At most 64 wait; more are refused.
+   * The next stream that the peer opened from there to here, in the order of arrival. At most 64 wait here; the browser
+   * keeps the others, and in the end the peer can open no more.
    * @throws {@link StoqError} How the session ended.
    */
   acceptUnidirectionalStream(): Promise<ReceiveStream>;

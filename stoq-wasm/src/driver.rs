@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use js_sys::{Promise, Uint8Array};
 use stoq_core::session::{CLOSE_TIMEOUT, Config, Input, Limits, Output, Session, Side};
-use stoq_core::stream::Payload;
+use stoq_core::stream::{Direction, Payload};
 use stoq_core::{Code, ServiceName, SessionId};
 use wasm_bindgen::prelude::*;
 use web_sys::{
@@ -17,7 +17,7 @@ use web_sys::{
 use crate::control::Control;
 use crate::ending::{Broken, Ending};
 use crate::error::Error;
-use crate::inbox::{GoingAway, Inbox, Opened};
+use crate::inbox::{GoingAway, Inbox, Opened, Place};
 use crate::incoming::Arrival;
 use crate::js::{self, Counter, Timer};
 use crate::line::Line;
@@ -35,7 +35,7 @@ pub(crate) struct Driver {
     /// Streams that the machine has not judged yet, by the key that it knows them by.
     arrivals: RefCell<Vec<(u64, Arrival)>>,
     pub(crate) inbox: Inbox,
-    /// Told when something came into the inbox, and at the end.
+    /// Told when something came into the inbox, when there is room in it again, and at the end.
     news: Signal,
     /// Those who open streams.
     openers: Line,
@@ -72,6 +72,7 @@ impl Driver {
         };
         let mut out = Vec::new();
         let machine = Session::new(js::now(), config, &mut out);
+        let news = Signal::default();
         let driver = Rc::new_cyclic(|me| Self {
             me: me.clone(),
             transport,
@@ -80,8 +81,8 @@ impl Driver {
             timer: RefCell::default(),
             ending: Ending::default(),
             arrivals: RefCell::default(),
-            inbox: Inbox::default(),
-            news: Signal::default(),
+            inbox: Inbox::new(&news),
+            news,
             openers: Line::default(),
             counters: Counters::default(),
         });
@@ -141,18 +142,21 @@ impl Driver {
         self.news.until(opened).await
     }
 
+    /// A place for the next stream of the peer, as soon as there is room; `None` if the session ends before.
+    pub(crate) async fn place(&self, direction: Direction) -> Option<Place> {
+        self.wait(|inbox| inbox.place(direction)).await.ok()
+    }
+
     /// The next bidirectional stream of the peer.
     pub(crate) async fn accept_bidirectional(
         &self,
     ) -> Result<WebTransportBidirectionalStream, Error> {
-        self.wait(|inbox| inbox.bidirectional.borrow_mut().pop_front())
-            .await
+        self.wait(Inbox::take_bidirectional).await
     }
 
     /// The next unidirectional stream of the peer.
     pub(crate) async fn accept_unidirectional(&self) -> Result<WebTransportReceiveStream, Error> {
-        self.wait(|inbox| inbox.unidirectional.borrow_mut().pop_front())
-            .await
+        self.wait(Inbox::take_unidirectional).await
     }
 
     /// The next datagram.
@@ -283,10 +287,8 @@ impl Driver {
             // Verified streams come with a later step; handing out their frames as data would be a lie.
             return arrival.reject(Code::UNSUPPORTED);
         }
-        match self.inbox.put_stream(arrival) {
-            Ok(()) => self.counters.streams_accepted.add(),
-            Err(arrival) => arrival.reject(Code::LIMIT),
-        }
+        self.inbox.put_stream(arrival);
+        self.counters.streams_accepted.add();
     }
 
     fn take_arrival(&self, stream: u64) -> Option<Arrival> {

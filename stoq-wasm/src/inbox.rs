@@ -2,24 +2,26 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use js_sys::Uint8Array;
 use stoq_core::frame::Stats;
 use stoq_core::session::PingId;
+use stoq_core::stream::Direction;
 use stoq_core::{Code, SessionHash};
 use web_sys::{WebTransportBidirectionalStream, WebTransportReceiveStream};
 
-use crate::incoming::Arrival;
+use crate::incoming::{Arrival, Incoming};
 use crate::js::Counter;
+use crate::signal::Signal;
 
 /// Queues and facts of one session. All are bounded.
-#[derive(Default)]
 pub(crate) struct Inbox {
     pub(crate) opened: RefCell<Option<Opened>>,
-    pub(crate) bidirectional: RefCell<VecDeque<WebTransportBidirectionalStream>>,
-    pub(crate) unidirectional: RefCell<VecDeque<WebTransportReceiveStream>>,
+    bidirectional: Streams<WebTransportBidirectionalStream>,
+    unidirectional: Streams<WebTransportReceiveStream>,
     pub(crate) datagrams: RefCell<VecDeque<Uint8Array>>,
     pub(crate) dropped_datagrams: Counter,
     pub(crate) pongs: RefCell<Vec<(PingId, Duration)>>,
@@ -44,16 +46,46 @@ pub(crate) struct GoingAway {
 }
 
 impl Inbox {
-    /// Takes a stream of the peer, or gives it back if too many wait.
-    pub(crate) fn put_stream(&self, stream: Arrival) -> Result<(), Arrival> {
-        match stream {
-            Arrival::Bidirectional(stream) => {
-                put(&self.bidirectional, stream).map_err(Arrival::Bidirectional)
-            }
-            Arrival::Unidirectional(stream) => {
-                put(&self.unidirectional, stream).map_err(Arrival::Unidirectional)
-            }
+    /// An empty one, which notifies `news` when there is room again for a stream.
+    pub(crate) fn new(news: &Signal) -> Self {
+        Self {
+            opened: RefCell::default(),
+            bidirectional: Streams::new(news),
+            unidirectional: Streams::new(news),
+            datagrams: RefCell::default(),
+            dropped_datagrams: Counter::default(),
+            pongs: RefCell::default(),
+            ping_rtt: Cell::default(),
+            path: Cell::default(),
+            going_away: RefCell::default(),
         }
+    }
+
+    /// A place for one more stream of the peer, if there is one.
+    pub(crate) fn place(&self, direction: Direction) -> Option<Place> {
+        match direction {
+            Direction::Bidirectional => self.bidirectional.room.place(MAX_STREAMS),
+            Direction::Unidirectional => self.unidirectional.room.place(MAX_STREAMS),
+        }
+    }
+
+    /// Takes a stream of the peer, which has its place.
+    pub(crate) fn put_stream(&self, arrival: Arrival) {
+        let Arrival { stream, place } = arrival;
+        match stream {
+            Incoming::Bidirectional(stream) => self.bidirectional.put(stream, place),
+            Incoming::Unidirectional(stream) => self.unidirectional.put(stream, place),
+        }
+    }
+
+    /// The first bidirectional stream that waits.
+    pub(crate) fn take_bidirectional(&self) -> Option<WebTransportBidirectionalStream> {
+        self.bidirectional.take()
+    }
+
+    /// The first unidirectional stream that waits.
+    pub(crate) fn take_unidirectional(&self) -> Option<WebTransportReceiveStream> {
+        self.unidirectional.take()
     }
 
     /// Takes a datagram; the oldest makes room if too many wait.
@@ -75,21 +107,67 @@ impl Inbox {
 
     /// The session is over: streams that nobody has fetched are dead.
     pub(crate) fn clear_streams(&self) {
-        self.bidirectional.take();
-        self.unidirectional.take();
+        self.bidirectional.waiting.take();
+        self.unidirectional.waiting.take();
     }
 }
 
-fn put<T>(queue: &RefCell<VecDeque<T>>, stream: T) -> Result<(), T> {
-    let mut queue = queue.borrow_mut();
-    if queue.len() >= MAX_STREAMS {
-        return Err(stream);
-    }
-    queue.push_back(stream);
-    Ok(())
+/// The peer's streams of one kind that wait to be accepted.
+struct Streams<T> {
+    waiting: RefCell<VecDeque<(T, Place)>>,
+    room: Room,
 }
 
-/// Streams of each kind that wait to be accepted: as many as our SETTINGS let a peer have open.
+impl<T> Streams<T> {
+    fn new(news: &Signal) -> Self {
+        Self {
+            waiting: RefCell::default(),
+            room: Room {
+                taken: Rc::default(),
+                news: news.clone(),
+            },
+        }
+    }
+
+    fn put(&self, stream: T, place: Place) {
+        self.waiting.borrow_mut().push_back((stream, place));
+    }
+
+    fn take(&self) -> Option<T> {
+        let (stream, _place) = self.waiting.borrow_mut().pop_front()?;
+        Some(stream)
+    }
+}
+
+/// Counts the streams of one kind between the browser and the user. Clones are the same room.
+#[derive(Clone)]
+struct Room {
+    taken: Rc<Cell<usize>>,
+    news: Signal,
+}
+
+impl Room {
+    fn place(&self, limit: usize) -> Option<Place> {
+        let taken = self.taken.get();
+        (taken < limit).then(|| {
+            self.taken.set(taken + 1);
+            Place(self.clone())
+        })
+    }
+}
+
+/// What a stream needs from before it is taken from the browser until it is accepted, or turned out to be for nobody.
+pub(crate) struct Place(Room);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.set(self.0.taken.get() - 1);
+        self.0.news.notify();
+    }
+}
+
+/// Streams of each kind that wait to be accepted: as many as our SETTINGS let a peer have open. The others stay with the
+/// browser, whose limit of open streams then holds the peer back.
 const MAX_STREAMS: usize = 64;
 /// Datagrams that wait to be received, about 1.2 MB: a burst while the page is busy for a second.
 const MAX_DATAGRAMS: usize = 1024;

@@ -18,10 +18,17 @@ use web_sys::{
 
 use crate::driver::Driver;
 use crate::ending::Broken;
+use crate::inbox::Place;
 use crate::js;
 
-/// A stream that the peer has opened.
-pub(crate) enum Arrival {
+/// A stream that the peer has opened, with its place in the inbox.
+pub(crate) struct Arrival {
+    pub(crate) stream: Incoming,
+    pub(crate) place: Place,
+}
+
+/// The browser's side of it.
+pub(crate) enum Incoming {
     Bidirectional(WebTransportBidirectionalStream),
     Unidirectional(WebTransportReceiveStream),
 }
@@ -34,12 +41,14 @@ impl Driver {
         let unidirectional = transport.incoming_unidirectional_streams();
         let datagrams = transport.datagrams().readable();
         let closed = transport.closed();
-        js::spawn(self.clone().read_streams(bidirectional, |stream| {
-            Arrival::Bidirectional(stream.unchecked_into())
-        }));
-        js::spawn(self.clone().read_streams(unidirectional, |stream| {
-            Arrival::Unidirectional(stream.unchecked_into())
-        }));
+        js::spawn(
+            self.clone()
+                .read_streams(bidirectional, Direction::Bidirectional),
+        );
+        js::spawn(
+            self.clone()
+                .read_streams(unidirectional, Direction::Unidirectional),
+        );
         js::spawn(self.clone().read_datagrams(datagrams));
         js::spawn(async move {
             let _ = JsFuture::from(closed).await;
@@ -47,21 +56,22 @@ impl Driver {
         });
     }
 
-    async fn read_streams(
-        self: Rc<Self>,
-        streams: ReadableStream,
-        arrival: fn(JsValue) -> Arrival,
-    ) {
+    /// Takes the streams of one kind from the browser, each when there is room for it. To take one and refuse it later
+    /// would lose what its opener has seen acknowledged.
+    async fn read_streams(self: Rc<Self>, streams: ReadableStream, direction: Direction) {
         let reader: ReadableStreamDefaultReader = streams.get_reader().unchecked_into();
-        let mut key = 0;
-        while let Ok(Some(stream)) = self.next(&reader).await {
-            let arrival = arrival(stream);
-            // Bidirectional and unidirectional streams share the machine's keys.
+        // Bidirectional and unidirectional streams share the machine's keys.
+        let mut key = u64::from(direction == Direction::Bidirectional);
+        while let Some(place) = self.place(direction).await {
+            let Ok(Some(stream)) = self.next(&reader).await else {
+                return;
+            };
+            let stream = match direction {
+                Direction::Bidirectional => Incoming::Bidirectional(stream.unchecked_into()),
+                Direction::Unidirectional => Incoming::Unidirectional(stream.unchecked_into()),
+            };
             key += 2;
-            js::spawn(
-                self.clone()
-                    .read_header(key + u64::from(arrival.is_bidirectional()), arrival),
-            );
+            js::spawn(self.clone().read_header(key, Arrival { stream, place }));
         }
     }
 
@@ -74,7 +84,15 @@ impl Driver {
             Err(error) => return arrival.reject(error.code()),
         };
         match (header, arrival) {
-            (StreamHeader::Control, Arrival::Unidirectional(stream)) => {
+            (
+                StreamHeader::Control,
+                Arrival {
+                    stream: Incoming::Unidirectional(stream),
+                    place,
+                },
+            ) => {
+                // It waits for nobody, and lasts.
+                drop(place);
                 self.feed(Input::Stream {
                     stream: key,
                     header,
@@ -149,21 +167,17 @@ impl Driver {
 }
 
 impl Arrival {
-    fn is_bidirectional(&self) -> bool {
-        matches!(self, Self::Bidirectional(_))
-    }
-
     fn direction(&self) -> Direction {
-        match self {
-            Self::Bidirectional(_) => Direction::Bidirectional,
-            Self::Unidirectional(_) => Direction::Unidirectional,
+        match self.stream {
+            Incoming::Bidirectional(_) => Direction::Bidirectional,
+            Incoming::Unidirectional(_) => Direction::Unidirectional,
         }
     }
 
     fn readable(&self) -> ReadableStream {
-        match self {
-            Self::Bidirectional(stream) => stream.readable().into(),
-            Self::Unidirectional(stream) => stream.clone().into(),
+        match &self.stream {
+            Incoming::Bidirectional(stream) => stream.readable().into(),
+            Incoming::Unidirectional(stream) => stream.clone().into(),
         }
     }
 
@@ -171,17 +185,19 @@ impl Arrival {
     pub(crate) fn reject(self, code: Code) {
         let reason = js::stream_error(code);
         js::ignore(self.readable().cancel_with_reason(&reason));
-        if let Self::Bidirectional(stream) = self {
+        if let Incoming::Bidirectional(stream) = self.stream {
             js::ignore(stream.writable().abort_with_reason(&reason));
         }
     }
 
     /// Reads it to its end, and answers nothing.
     pub(crate) async fn discard(self, driver: Rc<Driver>) {
-        if let Self::Bidirectional(stream) = &self {
+        if let Incoming::Bidirectional(stream) = &self.stream {
             js::ignore(stream.writable().close());
         }
         let reader: ReadableStreamDefaultReader = self.readable().get_reader().unchecked_into();
+        // Nobody will accept it.
+        drop(self);
         while let Ok(Some(_)) = driver.next(&reader).await {}
     }
 }

@@ -202,6 +202,23 @@ const behaviours = {
     await session.close();
   },
 
+  async streams_that_nobody_accepts_yet_are_not_lost(connect) {
+    const session = await connect('witness');
+    // The service answers each with a stream of its own: more than the session takes in, fewer than a browser lets be open.
+    const count = 90;
+    for (let number = 0; number < count; number += 1) {
+      const stream = await session.openBidirectionalStream();
+      await stream.send.write(bytes('r'));
+      await stream.receive.read();
+      await stream.send.reset(number);
+    }
+    await session.ping();
+    const seen = [];
+    while (seen.length < count) seen.push(Number(await new Response((await session.acceptUnidirectionalStream()).readable).text()));
+    equal(seen.sort((one, other) => one - other), Array.from({ length: count }, (_, number) => number));
+    await session.close();
+  },
+
   async a_certificate_that_is_not_listed_is_refused(_connect, _client, url) {
     const client = new StoqClient({ certificateHashes: ['00'.repeat(32)] });
     const error = await rejection(client.connect(`${url}/stoq/v1/echo`));
