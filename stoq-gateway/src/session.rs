@@ -232,7 +232,7 @@ impl Visit {
             tokio::select! {
                 biased;
                 event = events.recv() => return Ending::by(event),
-                closed = session.closed() => return Ending::at_target(&session, closed),
+                closed = session.closed() => return Ending::at_target(&session, closed).await,
                 now = next_phase(&mut phase) => match now {
                     Phase::Running => {}
                     Phase::Draining(grace) => control.go_away(Code::GOING_AWAY, grace),

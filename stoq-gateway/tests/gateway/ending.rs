@@ -39,6 +39,40 @@ async fn the_target_closes_with_code_and_reason() {
 }
 
 #[tokio::test]
+async fn a_target_that_closes_the_session_and_then_goes_is_not_lost() {
+    within(async {
+        let (gateway, _target, page, session) = session().await;
+        session.close(Code::NO_ERROR, "done");
+        session.connection().close(Code::GOING_AWAY, "");
+        assert_eq!(page.closed().await, (Code::NO_ERROR, "done".into()));
+        until(&gateway, at_rest).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_whose_streams_pile_up_ends_with_limit() {
+    within(async {
+        let target = Target::start().await;
+        let mut config = config(&target, &["echo"]);
+        config.limits.max_streams = 4.try_into().unwrap();
+        let gateway = Gateway::bind(config).await.unwrap();
+        let mut asking = Asking::path("/stoq/v1/echo");
+        // HTTP/3's own three, our control stream, and one more.
+        asking.transport.max_concurrent_uni_streams(5_u32.into());
+        let (page, session) = tokio::join!(Page::ask(&gateway, asking), target.accept());
+        let page = page.unwrap();
+        while let Ok(mut send) = session.open_uni().await {
+            let _ = send.finish();
+        }
+        assert_eq!(session.closed().await.code, Code::LIMIT);
+        assert_eq!(page.closed().await.0, Code::LIMIT);
+        until(&gateway, at_rest).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_page_that_vanishes_is_lost_to_the_target() {
     within(async {
         let (gateway, _target, page, session) = session().await;
