@@ -42,7 +42,8 @@ pub struct Config {
     /// With an IPv6 address to listen on: refuse IPv4. Default `false`.
     pub ipv6_only: bool,
     /// `host:port` that browsers use, where it is not the address listened on (a name, a port mapped elsewhere); it stands
-    /// in `/stoq.json`. Default: the address listened on, or 127.0.0.1 where that is "any".
+    /// in `/stoq.json`. Default: the address listened on; where that is "any", 127.0.0.1, or `[::1]` if
+    /// [`ipv6_only`](Self::ipv6_only).
     pub authority: Option<String>,
     /// Who the gateway is.
     pub certificate: Certificate,
