@@ -8,7 +8,7 @@ use std::time::Duration;
 use js_sys::{Promise, Uint8Array};
 use stoq_core::session::{CLOSE_TIMEOUT, Config, Input, Limits, Output, Session, Side};
 use stoq_core::stream::{Direction, Payload};
-use stoq_core::{Code, ServiceName, SessionId};
+use stoq_core::{Code, ServiceName, SessionId, StreamHeader};
 use wasm_bindgen::prelude::*;
 use web_sys::{
     WebTransport, WebTransportBidirectionalStream, WebTransportCloseInfo, WebTransportReceiveStream,
@@ -104,7 +104,11 @@ impl Driver {
     }
 
     /// Feeds a stream of the peer whose header has been read.
-    pub(crate) fn feed_stream(&self, key: u64, header: stoq_core::StreamHeader, arrival: Arrival) {
+    pub(crate) fn feed_stream(&self, key: u64, header: StreamHeader, arrival: Arrival) {
+        if self.ending.get().is_some() {
+            // The machine says nothing more, and the carrier may stay for a while.
+            return arrival.reject(Code::SESSION_CLOSED);
+        }
         self.arrivals.borrow_mut().push((key, arrival));
         self.feed(Input::Stream {
             stream: key,

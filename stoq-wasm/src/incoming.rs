@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use js_sys::Uint8Array;
-use stoq_core::frame::DecodeError;
 use stoq_core::session::Input;
 use stoq_core::stream::Direction;
 use stoq_core::{Code, StreamHeader};
@@ -78,10 +77,9 @@ impl Driver {
     /// Asks the machine what to do with a stream, once its header is here. The control stream is read from here on.
     async fn read_header(self: Rc<Self>, key: u64, arrival: Arrival) {
         let header = match self.header(&arrival).await {
-            Ok(Some(header)) => header,
-            // It ended before it said what it is: nobody has heard of it, nobody misses it.
-            Ok(None) => return,
-            Err(error) => return arrival.reject(error.code()),
+            Some(Ok(header)) => header,
+            Some(Err(code)) => return arrival.reject(code),
+            None => return,
         };
         match (header, arrival) {
             (
@@ -104,8 +102,9 @@ impl Driver {
         }
     }
 
-    /// Reads exactly the header of a stream, byte by byte, and leaves the rest to whoever reads next.
-    async fn header(&self, arrival: &Arrival) -> Result<Option<StreamHeader>, DecodeError> {
+    /// Reads exactly the header of a stream, byte by byte, and leaves the rest to whoever reads next: or the code to
+    /// reject the stream with, or `None` if the session has ended.
+    async fn header(&self, arrival: &Arrival) -> Option<Result<StreamHeader, Code>> {
         let options = ReadableStreamGetReaderOptions::new();
         options.set_mode(ReadableStreamReaderMode::Byob);
         let reader = arrival.readable().get_reader_with_options(&options);
@@ -117,14 +116,18 @@ impl Driver {
                 .ending
                 .settle(reader.read_with_array_buffer_view(&view))
                 .await;
-            let Ok(Some(byte)) = read.map(|result| value(&result)) else {
-                return Ok(None);
+            let header = match read {
+                Ok(result) => value(&result).map_or(Err(Code::CANCELLED), |byte| {
+                    bytes.push(byte.unchecked_ref::<Uint8Array>().get_index(0));
+                    StreamHeader::decode(&bytes, arrival.direction()).map_err(|error| error.code())
+                }),
+                // It was reset before it said what it is. One in both directions still has its other half.
+                Err(Broken::Rejected(_)) => Err(Code::CANCELLED),
+                Err(Broken::Ended) => return None,
             };
-            bytes.push(byte.unchecked_ref::<Uint8Array>().get_index(0));
-            let decoded = StreamHeader::decode(&bytes, arrival.direction());
-            if !matches!(decoded, Ok(None)) {
+            if let Some(header) = header.transpose() {
                 reader.release_lock();
-                return Ok(decoded?.map(|(header, _)| header));
+                return Some(header.map(|(header, _)| header));
             }
         }
     }
