@@ -164,13 +164,15 @@ export class Session {
   /** The datagrams of the session. */
   readonly datagrams: Datagrams;
   /**
-   * Opens a stream in both directions. Waits while the peer's limit of open streams is reached.
-   * @throws {@link StoqError} How the session ended.
+   * Opens a stream in both directions. While the peer's limit of open streams is reached, this waits, however long that
+   * takes, and calls are served in their order.
+   * @throws {@link StoqError} How the session ended; `unmapped-code` if the browser could not open it for another reason.
    */
   openBidirectionalStream(): Promise<BidirectionalStream>;
   /**
-   * Opens a stream from here to the peer. Waits while the peer's limit of open streams is reached.
-   * @throws {@link StoqError} How the session ended.
+   * Opens a stream from here to the peer. While the peer's limit of open streams is reached, this waits, however long that
+   * takes, and calls are served in their order.
+   * @throws {@link StoqError} How the session ended; `unmapped-code` if the browser could not open it for another reason.
    */
   openUnidirectionalStream(): Promise<SendStream>;
   /**

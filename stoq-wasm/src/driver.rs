@@ -176,7 +176,7 @@ impl Driver {
 
     /// A stream from `create`, as soon as the peer's limits allow one more.
     ///
-    /// Chromium 148 does not wait, but rejects; so this tries again. Others wait in line meanwhile.
+    /// Chromium 148 does not wait at its limit, but rejects; so this tries again. Others wait in line meanwhile.
     pub(crate) async fn open_stream<T: JsCast>(
         &self,
         create: impl Fn(&WebTransport) -> Promise<T>,
@@ -190,7 +190,13 @@ impl Driver {
                     return Ok(stream);
                 }
                 Err(Broken::Ended) => {}
-                Err(Broken::Rejected(_)) => self.ending.pause(TRY_AGAIN).await,
+                Err(Broken::Rejected(thrown)) if is_limit(&thrown) => {
+                    self.ending.pause(TRY_AGAIN).await;
+                }
+                Err(broken) => {
+                    let what = "the browser could not open a stream";
+                    return Err(self.ending.explain(broken, what).await);
+                }
             }
         }
     }
@@ -373,6 +379,13 @@ impl Deref for Handle {
     fn deref(&self) -> &Rc<Driver> {
         &self.driver
     }
+}
+
+/// Whether this is how a browser says that no more streams may be open. Chromium 148 has this name for nothing else here;
+/// the WebTransport draft of the W3C has given it the other one.
+fn is_limit(thrown: &JsValue) -> bool {
+    let name = js::get(thrown, "name").as_string();
+    matches!(name.as_deref(), Some("NetworkError" | "QuotaExceededError"))
 }
 
 /// How long a stream waits that the browser would not open: a round trip, in which one of the others may have ended.
