@@ -16,6 +16,8 @@ const CHROMIUM_FLAGS = [
   // QUIC must stay enabled: WebTransport runs on it.
   '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
+  // Tests of what is let go call the garbage collector. Firefox has no such switch for pages.
+  '--js-flags=--expose-gc',
 ];
 
 /**
