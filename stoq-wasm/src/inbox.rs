@@ -63,9 +63,13 @@ impl Inbox {
 
     /// A place for one more stream of the peer, if there is one.
     pub(crate) fn place(&self, direction: Direction) -> Option<Place> {
+        let limit = match *self.opened.borrow() {
+            Some(_) => MAX_STREAMS,
+            None => MAX_EARLY_STREAMS,
+        };
         match direction {
-            Direction::Bidirectional => self.bidirectional.room.place(MAX_STREAMS),
-            Direction::Unidirectional => self.unidirectional.room.place(MAX_STREAMS),
+            Direction::Bidirectional => self.bidirectional.room.place(limit),
+            Direction::Unidirectional => self.unidirectional.room.place(limit),
         }
     }
 
@@ -169,5 +173,8 @@ impl Drop for Place {
 /// Streams of each kind that wait to be accepted: as many as our SETTINGS let a peer have open. The others stay with the
 /// browser, whose limit of open streams then holds the peer back.
 const MAX_STREAMS: usize = 64;
+/// Streams of each kind that are taken from the browser before the session is open: together no more than the 16 that the
+/// machine holds. The peer's control stream is among the first, as a server opens others when it has answered on it.
+const MAX_EARLY_STREAMS: usize = 8;
 /// Datagrams that wait to be received, about 1.2 MB: a burst while the page is busy for a second.
 const MAX_DATAGRAMS: usize = 1024;
