@@ -56,31 +56,22 @@ pub(crate) enum Read {
 
 /// Pumps until one end has ended, and tells the other how. If dropped before that, the receiver sees a reset, never an
 /// end that looks complete.
-pub(crate) async fn pump(mut from: impl Source, into: impl Sink, counter: &AtomicU64) {
-    let mut into = Unfinished {
-        sink: into,
-        ended: false,
-    };
+pub(crate) async fn pump(
+    mut from: impl Source,
+    mut into: Unfinished<impl Sink>,
+    counter: &AtomicU64,
+) {
     let mut chunks = [const { Bytes::new() }; BATCH];
     loop {
         let read = tokio::select! {
             biased;
             read = from.read(&mut chunks) => read,
-            code = into.sink.stopped() => {
-                from.stop(code);
-                return into.ended();
-            }
+            code = into.stopped() => return from.stop(code),
         };
         let chunks = match read {
             Read::Chunks(count) => &mut chunks[..count],
-            Read::End => {
-                into.sink.finish();
-                return into.ended();
-            }
-            Read::Reset(code) => {
-                into.sink.reset(code);
-                return into.ended();
-            }
+            Read::End => return into.finish(),
+            Read::Reset(code) => return into.reset(code),
         };
         let mut len = 0;
         for chunk in chunks.iter_mut() {
@@ -89,30 +80,57 @@ pub(crate) async fn pump(mut from: impl Source, into: impl Sink, counter: &Atomi
                 *chunk = Bytes::copy_from_slice(chunk);
             }
         }
-        if let Err(code) = into.sink.write(chunks).await {
-            from.stop(code);
-            return into.ended();
+        if let Err(code) = into.write(chunks).await {
+            return from.stop(code);
         }
         add(counter, len);
     }
 }
 
 /// A sink that is reset when dropped, unless its end has been settled. Left to itself, QUIC would finish the stream, and
-/// half a file would look like a whole one.
-struct Unfinished<S: Sink> {
+/// half a file would look like a whole one. So a stream is put into this as soon as it is there.
+#[derive(Debug)]
+pub(crate) struct Unfinished<S: Sink> {
     sink: S,
-    ended: bool,
+    settled: bool,
 }
 
 impl<S: Sink> Unfinished<S> {
-    fn ended(mut self) {
-        self.ended = true;
+    pub(crate) fn new(sink: S) -> Self {
+        Self {
+            sink,
+            settled: false,
+        }
+    }
+}
+
+impl<S: Sink> Sink for Unfinished<S> {
+    async fn write(&mut self, chunks: &mut [Bytes]) -> Result<(), Code> {
+        let written = self.sink.write(chunks).await;
+        self.settled |= written.is_err();
+        written
+    }
+
+    async fn stopped(&mut self) -> Code {
+        let code = self.sink.stopped().await;
+        self.settled = true;
+        code
+    }
+
+    fn finish(&mut self) {
+        self.settled = true;
+        self.sink.finish();
+    }
+
+    fn reset(&mut self, code: Code) {
+        self.settled = true;
+        self.sink.reset(code);
     }
 }
 
 impl<S: Sink> Drop for Unfinished<S> {
     fn drop(&mut self) {
-        if !self.ended {
+        if !self.settled {
             self.sink.reset(Code::SESSION_CLOSED);
         }
     }
@@ -125,3 +143,91 @@ const BATCH: usize = 32;
 /// smaller ones are copied, so that a peer that sends one byte in each packet cannot make a window of bytes hold thousands
 /// of buffers.
 const COPY_BELOW: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Notes what happens to it; takes nothing once `gone`.
+    #[derive(Debug, Default)]
+    struct Noted {
+        notes: Arc<Mutex<Vec<String>>>,
+        gone: bool,
+    }
+
+    impl Noted {
+        fn note(&self, what: impl Into<String>) {
+            self.notes.lock().unwrap().push(what.into());
+        }
+    }
+
+    impl Sink for Noted {
+        async fn write(&mut self, _: &mut [Bytes]) -> Result<(), Code> {
+            self.note("write");
+            if self.gone {
+                Err(Code::new(42))
+            } else {
+                Ok(())
+            }
+        }
+
+        async fn stopped(&mut self) -> Code {
+            Code::new(42)
+        }
+
+        fn finish(&mut self) {
+            self.note("finish");
+        }
+
+        fn reset(&mut self, code: Code) {
+            self.note(format!("reset {code}"));
+        }
+    }
+
+    fn unfinished(gone: bool) -> (Unfinished<Noted>, Arc<Mutex<Vec<String>>>) {
+        let notes = Arc::default();
+        let sink = Noted {
+            notes: Arc::clone(&notes),
+            gone,
+        };
+        (Unfinished::new(sink), notes)
+    }
+
+    #[tokio::test]
+    async fn a_sink_dropped_before_its_end_is_reset() {
+        let reset = format!("reset {}", Code::SESSION_CLOSED);
+        let (sink, notes) = unfinished(false);
+        drop(sink);
+        assert_eq!(*notes.lock().unwrap(), [reset.as_str()]);
+
+        let (mut sink, notes) = unfinished(false);
+        sink.write(&mut []).await.unwrap();
+        drop(sink);
+        assert_eq!(*notes.lock().unwrap(), ["write", &reset]);
+    }
+
+    #[tokio::test]
+    async fn a_sink_whose_end_is_settled_is_left_alone() {
+        let (mut sink, notes) = unfinished(false);
+        sink.finish();
+        drop(sink);
+        assert_eq!(*notes.lock().unwrap(), ["finish"]);
+
+        let (mut sink, notes) = unfinished(false);
+        sink.reset(Code::new(7));
+        drop(sink);
+        assert_eq!(*notes.lock().unwrap(), [format!("reset {}", Code::new(7))]);
+
+        let (mut sink, notes) = unfinished(false);
+        sink.stopped().await;
+        drop(sink);
+        assert!(notes.lock().unwrap().is_empty());
+
+        let (mut sink, notes) = unfinished(true);
+        sink.write(&mut []).await.unwrap_err();
+        drop(sink);
+        assert_eq!(*notes.lock().unwrap(), ["write"]);
+    }
+}

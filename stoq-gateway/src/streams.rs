@@ -12,7 +12,7 @@ use wtransport::Connection;
 use crate::carrier::{FromBrowser, FromTarget, ToBrowser, ToTarget, stream_code};
 use crate::control::{Control, Verdict};
 use crate::metrics::{Metrics, One, count};
-use crate::relay::{Sink, Source, pump};
+use crate::relay::{Sink, Source, Unfinished, pump};
 use crate::tasks::Spawner;
 
 /// The streams of one session.
@@ -81,10 +81,9 @@ impl Streams {
             };
             let bidirectional = async {
                 while let Ok((send, receive)) = target.accept_bi().await {
-                    let ends = ends.clone();
+                    let (ends, send) = (ends.clone(), Unfinished::new(ToTarget(send)));
                     spawner.spawn(async move {
-                        ends.target_bidirectional(ToTarget(send), FromTarget(receive))
-                            .await;
+                        ends.target_bidirectional(send, FromTarget(receive)).await;
                     });
                 }
             };
@@ -103,10 +102,9 @@ impl Streams {
 
 async fn accept_bidirectional(ends: &Arc<Ends>, spawner: &Spawner) {
     while let Ok((send, receive)) = ends.browser.accept_bi().await {
-        let ends = ends.clone();
+        let (ends, send) = (ends.clone(), Unfinished::new(ToBrowser(send)));
         spawner.spawn(async move {
-            ends.browser_bidirectional(ToBrowser(send), FromBrowser(receive))
-                .await;
+            ends.browser_bidirectional(send, FromBrowser(receive)).await;
         });
     }
 }
@@ -119,7 +117,11 @@ async fn accept_unidirectional(ends: &Arc<Ends>, spawner: &Spawner) {
 }
 
 impl Ends {
-    async fn browser_bidirectional(&self, mut send: ToBrowser, mut receive: FromBrowser) {
+    async fn browser_bidirectional(
+        &self,
+        mut send: Unfinished<ToBrowser>,
+        mut receive: FromBrowser,
+    ) {
         let payload = match self.judge(&mut receive, Direction::Bidirectional).await {
             Verdict::Relay(payload) => payload,
             Verdict::Discard => {
@@ -136,7 +138,8 @@ impl Ends {
         };
         match target.open_bi_with(payload).await {
             Ok((to_target, from_target)) => {
-                self.relay_both(send, receive, ToTarget(to_target), FromTarget(from_target))
+                let to_target = Unfinished::new(ToTarget(to_target));
+                self.relay_both(send, receive, to_target, FromTarget(from_target))
                     .await;
             }
             Err(error) => {
@@ -159,13 +162,14 @@ impl Ends {
         match target.open_uni_with(payload).await {
             Ok(send) => {
                 let _open = self.open();
-                self.to_target(receive, ToTarget(send)).await;
+                self.to_target(receive, Unfinished::new(ToTarget(send)))
+                    .await;
             }
             Err(error) => receive.stop(rejection(&error)),
         }
     }
 
-    async fn target_bidirectional(&self, mut send: ToTarget, mut receive: FromTarget) {
+    async fn target_bidirectional(&self, mut send: Unfinished<ToTarget>, mut receive: FromTarget) {
         match self.open_to_browser_both(receive.0.payload()).await {
             Ok((to_browser, from_browser)) => {
                 self.relay_both(to_browser, from_browser, send, receive)
@@ -190,9 +194,9 @@ impl Ends {
 
     async fn relay_both(
         &self,
-        to_browser: ToBrowser,
+        to_browser: Unfinished<ToBrowser>,
         from_browser: FromBrowser,
-        to_target: ToTarget,
+        to_target: Unfinished<ToTarget>,
         from_target: FromTarget,
     ) {
         let _open = self.open();
@@ -202,28 +206,30 @@ impl Ends {
         );
     }
 
-    async fn to_target(&self, from: FromBrowser, into: ToTarget) {
+    async fn to_target(&self, from: FromBrowser, into: Unfinished<ToTarget>) {
         pump(from, into, &self.metrics.bytes_to_target).await;
     }
 
-    async fn to_browser(&self, from: FromTarget, into: ToBrowser) {
+    async fn to_browser(&self, from: FromTarget, into: Unfinished<ToBrowser>) {
         pump(from, into, &self.metrics.bytes_to_browser).await;
     }
 
     async fn open_to_browser_both(
         &self,
         payload: Payload,
-    ) -> Result<(ToBrowser, FromBrowser), Code> {
+    ) -> Result<(Unfinished<ToBrowser>, FromBrowser), Code> {
         let opening = self.browser.open_bi().await.map_err(gone)?;
         let (send, receive) = opening.await.map_err(gone)?;
-        let send = header::write(ToBrowser(send), payload, Direction::Bidirectional).await?;
+        let send = Unfinished::new(ToBrowser(send));
+        let send = header::write(send, payload, Direction::Bidirectional).await?;
         Ok((send, FromBrowser(receive)))
     }
 
-    async fn open_to_browser(&self, payload: Payload) -> Result<ToBrowser, Code> {
+    async fn open_to_browser(&self, payload: Payload) -> Result<Unfinished<ToBrowser>, Code> {
         let opening = self.browser.open_uni().await.map_err(gone)?;
         let send = opening.await.map_err(gone)?;
-        header::write(ToBrowser(send), payload, Direction::Unidirectional).await
+        let send = Unfinished::new(ToBrowser(send));
+        header::write(send, payload, Direction::Unidirectional).await
     }
 
     fn open(&self) -> One {

@@ -6,7 +6,7 @@ use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 
 use crate::carrier::ToBrowser;
-use crate::relay::Sink;
+use crate::relay::{Sink, Unfinished};
 
 /// Reads byte by byte, because nearly all headers have one. `Err` says with which code to turn the stream away; one that
 /// ends before its header is turned away too, because an empty answer would look complete.
@@ -35,10 +35,10 @@ pub(super) async fn read(
 
 /// Writes what tells the browser what the stream carries.
 pub(super) async fn write(
-    mut send: ToBrowser,
+    mut send: Unfinished<ToBrowser>,
     payload: Payload,
     direction: Direction,
-) -> Result<ToBrowser, Code> {
+) -> Result<Unfinished<ToBrowser>, Code> {
     let mut header = BytesMut::with_capacity(StreamHeader::MAX_LEN);
     StreamHeader::Data {
         session: SessionId::ZERO,

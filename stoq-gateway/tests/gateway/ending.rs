@@ -355,6 +355,30 @@ async fn shutting_down_closes_what_does_not_end() {
 }
 
 #[tokio::test]
+async fn a_stream_that_waits_when_the_gateway_goes_gets_no_whole_answer() {
+    within(async {
+        let target = Target::start().await;
+        let gateway = Gateway::bind(config(&target, &["echo"])).await.unwrap();
+        let connection = carrier(&gateway, Asking::path("/stoq/v1/echo"))
+            .await
+            .unwrap();
+        // Before SETTINGS it waits for its session.
+        let (mut send, mut answer) = connection.open_bi().await.unwrap().await.unwrap();
+        send.write_all(&[0x01]).await.unwrap();
+        let (mut probe, mut refused) = connection.open_bi().await.unwrap().await.unwrap();
+        probe.write_all(&[0x40, 0x41, 0x01, 0x01]).await.unwrap();
+        assert_eq!(read_to_end(&mut refused).await, Err(Code::UNKNOWN_SESSION));
+        drop(gateway);
+        let answer = read_to_end(&mut answer).await;
+        assert!(
+            answer.is_err(),
+            "an answer that was never given looks whole"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_gateway_that_is_gone_refuses_at_the_carrier() {
     within(async {
         let (gateway, target, page, _session) = session().await;
