@@ -1,19 +1,19 @@
 //! From a crate to WebAssembly and the JavaScript that loads it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::process::{cargo, command, output, run};
 use crate::setup::{BROWSER_TARGET, require_target};
-use crate::workspace::{locked_version, target};
+use crate::workspace::{locked_version, root, target};
 
 /// Builds `package` in `profile` and writes `<package>.js` and `<package>_bg.wasm` into `out`.
 pub(crate) fn build(package: &str, profile: &str, out: &Path) -> Result<()> {
     same_release()?;
     require_target(BROWSER_TARGET)?;
-    run(&mut cargo(&[
+    run(cargo(&[
         "build",
         "--package",
         package,
@@ -21,7 +21,8 @@ pub(crate) fn build(package: &str, profile: &str, out: &Path) -> Result<()> {
         BROWSER_TARGET,
         "--profile",
         profile,
-    ]))?;
+    ])
+    .args(["--config", &nameless_paths()?]))?;
     let folder = if profile == "dev" { "debug" } else { profile };
     let name = package.replace('-', "_");
     let wasm = target()
@@ -34,6 +35,25 @@ pub(crate) fn build(package: &str, profile: &str, out: &Path) -> Result<()> {
         .typescript(true)
         .generate(out)?;
     no_env_import(&out.join(format!("{name}_bg.wasm")))
+}
+
+/// A setting for cargo: messages of panics name files by crate and by folder of this workspace, not by where this
+/// machine keeps them. It adds to the flags in `.cargo/config.toml`.
+fn nameless_paths() -> Result<String> {
+    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let mut folders = vec![root().to_owned()];
+    // One folder for each registry that crates come from.
+    if let Some(registries) = cargo_home.map(|home| home.join("registry/src"))
+        && registries.exists()
+    {
+        for registry in registries.read_dir()? {
+            folders.push(registry?.path());
+        }
+    }
+    let remap = |folder: PathBuf| format!("--remap-path-prefix={}/=", folder.display());
+    let flags: Vec<String> = folders.into_iter().map(remap).collect();
+    Ok(format!("target.{BROWSER_TARGET}.rustflags={flags:?}"))
 }
 
 /// The two halves of wasm-bindgen speak a format that changes with every release.
