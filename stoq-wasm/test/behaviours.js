@@ -219,6 +219,69 @@ const behaviours = {
     await session.close();
   },
 
+  async streams_are_taken_as_there_is_room(connect) {
+    let taken = 0;
+    /** @type {(go: void) => void} */
+    let answer = () => {};
+    const held = new Promise((resolve) => { answer = resolve; });
+    const flood = new ReadableStream({
+      pull(controller) {
+        taken += 1;
+        controller.enqueue(arrival(new Uint8Array([1])));
+      },
+    }, { highWaterMark: 0 });
+    const connecting = over((transport) => ({
+      incomingBidirectionalStreams: flood,
+      // With it the control stream, and so the server's answer.
+      incomingUnidirectionalStreams: transport.incomingUnidirectionalStreams.pipeThrough(new TransformStream({ start: () => held })),
+    }), () => connect('echo'));
+    await until(() => taken === 8);
+    await pause();
+    equal(taken, 8, 'before the session is open');
+    answer();
+    const session = await connecting;
+    await until(() => taken === 64);
+    await pause();
+    equal(taken, 64, 'while nobody accepts');
+    await session.acceptBidirectionalStream();
+    await until(() => taken === 65);
+    await pause();
+    equal([taken, session.stats().streamsAccepted], [65, 65]);
+    await session.close();
+  },
+
+  async a_stream_that_ends_before_its_header_is_refused(connect) {
+    /** @type {unknown} */
+    let reason;
+    const streams = new ReadableStream({
+      start: (controller) => controller.enqueue(arrival(new Uint8Array(), (why) => { reason = why; })),
+    });
+    const session = await over(() => ({ incomingBidirectionalStreams: streams }), () => connect('echo'));
+    await until(() => reason !== undefined);
+    equal(reason instanceof WebTransportError, true);
+    await session.close();
+  },
+
+  async only_the_limit_of_streams_is_waited_for(connect) {
+    const refusals = [new DOMException('full', 'NetworkError'), new DOMException('full', 'QuotaExceededError')];
+    const session = await over((transport) => {
+      const create = transport.createBidirectionalStream.bind(transport);
+      return {
+        async createBidirectionalStream() {
+          const refusal = refusals.shift();
+          if (refusal) throw refusal;
+          return create();
+        },
+      };
+    }, () => connect('echo'));
+    await session.openBidirectionalStream();
+    equal(refusals.length, 0);
+    refusals.push(new DOMException('broken', 'InvalidStateError'));
+    const error = await rejection(session.openBidirectionalStream());
+    equal([error.code, /broken/.test(error.message), refusals.length], ['unmapped-code', true, 0]);
+    await session.close();
+  },
+
   async a_certificate_that_is_not_listed_is_refused(_connect, _client, url) {
     const client = new StoqClient({ certificateHashes: ['00'.repeat(32)] });
     const error = await rejection(client.connect(`${url}/stoq/v1/echo`));
@@ -279,6 +342,53 @@ export async function run(name, { url, certificateHash }) {
     removeEventListener('unhandledrejection', note);
   }
   equal(unhandled, []);
+}
+
+/**
+ * What `connect` gives while the browser's transports have some other properties.
+ * @param {(transport: WebTransport) => Partial<WebTransport>} change
+ * @param {() => Promise<Session>} connect
+ */
+async function over(change, connect) {
+  const real = globalThis.WebTransport;
+  globalThis.WebTransport = class extends real {
+    /** @param {ConstructorParameters<typeof WebTransport>} args */
+    constructor(...args) {
+      super(...args);
+      for (const [name, value] of Object.entries(change(this))) Object.defineProperty(this, name, { value });
+    }
+  };
+  try {
+    return await connect();
+  } finally {
+    globalThis.WebTransport = real;
+  }
+}
+
+/**
+ * A bidirectional stream as a browser hands it out: some bytes, then the end.
+ * @param {Uint8Array<ArrayBuffer>} data
+ * @param {(reason: unknown) => void} [abort]
+ */
+function arrival(data, abort = () => {}) {
+  const readable = new ReadableStream({
+    type: 'bytes',
+    start(controller) {
+      if (data.length > 0) controller.enqueue(data);
+      controller.close();
+    },
+  });
+  return { readable, writable: new WritableStream({ abort }) };
+}
+
+/** @param {() => boolean} condition */
+async function until(condition) {
+  while (!condition()) await new Promise((resolve) => { setTimeout(resolve); });
+}
+
+/** Long enough for what should not happen. */
+function pause() {
+  return new Promise((resolve) => { setTimeout(resolve, 100); });
 }
 
 /** @param {string} text */
