@@ -24,10 +24,10 @@ pub(crate) fn advisories() -> Result<Done> {
         let cause = cause
             .lines()
             .find(|line| line.starts_with("fatal"))
-            .unwrap_or("no answer")
-            .to_owned();
+            .and_then(|line| line.rsplit(": ").next())
+            .unwrap_or("no answer");
         return Ok(Done::Skipped(format!(
-            "the database cannot be fetched ({cause})"
+            "the database cannot be fetched: {cause}"
         )));
     }
     check(&["--disable-fetch", "advisories"])?;
