@@ -150,6 +150,9 @@ struct Driver {
     /// Whether the connection is closed when nobody holds it. Not on a server as long as it only carries
     /// multiplexed sessions: the client, which keeps it in its pool, decides.
     needs_holder: bool,
+    /// Handles made, less those that have said their last. Counted here and not by the `Weak`, because a handle that is
+    /// gone may have left commands that are not carried out yet.
+    handles: usize,
     /// The endpoint is shutting down: close when no session is left.
     draining: bool,
 }
@@ -225,6 +228,7 @@ impl Driver {
             pings: HashMap::new(),
             reckoned: 0,
             needs_holder: side == Side::Client,
+            handles: 1,
             draining: false,
         }
     }

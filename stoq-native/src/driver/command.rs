@@ -36,7 +36,7 @@ pub(crate) enum Command {
         until: Pin<Box<dyn Future<Output = ()> + Send>>,
         place: Place,
     },
-    /// The last handle of the connection was dropped.
+    /// A handle of the connection was dropped with its last clone. It is the last command that comes from this handle.
     HandlesGone,
 }
 
@@ -115,7 +115,8 @@ impl Driver {
                 });
             }
             Command::HandlesGone => {
-                if self.needs_holder && self.handle.strong_count() == 0 {
+                self.handles -= 1;
+                if self.needs_holder && self.handles == 0 {
                     self.close_connection(Code::NO_ERROR, "");
                 }
             }

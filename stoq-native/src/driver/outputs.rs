@@ -261,6 +261,7 @@ impl Driver {
         let handle = self.handle.upgrade().unwrap_or_else(|| {
             let handle = connection::Handle::new(self.shared.clone());
             self.handle = Arc::downgrade(&handle);
+            self.handles += 1;
             handle
         });
         Connection::new(handle)
