@@ -50,6 +50,7 @@ export class World {
    */
   static async start(programs, site) {
     const world = new World();
+    process.once('exit', () => rmSync(world.folder, { recursive: true, force: true }));
     await world.startService(programs);
     const [, address, hash] = /^listening on (\S+) certificate-hash (\S+)$/.exec(world.service.line) ?? [];
     world.address = address;
