@@ -32,7 +32,7 @@ async function startUpload() {
     const session = await link.connect();
     if (!session) throw link.error;
     globalThis.sessionEnd = session.closed.then((info) => info.name);
-    // 2⁴⁰ bytes by announcement, made as they are asked for.
+    // 8 GiB by announcement (the quota is 10), made as they are asked for.
     const block = new Uint8Array(65_536);
     const endless = {
       name: 'endless.bin',
