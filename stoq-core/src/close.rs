@@ -156,6 +156,14 @@ table! {
     DATAGRAM_TOO_LARGE = 0x5354_001a, "datagram-too-large";
     /// The target does not want this session.
     REFUSED = 0x5354_001b, "session-refused";
+    /// The peer is not one that is trusted, or did not prove who it is.
+    UNTRUSTED = 0x5354_001c, "untrusted-identity";
+    /// The peer's identity was trusted when the connection came about, and is no longer.
+    REVOKED = 0x5354_001d, "identity-revoked";
+    /// The gateway's endpoint record does not say what it must.
+    ENDPOINT_RECORD = 0x5354_001e, "endpoint-record-refused";
+    /// The server did not take what was sent as early data: send it again.
+    EARLY_DATA_REJECTED = 0x5354_001f, "early-data-rejected";
 }
 
 impl From<u32> for Code {

@@ -1,6 +1,9 @@
 //! Names of FALCON identities, and of signature algorithms.
 
 use core::fmt;
+use core::str::FromStr;
+
+use crate::hash::Sha256;
 
 /// Who holds a FALCON key: SHA-256 of the algorithm's number and the public key.
 ///
@@ -16,15 +19,61 @@ impl FalconId {
         Self(bytes)
     }
 
+    /// The holder of this public key.
+    ///
+    /// ```text
+    /// SHA-256( algorithm [1] · public key )
+    /// ```
+    pub fn of(algorithm: SignatureAlgorithm, public_key: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(&[algorithm.0]);
+        hash.update(public_key);
+        Self(hash.finish())
+    }
+
     /// The bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
+/// Reads the text form, in which each identity has one spelling: upper case, padding and spare bits are refused.
+impl FromStr for FalconId {
+    type Err = InvalidFalconId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFalconId> {
+        let characters = text.strip_prefix(PREFIX).ok_or(InvalidFalconId)?;
+        if characters.len() != CHARACTERS {
+            return Err(InvalidFalconId);
+        }
+        let mut bytes = [0; 32];
+        let (mut bits, mut held, mut at) = (0u32, 0, 0);
+        for character in characters.bytes() {
+            let value = BASE32.iter().position(|&known| known == character);
+            bits = bits << 5 | value.ok_or(InvalidFalconId)? as u32;
+            held += 5;
+            if held >= 8 {
+                held -= 8;
+                bytes[at] = (bits >> held) as u8;
+                at += 1;
+                bits &= (1 << held) - 1;
+            }
+        }
+        match bits {
+            0 => Ok(Self(bytes)),
+            _ => Err(InvalidFalconId),
+        }
+    }
+}
+
+/// A text is not a [`FalconId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a FALCON identity is stoq1 and 52 characters of a-z and 2-7")]
+pub struct InvalidFalconId;
+
 impl fmt::Display for FalconId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("stoq1")?;
+        f.write_str(PREFIX)?;
         // Five bytes make eight characters; the last two bytes make four, the rest of their bits zero.
         for group in self.0.chunks(5) {
             let mut padded = [0; 8];
@@ -54,6 +103,9 @@ impl SignatureAlgorithm {
     pub const FALCON_PADDED_1024: Self = Self(1);
 }
 
+const PREFIX: &str = "stoq1";
+/// 256 bits, 5 in each.
+const CHARACTERS: usize = 52;
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 #[cfg(test)]
@@ -70,5 +122,27 @@ mod tests {
             id.to_string(),
             "stoq1aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq"
         );
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn an_identity_has_one_spelling() {
+        let text = FalconId::new([0xff; 32]).to_string();
+        assert_eq!(text.parse(), Ok(FalconId::new([0xff; 32])));
+        for wrong in [
+            "",
+            "stoq1",
+            &text[1..],
+            &text[..text.len() - 1],
+            &(text.clone() + "a"),
+            &text.to_uppercase(),
+            &text.replace("stoq1", "stoq2"),
+            // The last character holds one bit of the identity and four that are zero.
+            &(text[..text.len() - 1].to_string() + "7"),
+            &(text[..text.len() - 1].to_string() + "="),
+            &(text[..text.len() - 2].to_string() + "é"),
+        ] {
+            assert_eq!(wrong.parse::<FalconId>(), Err(InvalidFalconId), "{wrong}");
+        }
     }
 }

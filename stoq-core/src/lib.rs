@@ -52,7 +52,10 @@ struct Readme;
 
 pub mod close;
 pub mod datagram;
+pub mod endpoint_record;
+pub mod falcon;
 pub mod frame;
+pub mod grant;
 pub mod hash;
 pub mod identity;
 pub mod reader;
@@ -61,12 +64,14 @@ pub mod session;
 pub mod session_id;
 pub mod stream;
 pub mod time;
+pub mod transport_parameter;
 pub mod varint;
 
 pub use close::Code;
 pub use datagram::Datagram;
 pub use frame::Frame;
 pub use hash::{SessionHash, Sha256};
+pub use identity::FalconId;
 pub use service::ServiceName;
 pub use session_id::SessionId;
 pub use stream::StreamHeader;

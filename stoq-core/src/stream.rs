@@ -14,6 +14,7 @@ use crate::{
 /// ```text
 /// CONTROL         00                                       unidirectional, one each way
 /// session 0       01 raw | 02 framed                       either direction
+/// early           03                                       native peers, in early data only; see [`Early`](Self::Early)
 /// session N > 0   type [2] · N [1..8] · 01 raw | 02 framed type 41 on bidirectional, 54 on unidirectional streams
 /// anything else   type [1..8]                              read and thrown away
 /// ```
@@ -30,6 +31,9 @@ pub enum StreamHeader {
         /// How the rest is to be read.
         payload: Payload,
     },
+    /// A stream that came as early data, before SETTINGS: what follows is the service that it is for, as text behind a varint
+    /// that counts it, and then data of the application. Whoever recorded it can send it again.
+    Early,
     /// A type that this version does not know, or [`grease`](Self::grease): read the stream and throw it away.
     Unknown(VarInt),
 }
@@ -88,6 +92,7 @@ impl StreamHeader {
     pub fn encoded_len(&self, direction: Direction) -> usize {
         match *self {
             Self::Control => CONTROL.encoded_len(),
+            Self::Early => EARLY.encoded_len(),
             Self::Data {
                 session: SessionId::ZERO,
                 payload,
@@ -105,6 +110,7 @@ impl StreamHeader {
     pub fn encode(&self, direction: Direction, out: &mut impl BufMut) {
         match *self {
             Self::Control => CONTROL.encode(out),
+            Self::Early => EARLY.encode(out),
             Self::Data {
                 session: SessionId::ZERO,
                 payload,
@@ -129,6 +135,7 @@ impl StreamHeader {
                 session: SessionId::ZERO,
                 payload: Payload::Framed,
             }),
+            EARLY => Ok(Self::Early),
             session_type if session_type == direction.session_type() => {
                 let session = SessionId::from(reader.varint()?);
                 if session == SessionId::ZERO {
@@ -185,6 +192,7 @@ impl Payload {
 const CONTROL: VarInt = VarInt::from_u32(0x00);
 const RAW: VarInt = VarInt::from_u32(0x01);
 const FRAMED: VarInt = VarInt::from_u32(0x02);
+const EARLY: VarInt = VarInt::from_u32(0x03);
 const SESSION_BIDI: VarInt = VarInt::from_u32(0x41);
 const SESSION_UNI: VarInt = VarInt::from_u32(0x54);
 
@@ -207,7 +215,7 @@ mod tests {
 
     #[test]
     fn no_type_of_ours_is_grease() {
-        for ours in [CONTROL, RAW, FRAMED, SESSION_BIDI, SESSION_UNI] {
+        for ours in [CONTROL, RAW, FRAMED, EARLY, SESSION_BIDI, SESSION_UNI] {
             for n in 0..4 {
                 assert_ne!(StreamHeader::grease(n), StreamHeader::Unknown(ours));
             }

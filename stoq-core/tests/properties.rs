@@ -36,6 +36,7 @@ proptest! {
         for direction in [Direction::Bidirectional, Direction::Unidirectional] {
             codec::stream_header(&StreamHeader::Data { session: session.into(), payload }, direction);
             codec::stream_header(&StreamHeader::grease(unknown.into_inner() as u32), direction);
+            codec::stream_header(&StreamHeader::Early, direction);
         }
         codec::stream_header(&StreamHeader::Control, Direction::Unidirectional);
         codec::stream_header_bytes(&bytes);

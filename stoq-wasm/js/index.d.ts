@@ -69,6 +69,10 @@ export type ErrorCode =
   | 'unsupported'
   | 'datagram-too-large'
   | 'session-refused'
+  | 'untrusted-identity'
+  | 'identity-revoked'
+  | 'endpoint-record-refused'
+  | 'early-data-rejected'
   | 'application';
 
 /**

@@ -50,6 +50,10 @@ mod tests {
         (0x5354_0019, "unsupported"),
         (0x5354_001a, "datagram-too-large"),
         (0x5354_001b, "session-refused"),
+        (0x5354_001c, "untrusted-identity"),
+        (0x5354_001d, "identity-revoked"),
+        (0x5354_001e, "endpoint-record-refused"),
+        (0x5354_001f, "early-data-rejected"),
     ];
 
     #[test]

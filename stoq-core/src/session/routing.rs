@@ -22,6 +22,12 @@ impl Session {
                 out.push(Output::DiscardStream { stream });
                 return Ok(());
             }
+            // A driver that takes early data takes it before it asks here.
+            StreamHeader::Early => {
+                let code = Code::UNSUPPORTED;
+                out.push(Output::RejectStream { stream, code });
+                return Ok(());
+            }
             StreamHeader::Data { session, payload } => (session, payload),
         };
         let routed = match self.standing(session) {
