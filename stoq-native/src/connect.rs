@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use stoq_core::close::Code;
 use stoq_core::session::SessionError;
+use stoq_core::transport_parameter::{ParameterError, TransportParameter};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -14,41 +15,47 @@ use crate::closed::Closed;
 use crate::config::{ClientConfig, ConfigError, IpVersions};
 use crate::connection::Connection;
 use crate::driver::{self, Role};
+use crate::identity::Identity;
+use crate::parameter;
+use crate::policy::PqPolicy;
+use crate::rejection::IdentityRejected;
 use crate::resolve::{race, resolve};
+use crate::security::{Admitted, Judge};
 use crate::session::Session;
 use crate::target::{Target, TargetError};
+use crate::tls::quic::{ClientCrypto, HandshakeFault, Verdict};
+use crate::tls::servers::Servers;
 use crate::trust::TrustError;
 
 /// What an endpoint needs in order to connect.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    quinn: quinn::ClientConfig,
+    transport: Arc<quinn::TransportConfig>,
+    identity: Option<Identity>,
+    parameter: TransportParameter,
     ip: IpVersions,
     timeout: Duration,
 }
 
-/// Why a [`Connector`] cannot be made.
-pub(crate) enum ConnectorError {
-    Config(ConfigError),
-    Trust(TrustError),
-}
-
 impl Connector {
-    pub(crate) fn new(config: &ClientConfig) -> Result<Self, ConnectorError> {
+    pub(crate) fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
         let transport = config
             .limits
-            .transport(config.idle_timeout, config.keep_alive)
-            .map_err(ConnectorError::Config)?;
-        let tls = config.trust.tls().map_err(ConnectorError::Trust)?;
-        let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls)
-            .expect("the provider has QUIC's initial cipher suite");
-        let mut quinn = quinn::ClientConfig::new(Arc::new(tls));
-        quinn.transport_config(Arc::new(transport));
+            .transport(config.idle_timeout, config.keep_alive)?;
+        let falcon_id = config.identity.as_ref().and_then(Identity::falcon_id);
         Ok(Self {
-            quinn,
+            transport: Arc::new(transport),
+            parameter: parameter::ours(falcon_id, config.framed_streams),
+            identity: config.identity.clone(),
             ip: config.ip,
             timeout: config.connect_timeout,
         })
+    }
+
+    /// Who judges servers by this policy.
+    pub(crate) fn judge(&self, policy: PqPolicy) -> Result<Judge, TrustError> {
+        let servers = Servers::new(policy, self.identity.as_ref())?;
+        Ok(Judge::Servers(Arc::new(servers)))
     }
 
     /// Connects, and asks for the target's service if it names one.
@@ -59,13 +66,13 @@ impl Connector {
         target: &Target,
     ) -> Result<(Connection, Option<Session>), ConnectError> {
         let connecting = async {
-            let quinn = self.reach(endpoint, target).await?;
+            let (quinn, peer) = self.reach(endpoint, drivers, target).await?;
             let (opened, answer) = oneshot::channel();
             let role = Role::Client {
                 service: target.service.clone(),
                 opened,
             };
-            let connection = driver::start(quinn, role, drivers.clone());
+            let connection = driver::start(quinn, role, drivers.clone(), peer);
             match answer.await {
                 Ok(session) => Ok((connection, session?)),
                 Err(_) => Err(ConnectError::Lost(connection.closed().await)),
@@ -81,22 +88,41 @@ impl Connector {
     async fn reach(
         &self,
         endpoint: &quinn::Endpoint,
+        drivers: &Arc<driver::Shared>,
         target: &Target,
-    ) -> Result<quinn::Connection, ConnectError> {
+    ) -> Result<(quinn::Connection, Admitted), ConnectError> {
         let Target { host, port, .. } = target;
+        let Judge::Servers(servers) = drivers.judge.borrow().clone() else {
+            return Err(ConnectError::NotAClient);
+        };
+        let tls = servers.config(host, *port)?;
         let addresses = resolve(host, *port, self.ip).await;
         let addresses = addresses.map_err(|error| ConnectError::Resolve {
             host: host.clone(),
             error,
         })?;
         let attempt = |address| {
-            let connecting = endpoint.connect_with(self.quinn.clone(), address, host);
+            let verdict = Verdict::default();
+            let crypto = ClientCrypto::new(tls.clone(), self.parameter, verdict.clone());
+            let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+            config.transport_config(self.transport.clone());
+            let connecting = endpoint.connect_with(config, address, host);
+            let strict = servers.is_strict();
+            let (drivers, server) = (drivers.clone(), (host.clone(), *port));
             async move {
                 let connecting =
                     connecting.map_err(|error| ConnectError::not_begun(address, error))?;
-                connecting
-                    .await
-                    .map_err(|error| ConnectError::from_quic(&error))
+                let connection = connecting.await.map_err(|error| match verdict.get() {
+                    Some(HandshakeFault::Identity(rejected)) => rejected.clone().into(),
+                    Some(HandshakeFault::Parameter(error)) => ConnectError::Parameter(*error),
+                    None => ConnectError::from_quic(&error).under(strict),
+                })?;
+                let admitted =
+                    Admitted::new(&connection, Some(server), &drivers).inspect_err(|rejected| {
+                        let reason = rejected.to_string();
+                        connection.close(Code::UNTRUSTED.value().into(), reason.as_bytes());
+                    })?;
+                Ok((connection, admitted))
             }
         };
         race(addresses, attempt).await.map_err(|failures| {
@@ -147,12 +173,27 @@ pub enum ConnectError {
         /// Why.
         reason: String,
     },
-    /// The server's certificate is not one that is trusted.
-    #[error("the server's certificate is not trusted: {reason}")]
-    Certificate {
-        /// Why.
+    /// The server is not one that is trusted, or did not prove who it is.
+    #[error("the server's identity was rejected: {0}")]
+    Identity(#[from] IdentityRejected),
+    /// The server did not accept who this end is, or that it is nobody.
+    #[error("the server rejected this end's identity: {reason}")]
+    IdentityRefused {
+        /// What it says.
         reason: String,
     },
+    /// The server ended the handshake at once when it read what the policy requires. An alert is all that a server says
+    /// that has no FALCON identity, or not the hybrid key exchange; it may have ended it for another reason.
+    #[error(
+        "the server seems unable to do what the policy requires (FALCON, X25519MLKEM768): {reason}"
+    )]
+    NotPostQuantum {
+        /// What it says.
+        reason: String,
+    },
+    /// The server's transport parameter of STOQ breaks a rule.
+    #[error("the server's {0}")]
+    Parameter(ParameterError),
     /// The TLS handshake failed for another reason.
     #[error("the handshake failed: {reason}")]
     Handshake {
@@ -202,7 +243,10 @@ impl ConnectError {
             Self::Resolve { .. } | Self::NoAddress { .. } | Self::Address { .. } => {
                 Code::CONNECTION_LOST
             }
-            Self::Certificate { .. } | Self::Handshake { .. } => Code::HANDSHAKE,
+            Self::Identity(_) | Self::IdentityRefused { .. } => Code::UNTRUSTED,
+            Self::Handshake { .. } | Self::NotPostQuantum { .. } | Self::Parameter(_) => {
+                Code::HANDSHAKE
+            }
             Self::Alpn { .. } | Self::Version { .. } => Code::VERSION,
             Self::Refused { code, .. } => *code,
             Self::Timeout { .. } => Code::TIMEOUT,
@@ -231,10 +275,19 @@ impl ConnectError {
         }
     }
 
+    /// The same, where the policy may be the reason.
+    fn under(self, strict: bool) -> Self {
+        match self {
+            Self::Handshake { reason } if strict => Self::NotPostQuantum { reason },
+            other => other,
+        }
+    }
+
     /// The peer's own refusal.
     pub(crate) fn refused(code: Code, reason: String) -> Self {
         match code {
             Code::VERSION => Self::Version { reason },
+            Code::UNTRUSTED | Code::REVOKED => Self::IdentityRefused { reason },
             code => Self::Refused { code, reason },
         }
     }
@@ -259,9 +312,9 @@ impl ConnectError {
                 reason: reason(),
             },
             NO_APPLICATION_PROTOCOL => Self::Alpn { reason: reason() },
-            // Only our own alert says what we think of the server's certificate.
-            FIRST_CERTIFICATE_ALERT..=LAST_CERTIFICATE_ALERT if ours => {
-                Self::Certificate { reason: reason() }
+            // What this end thinks of the server's certificate is known without its alert.
+            FIRST_CERTIFICATE_ALERT..=LAST_CERTIFICATE_ALERT | CERTIFICATE_REQUIRED if !ours => {
+                Self::IdentityRefused { reason: reason() }
             }
             FIRST_ALERT..=LAST_ALERT => Self::Handshake { reason: reason() },
             _ => Self::Lost(Closed::from_quic(error)),
@@ -286,9 +339,10 @@ const CONNECTION_REFUSED: u64 = 0x02;
 const FIRST_ALERT: u64 = 0x100;
 const LAST_ALERT: u64 = 0x1ff;
 const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
-/// bad_certificate to access_denied, and what lies between.
+/// bad_certificate to unknown_ca, and what lies between; and decrypt_error, which a wrong signature causes.
 const FIRST_CERTIFICATE_ALERT: u64 = 0x100 + 42;
-const LAST_CERTIFICATE_ALERT: u64 = 0x100 + 49;
+const LAST_CERTIFICATE_ALERT: u64 = 0x100 + 48;
+const CERTIFICATE_REQUIRED: u64 = 0x100 + 116;
 
 #[cfg(test)]
 mod tests {
@@ -326,13 +380,13 @@ mod tests {
         ] {
             assert_eq!(ConnectError::from_quic(&error).code(), code, "{error}");
         }
-        // Of the two, only what this end found out is about the certificate.
-        let certificate = |error| {
+        // Of the two, only what the server says is about this end's certificate.
+        let identity = |error| {
             matches!(
                 ConnectError::from_quic(&error),
-                ConnectError::Certificate { .. }
+                ConnectError::IdentityRefused { .. }
             )
         };
-        assert!(certificate(ours(48)) && !certificate(theirs(crypto(48))));
+        assert!(!identity(ours(48)) && identity(theirs(crypto(48))));
     }
 }

@@ -4,24 +4,29 @@ use core::fmt;
 use core::time::Duration;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use stoq_core::close::Code;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::acceptor;
+use crate::acceptor::{self, Door};
 use crate::closed::Closed;
 use crate::config::{ClientConfig, ConfigError, IpVersions, ServerConfig};
-use crate::connect::{ConnectError, Connector, ConnectorError};
+use crate::connect::{ConnectError, Connector};
 use crate::connection::Connection;
 use crate::driver;
-use crate::identity::IdentityError;
+use crate::identity::Identity;
+use crate::parameter;
+use crate::policy::{ClientPolicy, PqPolicy};
 use crate::request::SessionRequest;
+use crate::security::Judge;
 use crate::session::Session;
 use crate::socket;
 use crate::target::Target;
+use crate::tls::clients::Clients;
+use crate::tls::quic::ServerCrypto;
 use crate::trust::TrustError;
 
 /// A UDP socket with the connections on it: a client's, which connects, or a server's, which accepts.
@@ -40,6 +45,7 @@ struct Inner {
 enum Role {
     Client(Connector),
     Server {
+        house: StdMutex<House>,
         requests: Mutex<mpsc::Receiver<SessionRequest>>,
         _acceptor: AbortOnDropHandle<()>,
     },
@@ -53,10 +59,8 @@ impl Endpoint {
     /// # Errors
     /// [`BindError`] if a setting cannot work, or the system does not give a socket.
     pub fn client(config: ClientConfig) -> Result<Self, BindError> {
-        let connector = Connector::new(&config).map_err(|error| match error {
-            ConnectorError::Config(error) => BindError::Config(error),
-            ConnectorError::Trust(error) => BindError::Trust(error),
-        })?;
+        let connector = Connector::new(&config).map_err(BindError::Config)?;
+        let judge = connector.judge(config.policy).map_err(BindError::Trust)?;
         let socket = socket::bind_any(config.ip).map_err(|error| BindError::Socket {
             address: None,
             error,
@@ -64,7 +68,11 @@ impl Endpoint {
         let quinn = endpoint(socket, None, None)?;
         Ok(Self(Arc::new(Inner {
             quinn,
-            drivers: Arc::new(driver::Shared::new(config.limits, config.framed_streams)),
+            drivers: Arc::new(driver::Shared::new(
+                config.limits,
+                config.framed_streams,
+                judge,
+            )),
             role: Role::Client(connector),
         })))
     }
@@ -92,30 +100,30 @@ impl Endpoint {
             .limits
             .transport(config.idle_timeout, config.keep_alive)
             .map_err(BindError::Config)?;
-        let tls = config.identity.tls().map_err(BindError::Identity)?;
-        let tls = quinn::crypto::rustls::QuicServerConfig::try_from(tls)
-            .expect("the provider has QUIC's initial cipher suite");
-        let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls));
-        server.transport_config(Arc::new(transport));
+        let door = Door::new(&config);
+        let house = House {
+            identity: config.identity,
+            clients: Arc::new(Clients::new(config.clients)),
+            transport: Arc::new(transport),
+            framed_streams: config.framed_streams,
+        };
+        let server = house.quinn();
+        let judge = Judge::Clients(house.clients.clone());
 
         let socket = socket::bind(address, config.ip).map_err(|error| BindError::Socket {
             address: Some(address),
             error,
         })?;
         let quinn = endpoint(socket, Some(address), Some(server))?;
-        let drivers = Arc::new(driver::Shared::new(config.limits, config.framed_streams));
+        let drivers = driver::Shared::new(config.limits, config.framed_streams, judge);
+        let drivers = Arc::new(drivers);
         let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
-        let accepting = acceptor::accept(
-            quinn.clone(),
-            drivers.clone(),
-            sender,
-            config.handshake_timeout,
-            config.max_connections,
-        );
+        let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door);
         Ok(Self(Arc::new(Inner {
             quinn,
             drivers,
             role: Role::Server {
+                house: StdMutex::new(house),
                 requests: Mutex::new(requests),
                 _acceptor: AbortOnDropHandle::new(tokio::spawn(accepting)),
             },
@@ -163,6 +171,54 @@ impl Endpoint {
             .connect(&self.0.quinn, &self.0.drivers, &target)
             .await?;
         Ok(connection)
+    }
+
+    /// A client's: from now on believes other servers, or the same for other reasons. Nothing that was agreed on under the
+    /// old policy is resumed, and connections whose server would not be believed now are closed with [`Code::REVOKED`].
+    ///
+    /// # Errors
+    /// [`PolicyError`] if there is nothing to trust, which leaves the old policy in force, or this is a server's endpoint.
+    pub fn set_policy(&self, policy: impl Into<PqPolicy>) -> Result<(), PolicyError> {
+        let Role::Client(connector) = &self.0.role else {
+            return Err(PolicyError::WrongRole);
+        };
+        self.0
+            .drivers
+            .judge
+            .send_replace(connector.judge(policy.into())?);
+        Ok(())
+    }
+
+    /// A server's: from now on lets other clients in. Nothing that was agreed on under the old policy is resumed, and
+    /// connections of clients that would not be let in now are closed with [`Code::REVOKED`].
+    ///
+    /// # Errors
+    /// [`PolicyError::WrongRole`] if this is a client's endpoint.
+    pub fn set_clients(&self, policy: ClientPolicy) -> Result<(), PolicyError> {
+        let clients = Arc::new(Clients::new(policy));
+        self.rebuild(|house| house.clients = clients.clone())?;
+        self.0.drivers.judge.send_replace(Judge::Clients(clients));
+        Ok(())
+    }
+
+    /// A server's: shows new connections this identity. Those that run go on with the old one.
+    ///
+    /// # Errors
+    /// [`PolicyError::WrongRole`] if this is a client's endpoint.
+    pub fn set_identity(&self, identity: Identity) -> Result<(), PolicyError> {
+        self.rebuild(|house| house.identity = identity)
+    }
+
+    fn rebuild(&self, change: impl FnOnce(&mut House)) -> Result<(), PolicyError> {
+        let Role::Server { house, .. } = &self.0.role else {
+            return Err(PolicyError::WrongRole);
+        };
+        let mut house = house.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut house);
+        if self.0.drivers.ending.get().is_none() {
+            self.0.quinn.set_server_config(Some(house.quinn()));
+        }
+        Ok(())
     }
 
     /// The next session that a client asks for, on any connection. `None` when the endpoint is closed or shutting down,
@@ -235,6 +291,24 @@ impl Endpoint {
     }
 }
 
+/// What a server's handshakes are made of.
+struct House {
+    identity: Identity,
+    clients: Arc<Clients>,
+    transport: Arc<quinn::TransportConfig>,
+    framed_streams: bool,
+}
+
+impl House {
+    fn quinn(&self) -> quinn::ServerConfig {
+        let parameter = parameter::ours(self.identity.falcon_id(), self.framed_streams);
+        let crypto = ServerCrypto::new(self.identity.tls(&self.clients, false), parameter);
+        let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+        server.transport_config(self.transport.clone());
+        server
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         // Otherwise first packets would go on to gather for a server that nobody asks.
@@ -257,7 +331,10 @@ fn endpoint(
     server: Option<quinn::ServerConfig>,
 ) -> Result<quinn::Endpoint, BindError> {
     let runtime = quinn::default_runtime().ok_or(BindError::NoRuntime)?;
-    quinn::Endpoint::new(quinn::EndpointConfig::default(), server, socket, runtime)
+    let mut config = quinn::EndpointConfig::default();
+    // RFC 9000. Drafts of it have other constants, and no peers any more.
+    config.supported_versions(vec![1]);
+    quinn::Endpoint::new(config, server, socket, runtime)
         .map_err(|error| BindError::Socket { address, error })
 }
 
@@ -270,9 +347,6 @@ pub enum BindError {
     /// There is nothing to trust.
     #[error(transparent)]
     Trust(TrustError),
-    /// The server's identity cannot be used.
-    #[error(transparent)]
-    Identity(IdentityError),
     /// The system does not give the socket.
     #[error("cannot bind {}: {error}", address.map_or_else(|| "a UDP port".into(), |address| address.to_string()))]
     Socket {
@@ -284,4 +358,15 @@ pub enum BindError {
     /// The caller is not within a tokio runtime.
     #[error("not within a tokio runtime")]
     NoRuntime,
+}
+
+/// A policy was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// There is nothing to trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// It is not a policy of this kind of endpoint: clients judge servers, servers judge clients.
+    #[error("this kind of endpoint has no such policy")]
+    WrongRole,
 }

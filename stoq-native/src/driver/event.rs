@@ -13,6 +13,7 @@ pub(super) enum Event {
     /// The control stream went on, or not.
     Sent(Result<(), quinn::WriteError>),
     Due,
+    Revoked(IdentityRejected),
     Finished,
     Lost(quinn::ConnectionError),
 }
@@ -22,6 +23,12 @@ impl Driver {
         match event {
             Event::Command(command) => self.on_command(command),
             Event::Shutdown => self.drain()?,
+            Event::Revoked(rejected) => {
+                return Err(End::Local {
+                    code: Code::REVOKED,
+                    reason: rejected.to_string(),
+                });
+            }
             Event::Stream(stream) => self.on_stream(stream.map_err(End::Lost)?)?,
             Event::Introduced(Ok((stream, introduction))) => {
                 self.on_introduction(stream, introduction)?

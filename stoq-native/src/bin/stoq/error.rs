@@ -98,14 +98,16 @@ impl CommandError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Name { .. } | Self::Trust(_) | Self::Identity(_) => exit::USAGE,
-            Self::Bind(BindError::Config(_) | BindError::Identity(_)) => exit::USAGE,
+            Self::Bind(BindError::Config(_)) => exit::USAGE,
             Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
             Self::Bind(_) | Self::Lost(_) | Self::BrokenOff(_) => exit::UNREACHABLE,
             Self::Client(_) | Self::System(_) => exit::SYSTEM,
             Self::Store { .. } | Self::OutputFile { .. } | Self::Output(_) => exit::NO_OUTPUT,
             Self::Input { .. } | Self::InputChanged { .. } => exit::NO_INPUT,
             Self::Connect { source, .. } => match source {
-                ConnectError::Certificate { .. } => exit::UNTRUSTED,
+                ConnectError::Identity(_)
+                | ConnectError::IdentityRefused { .. }
+                | ConnectError::NotPostQuantum { .. } => exit::UNTRUSTED,
                 ConnectError::Refused { .. } => exit::FAILED,
                 ConnectError::Protocol(_) => exit::DATA,
                 _ => exit::UNREACHABLE,
@@ -120,9 +122,10 @@ impl CommandError {
 
 fn advice_on_connecting(error: &ConnectError) -> &'static str {
     match error {
-        ConnectError::Certificate { .. } => {
-            "; if it is your server, give the hash that it printed at start with --certificate-hash, or --ca FILE"
+        ConnectError::Identity(_) => {
+            "; if it is your server, give what it printed at start with --pin or --certificate-hash, or --ca FILE"
         }
+        ConnectError::IdentityRefused { .. } => "; show who you are with --identity FILE",
         ConnectError::Refused {
             code: Code::UNKNOWN_SERVICE,
             ..

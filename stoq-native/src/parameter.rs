@@ -1,0 +1,21 @@
+//! What this end says of itself in the QUIC transport parameter of STOQ.
+
+use stoq_core::identity::FalconId;
+use stoq_core::transport_parameter::{Capabilities, TransportParameter};
+use stoq_core::varint::VarInt;
+
+/// For an endpoint with this identity, that takes framed streams or not.
+pub(crate) fn ours(identity: Option<FalconId>, framed_streams: bool) -> TransportParameter {
+    let framed = match framed_streams {
+        true => Capabilities::FRAMED,
+        false => Capabilities::default(),
+    };
+    TransportParameter {
+        version: VarInt::from_u32(1),
+        capabilities: framed,
+        identity,
+        // Packet tokens and shards come with a later release: SHA-256, and none.
+        token_algorithm: 0,
+        max_shard: VarInt::from_u32(0),
+    }
+}
