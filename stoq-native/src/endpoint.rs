@@ -14,9 +14,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::acceptor::{self, Door};
 use crate::closed::Closed;
 use crate::config::{ClientConfig, ConfigError, IpVersions, ServerConfig};
-use crate::connect::{ConnectError, Connector};
+use crate::connect::{ConnectError, Connector, EarlyConnection};
 use crate::connection::Connection;
 use crate::driver;
+use crate::early::EarlyRequest;
 use crate::identity::Identity;
 use crate::parameter;
 use crate::policy::{ClientPolicy, PqPolicy};
@@ -43,10 +44,11 @@ struct Inner {
 }
 
 enum Role {
-    Client(Connector),
+    Client(Arc<Connector>),
     Server {
         house: StdMutex<House>,
         requests: Mutex<mpsc::Receiver<SessionRequest>>,
+        early: Mutex<mpsc::Receiver<EarlyRequest>>,
         _acceptor: AbortOnDropHandle<()>,
     },
 }
@@ -72,8 +74,9 @@ impl Endpoint {
                 config.limits,
                 config.framed_streams,
                 judge,
+                None,
             )),
-            role: Role::Client(connector),
+            role: Role::Client(Arc::new(connector)),
         })))
     }
 
@@ -106,6 +109,7 @@ impl Endpoint {
             clients: Arc::new(Clients::new(config.clients)),
             transport: Arc::new(transport),
             framed_streams: config.framed_streams,
+            early_data: config.early_data,
         };
         let server = house.quinn();
         let judge = Judge::Clients(house.clients.clone());
@@ -115,7 +119,10 @@ impl Endpoint {
             error,
         })?;
         let quinn = endpoint(socket, Some(address), Some(server))?;
-        let drivers = driver::Shared::new(config.limits, config.framed_streams, judge);
+        let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
+        let early_sender = config.early_data.then_some(early_sender);
+        let drivers =
+            driver::Shared::new(config.limits, config.framed_streams, judge, early_sender);
         let drivers = Arc::new(drivers);
         let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
         let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door);
@@ -125,6 +132,7 @@ impl Endpoint {
             role: Role::Server {
                 house: StdMutex::new(house),
                 requests: Mutex::new(requests),
+                early: Mutex::new(early),
                 _acceptor: AbortOnDropHandle::new(tokio::spawn(accepting)),
             },
         })))
@@ -151,6 +159,26 @@ impl Endpoint {
             .connect(&self.0.quinn, &self.0.drivers, &target)
             .await?;
         session.ok_or_else(no_service)
+    }
+
+    /// Begins to connect, and resolves as soon as requests can be sent: at once, if there is a session with this server to
+    /// resume, and the server took early data then. Only the first of a name's addresses is tried.
+    ///
+    /// What is sent so can be sent again by whoever recorded it; see [`EarlyConnection`].
+    ///
+    /// # Errors
+    /// [`ConnectError`] if nothing can be sent to the server, or nobody there could be believed.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, nothing has been sent.
+    pub async fn connect_early(&self, url: &str) -> Result<EarlyConnection, ConnectError> {
+        let target: Target = url.parse()?;
+        if target.service.is_none() {
+            return Err(ConnectError::NoService { url: url.into() });
+        }
+        self.connector()?
+            .connect_early(&self.0.quinn, &self.0.drivers, target)
+            .await
     }
 
     /// Connects without asking for a service, in order to multiplex sessions with
@@ -239,6 +267,26 @@ impl Endpoint {
         }
     }
 
+    /// The next request that came as early data, on any connection. `None` when the endpoint is closed or shutting down, on a
+    /// server that does not take [early data](ServerConfig::early_data), and on a client's.
+    ///
+    /// At most [`ServerConfig::max_waiting`] wait here; more are rejected with [`Code::LIMIT`].
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, no request is lost.
+    pub async fn accept_early(&self) -> Option<EarlyRequest> {
+        let Role::Server { early, .. } = &self.0.role else {
+            return None;
+        };
+        let mut shutdown = self.0.drivers.shutdown.subscribe();
+        tokio::select! {
+            biased;
+            () = self.0.drivers.ending.token().cancelled() => None,
+            _ = shutdown.wait_for(Option::is_some) => None,
+            request = async { early.lock().await.recv().await } => request,
+        }
+    }
+
     /// The address of the socket.
     ///
     /// # Errors
@@ -280,7 +328,7 @@ impl Endpoint {
         self.wait_idle().await;
     }
 
-    fn connector(&self) -> Result<&Connector, ConnectError> {
+    fn connector(&self) -> Result<&Arc<Connector>, ConnectError> {
         if self.0.drivers.ending.get().is_some() || self.0.drivers.shutdown.borrow().is_some() {
             return Err(ConnectError::EndpointClosed);
         }
@@ -297,12 +345,15 @@ struct House {
     clients: Arc<Clients>,
     transport: Arc<quinn::TransportConfig>,
     framed_streams: bool,
+    early_data: bool,
 }
 
 impl House {
     fn quinn(&self) -> quinn::ServerConfig {
-        let parameter = parameter::ours(self.identity.falcon_id(), self.framed_streams);
-        let crypto = ServerCrypto::new(self.identity.tls(&self.clients, false), parameter);
+        let falcon_id = self.identity.falcon_id();
+        let parameter = parameter::ours(falcon_id, self.framed_streams, self.early_data);
+        let tls = self.identity.tls(&self.clients, self.early_data);
+        let crypto = ServerCrypto::new(tls, parameter);
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
         server.transport_config(self.transport.clone());
         server
