@@ -7,7 +7,14 @@
 mod vector;
 
 use bytes::Bytes;
-use stoq_core::{Code, Datagram, Frame, StreamHeader, VarInt, stream::Direction};
+use stoq_core::{
+    Code, Datagram, Frame, StreamHeader, VarInt,
+    endpoint_record::SignedEndpointRecord,
+    falcon::{SIGNATURE_LEN, Signature, VerifyingKey},
+    grant::SignedGrant,
+    stream::Direction,
+    transport_parameter::TransportParameter,
+};
 use vector::{Expected, Vector, show};
 
 #[test]
@@ -113,4 +120,63 @@ fn close_codes() {
         named.extend(code.name().map(|_| code));
     }
     assert_eq!(named, Code::ALL);
+}
+
+#[test]
+fn grants() {
+    for vector in Vector::read(include_str!("vectors/grants.txt")) {
+        let decode = |bytes: &[u8]| {
+            SignedGrant::decode(bytes).map(|grant| Some((grant.claim().clone(), bytes.len())))
+        };
+        vector.decodes(&decode(&vector.bytes));
+        if let Ok(Some((grant, _))) = decode(&vector.bytes) {
+            let signature = Signature::new([0; SIGNATURE_LEN]);
+            let encoded = SignedGrant::new(grant, signature).unwrap().encode();
+            vector.encodes(&encoded, encoded.len());
+            vector.prefixes_are_refused(|bytes| decode(bytes).is_err());
+        }
+    }
+}
+
+#[test]
+fn endpoint_records() {
+    for vector in Vector::read(include_str!("vectors/endpoint_records.txt")) {
+        let decode = |bytes: &[u8]| {
+            SignedEndpointRecord::decode(bytes)
+                .map(|record| Some((record.claim().clone(), bytes.len())))
+        };
+        vector.decodes(&decode(&vector.bytes));
+        if let Ok(Some((record, _))) = decode(&vector.bytes) {
+            let key = VerifyingKey::try_from(&vector.bytes[2..][..1793]).unwrap();
+            let signature = Signature::new([0; SIGNATURE_LEN]);
+            let signed = SignedEndpointRecord::new(record, key, signature);
+            let encoded = signed.unwrap().encode();
+            vector.encodes(&encoded, encoded.len());
+            vector.prefixes_are_refused(|bytes| decode(bytes).is_err());
+        }
+    }
+}
+
+#[test]
+fn transport_parameters() {
+    for vector in Vector::read(include_str!("vectors/transport_parameters.txt")) {
+        let bytes = &vector.bytes;
+        let decode = |bytes: &[u8]| TransportParameter::decode(bytes);
+        match vector.on {
+            "value" => {
+                vector.decodes(&decode(bytes).map(|value| Some((value, bytes.len()))));
+                let Ok(value) = decode(bytes) else { continue };
+                let mut out = Vec::new();
+                value.encode(&mut out);
+                assert_eq!(out.len(), value.encoded_len(), "{vector}");
+                vector.encodes(out.get(5..).unwrap(), out.len() - 5);
+                vector.prefixes_are_refused(|bytes| decode(bytes).is_err());
+            }
+            "list" => {
+                let found = TransportParameter::find(bytes);
+                vector.decodes(&found.map(|found| found.map(|value| (value, bytes.len()))));
+            }
+            other => panic!("{vector}: on {other:?}"),
+        }
+    }
 }

@@ -74,6 +74,12 @@ impl Vector {
         assert_eq!(encoded_len, self.bytes.len(), "{self}");
     }
 
+    pub(crate) fn prefixes_are_refused(&self, is_refused: impl Fn(&[u8]) -> bool) {
+        for end in 0..self.bytes.len() {
+            assert!(is_refused(&self.bytes[..end]), "{self}, {end} bytes");
+        }
+    }
+
     pub(crate) fn prefixes_ask_for_more<T: Debug + PartialEq, E: Debug + PartialEq>(
         &self,
         decode: impl Fn(&[u8]) -> Result<Option<(T, usize)>, E>,
