@@ -21,6 +21,7 @@
 //! one upload after the other would never get to the end of the first, because the others, which wait, hold all the credit.
 
 mod check;
+mod error;
 mod file;
 mod units;
 mod values;
@@ -32,6 +33,8 @@ use std::time::Duration;
 
 use stoq_core::service::ServiceName;
 use stoq_native::{Target, Trust};
+
+pub use error::ConfigError;
 
 /// Everything that a [`Gateway`](crate::Gateway) is told. What has no safe default is an argument of [`new`](Self::new).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,33 +249,4 @@ impl Default for Timing {
             grace: Duration::from_secs(10),
         }
     }
-}
-
-/// The settings cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {error}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The text is not TOML, has a setting that does not exist, lacks one that must be there, or has one of the wrong type.
-    #[error("{message}")]
-    Syntax {
-        /// What is wrong, and where.
-        message: String,
-    },
-    /// A setting has a value that cannot be used.
-    #[error("{setting} = {found:?}: {expected}")]
-    Setting {
-        /// The setting, as a path in the file.
-        setting: String,
-        /// The value found.
-        found: String,
-        /// What would be right.
-        expected: String,
-    },
 }

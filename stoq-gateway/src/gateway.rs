@@ -1,9 +1,10 @@
 //! The handle of a running gateway: start, look, stop.
 
+mod authority;
 mod bind;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,7 +93,7 @@ impl Gateway {
             .map(|route| route.service.to_string())
             .collect();
         let facts = Arc::new(Facts::new(
-            url(&config, address),
+            authority::url(&config, address),
             services,
             identity.certificate_hash(),
         ));
@@ -199,21 +200,6 @@ impl Gateway {
     }
 }
 
-fn url(config: &Config, address: SocketAddr) -> String {
-    match &config.authority {
-        Some(authority) => format!("https://{authority}"),
-        None => {
-            let ip = match address.ip() {
-                ip if !ip.is_unspecified() => ip,
-                IpAddr::V6(_) if config.ipv6_only => Ipv6Addr::LOCALHOST.into(),
-                // `[::]` takes IPv4 too.
-                _ => Ipv4Addr::LOCALHOST.into(),
-            };
-            format!("https://{}", SocketAddr::new(ip, address.port()))
-        }
-    }
-}
-
 /// Lets browsers in, until dropped or the endpoint ends.
 async fn accept(endpoint: Endpoint, shared: Arc<Shared>, spawner: Spawner) {
     while let Some(incoming) = endpoint.accept().await {
@@ -255,28 +241,3 @@ async fn renew(endpoint: Endpoint, config: Arc<Config>, facts: Arc<Facts>) {
 
 /// RFC 9114, section 8.1.
 const H3_NO_ERROR: u32 = 0x100;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_url_names_an_address_that_is_listened_on() {
-        for (listen, ipv6_only, expected) in [
-            ("0.0.0.0:4433", false, "https://127.0.0.1:4433"),
-            ("0.0.0.0:4433", true, "https://127.0.0.1:4433"),
-            ("[::]:4433", false, "https://127.0.0.1:4433"),
-            ("[::]:4433", true, "https://[::1]:4433"),
-            ("192.0.2.1:4433", false, "https://192.0.2.1:4433"),
-            ("[2001:db8::1]:4433", true, "https://[2001:db8::1]:4433"),
-        ] {
-            let address = listen.parse().unwrap();
-            let certificate = Certificate::SelfSigned { names: vec![] };
-            let mut config = Config::new(address, certificate, vec![]);
-            config.ipv6_only = ipv6_only;
-            assert_eq!(url(&config, address), expected, "{listen} {ipv6_only}");
-            config.authority = Some("example.org".into());
-            assert_eq!(url(&config, address), "https://example.org");
-        }
-    }
-}
