@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use stoq_native::FalconKeyError;
+
 /// The settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -18,6 +20,14 @@ pub enum ConfigError {
     Syntax {
         /// What is wrong, and where.
         message: String,
+    },
+    /// The file that a setting names holds no key that can be used.
+    #[error("{setting}: {error}")]
+    FalconKey {
+        /// The setting, as a path in the file.
+        setting: String,
+        /// Which file, and what is wrong with it.
+        error: FalconKeyError,
     },
     /// A setting has a value that cannot be used.
     #[error("{setting} = {found:?}: {expected}")]
