@@ -183,7 +183,6 @@ fn bad_words_of_a_grant_are_named() {
         assert_eq!(output.status.code(), Some(64), "{complaint}");
         assert!(complaint.contains(found), "{found}: {complaint}");
     }
-    assert!(!at.join("grant.pem").exists());
     let grant = [
         "grant",
         "--authority-key",
@@ -193,6 +192,18 @@ fn bad_words_of_a_grant_are_named() {
         "--days",
         "1",
     ];
+    let names: Vec<_> = (0..17).map(|at| format!("--name=host{at}")).collect();
+    let rest = vec!["x".repeat(61); 4].join(".");
+    let long: Vec<_> = (10..26).map(|at| format!("--name={at}{rest}")).collect();
+    for (names, found) in [(names, "names has 17, more than 16"), (long, "grant has 5")] {
+        let names = names.iter().map(String::as_str);
+        let out = ["--out", "grant.pem"];
+        let words: Vec<_> = grant.into_iter().chain(names).chain(out).collect();
+        let (code, complaint) = failed(&words, at);
+        assert_eq!(code, 64, "{complaint}");
+        assert!(complaint.contains(found), "{found}: {complaint}");
+    }
+    assert!(!at.join("grant.pem").exists());
     let (code, complaint) = failed(&[&grant[..], &["--out", "absent/grant.pem"]].concat(), at);
     assert_eq!(code, 73, "{complaint}");
 }

@@ -7,6 +7,7 @@ use crate::signals::Signal;
 use crate::store::OpenError;
 use std::io;
 use std::path::PathBuf;
+use stoq_core::reader::Fault;
 use stoq_native::{
     BindError, Closed, ClosedBy, Code, ConnectError, FalconKeyError, IdentityError, PingError,
     ReadError, SignError, StreamOpenError, Target, TrustError, WriteError,
@@ -95,8 +96,8 @@ pub(crate) enum CommandError {
         "{name:?} cannot stand in a grant: a name is a host name or an address, without a port"
     )]
     GrantName { name: String },
-    #[error("a grant has at most {limit} names, these are {got}")]
-    GrantNames { limit: usize, got: usize },
+    #[error("the grant cannot be made: {0}")]
+    Grant(Fault),
     #[error("the grant was not signed: {0}")]
     Sign(SignError),
     #[error("the system failed: {0}")]
@@ -110,7 +111,7 @@ impl CommandError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Name { .. } | Self::Trust(_) | Self::Identity(_) => exit::USAGE,
-            Self::GrantName { .. } | Self::GrantNames { .. } => exit::USAGE,
+            Self::GrantName { .. } | Self::Grant(_) => exit::USAGE,
             Self::Bind(BindError::Config(_) | BindError::Identity(_)) => exit::USAGE,
             Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
             Self::Bind(_) | Self::Lost(_) | Self::BrokenOff(_) => exit::UNREACHABLE,
