@@ -31,7 +31,8 @@ fn a_signature_is_verified_on_the_stack_that_its_documentation_names() {
 /// Runs on a thread with a stack of so many KiB.
 fn on<T: Send + 'static>(kib: usize, run: impl FnOnce() -> T + Send + 'static) -> T {
     let thread = thread::Builder::new().stack_size((kib + THREAD) * 1024);
-    thread.spawn(run).unwrap().join().unwrap()
+    let thread = thread.spawn(run).expect("the system has a thread left");
+    thread.join().expect("a panic there is one here")
 }
 
 fn key() -> [u8; PUBLIC_KEY_LEN] {
