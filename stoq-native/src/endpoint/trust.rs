@@ -13,7 +13,7 @@ use crate::trust::TrustError;
 
 impl Endpoint {
     /// A client's: from now on believes other servers, or the same for other reasons. Nothing that was agreed on under the
-    /// old policy is resumed, and connections whose server would not be believed now are closed with [`Code::REVOKED`].
+    /// old policy is resumed, and connections whose server would not be believed now are closed with [`Code::REVOKED`](crate::Code::REVOKED).
     ///
     /// # Errors
     /// [`PolicyError`] if there is nothing to trust, which leaves the old policy in force, or this is a server's endpoint.
@@ -29,7 +29,7 @@ impl Endpoint {
     }
 
     /// A server's: from now on lets other clients in. Nothing that was agreed on under the old policy is resumed, and
-    /// connections of clients that would not be let in now are closed with [`Code::REVOKED`].
+    /// connections of clients that would not be let in now are closed with [`Code::REVOKED`](crate::Code::REVOKED).
     ///
     /// # Errors
     /// [`PolicyError::WrongRole`] if this is a client's endpoint.
