@@ -1,7 +1,6 @@
 //! The highest serial seen of each gateway's endpoint record, so that an old record is not taken for a new one.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use js_sys::{Function, Object, Promise};
 use stoq_core::Code;
@@ -72,7 +71,12 @@ impl Serials {
     pub(crate) async fn set(&self, key: &str, serial: u64) -> Result<(), Error> {
         match self {
             Self::Here => {
-                MEMORY.with_borrow_mut(|memory| memory.insert(key.to_owned(), serial));
+                MEMORY.with_borrow_mut(|memory| {
+                    match memory.iter_mut().find(|(known, _)| known == key) {
+                        Some((_, known)) => *known = serial,
+                        None => memory.push((key.to_owned(), serial)),
+                    }
+                });
                 // Storage may be full, or read only: then the module's memory has to do.
                 if let Some(storage) = storage() {
                     let _ = storage.set_item(key, &serial.to_string());
@@ -136,7 +140,10 @@ fn stored(key: &str) -> Result<Option<u64>, Error> {
 }
 
 fn remembered(key: &str) -> Option<u64> {
-    MEMORY.with_borrow(|memory| memory.get(key).copied())
+    MEMORY.with_borrow(|memory| {
+        let known = memory.iter().find(|(known, _)| known == key);
+        known.map(|(_, serial)| *serial)
+    })
 }
 
 /// None in workers and in Node, and where the browser keeps pages from storing.
@@ -148,5 +155,5 @@ fn storage() -> Option<Storage> {
 const PREFIX: &str = "stoq-serial:";
 
 thread_local! {
-    static MEMORY: RefCell<BTreeMap<String, u64>> = const { RefCell::new(BTreeMap::new()) };
+    static MEMORY: RefCell<Vec<(String, u64)>> = const { RefCell::new(Vec::new()) };
 }
