@@ -1,6 +1,7 @@
 // The session's facts, and the picture of the way that it goes.
 
 import { announce } from "./announce.js";
+import { copyButton, showShort } from "./copy-button.js";
 import { brokenLeg } from "./explain.js";
 import { find, write } from "./find.js";
 import { count, hex, shortHash, span } from "./format.js";
@@ -28,7 +29,7 @@ export const STATE_WORDS = {
 export function sessionPanel(link, reconnect) {
   const button = find(document, "reconnect", HTMLButtonElement);
   button.addEventListener("click", reconnect);
-  copyButton("certificate-hash", () => link.gateway?.certificateHashes[0]);
+  copyButton("certificate-hash", () => at("certificate-hash").dataset.whole);
   copyButton("session-hash", () => link.last && hex(link.last.hash));
   write(at("page-origin"), location.host);
 
@@ -55,16 +56,16 @@ function showState(link) {
 }
 
 /** @param {Link} link */
-function showFacts({ gateway, last, service }) {
+function showFacts({ gateway, last, security, service }) {
   if (gateway) {
     write(at("gateway-url"), `${gateway.url}/stoq/v1/${service}`);
     write(at("gateway-host"), new URL(gateway.url).host);
-    const [hash] = gateway.certificateHashes;
-    showHash("certificate-hash", hash ?? "");
+    const [hash] = (security ?? gateway).certificateHashes;
+    showShort("certificate-hash", hash ?? "", shortHash);
     if (!hash) write(at("certificate-hash"), "trusted by the browser");
   }
   if (last) {
-    showHash("session-hash", hex(last.hash));
+    showShort("session-hash", hex(last.hash), shortHash);
     write(at("max-datagram"), `${count(last.maxDatagramSize)} bytes`);
   }
 }
@@ -82,32 +83,6 @@ function showLegs({ state, error }) {
   for (const [id, leg] of [["leg-gateway-note", gateway], ["leg-service-note", service]]) {
     write(at(id ?? ""), words[/** @type {keyof typeof words} */ (leg)] ?? "");
   }
-}
-
-/**
- * @param {string} id
- * @param {string} hash
- */
-function showHash(id, hash) {
-  const place = at(id);
-  write(place, shortHash(hash));
-  place.title = hash;
-  place.dataset.hash = hash;
-  find(document, `copy-${id}`, HTMLButtonElement).hidden = hash === "";
-}
-
-/**
- * @param {string} id
- * @param {() => string | undefined} value
- */
-function copyButton(id, value) {
-  const button = find(document, `copy-${id}`, HTMLButtonElement);
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(value() ?? "");
-    button.dataset.done = "yes";
-    announce("Copied");
-    setTimeout(() => delete button.dataset.done, 1500);
-  });
 }
 
 /** @param {string} id */
