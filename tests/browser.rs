@@ -92,6 +92,13 @@ async fn conformance_in_firefox() {
     conformance("firefox").await;
 }
 
+#[test]
+fn falcon_vectors_in_node() {
+    let site = prepared("STOQ_SITE");
+    let site = site.to_str().expect("the target folder's path is text");
+    node("falcon-vectors.mjs", &[site]);
+}
+
 #[tokio::test]
 async fn the_client_of_the_readme_runs() {
     with_gateway(|page, gateway, hash| {

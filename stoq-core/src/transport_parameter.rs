@@ -58,7 +58,7 @@ impl Capabilities {
 }
 
 impl TransportParameter {
-    /// The longest that is read; 51 bytes is the longest that this version makes.
+    /// The longest value that is read; this version writes 58 bytes at most, and later ones may have a little more to say.
     pub const MAX_LEN: usize = 64;
 
     /// Reads the parameter's value.

@@ -6,6 +6,7 @@
 
 mod drain;
 mod echo;
+mod keys;
 mod kills;
 mod process;
 mod refusals;

@@ -77,7 +77,7 @@ impl Driver {
                             StreamHeader::Data { .. } => {
                                 let _ = self.streams.unidirectional.send(recv);
                             }
-                            StreamHeader::Unknown(_) => {}
+                            StreamHeader::Early | StreamHeader::Unknown(_) => {}
                         }
                         handled
                     }

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use stoq_native::{Target, Trust};
+use stoq_native::{FalconId, Target, Trust};
 
 /// Moves files over STOQ, and serves them
 #[derive(Debug, Parser)]
@@ -32,6 +32,12 @@ pub(crate) enum Command {
     Delete(DeleteArguments),
     /// Measure the time to a server and back
     Ping(PingArguments),
+    /// Make a FALCON-1024 key, and print the identity of who holds it
+    Keygen(KeyArguments),
+    /// Print the identity of who holds a FALCON-1024 key
+    Id(KeyArguments),
+    /// Vouch, as an authority, for an identity: it may speak for these names for so many days
+    Grant(GrantArguments),
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +111,34 @@ pub(crate) struct PingArguments {
     pub(crate) count: NonZeroU32,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct KeyArguments {
+    /// File of the private key, PEM. A new one is for its owner alone (mode 0600), and never in place of a file that exists
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GrantArguments {
+    /// The authority's private key, PEM, as `stoq keygen` makes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authority_key: PathBuf,
+    /// Whom to vouch for, as `stoq id` prints it
+    #[arg(long, value_name = "IDENTITY")]
+    pub(crate) id: FalconId,
+    /// Host name or address that the identity may be (repeatable); none for one that only connects to others
+    #[arg(long = "name", value_name = "HOST")]
+    pub(crate) names: Vec<String>,
+    /// Days that it holds, a century at most; it begins an hour ago, because clocks differ
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=36_525))]
+    pub(crate) days: u32,
+    /// Number by which it can be revoked; by default the time in microseconds
+    #[arg(long)]
+    pub(crate) serial: Option<u64>,
+    /// File to write the grant to, PEM; one that exists is replaced
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
 /// Which server, and why it is believed.
 #[derive(Debug, Args)]
 pub(crate) struct PeerArguments {
@@ -156,6 +190,18 @@ mod tests {
         assert!(parse_url("stoq://localhost:1/files").is_ok());
         assert!(parse_url("stoq://localhost:1/").is_err());
         assert!(parse_url("https://localhost:1/files").is_err());
+    }
+
+    #[test]
+    fn an_identity_has_its_spelling() {
+        let grant = |id: &str| {
+            let words = ["stoq", "grant", "--authority-key", "k", "--id", id];
+            let rest = ["--days", "1", "--out", "o"];
+            Arguments::try_parse_from([&words[..], &rest].concat())
+        };
+        let id = FalconId::new([7; 32]).to_string();
+        assert!(grant(&id).is_ok());
+        assert!(grant(&id.to_uppercase()).is_err());
     }
 
     #[test]

@@ -7,9 +7,10 @@ use crate::signals::Signal;
 use crate::store::OpenError;
 use std::io;
 use std::path::PathBuf;
+use stoq_core::reader::Fault;
 use stoq_native::{
-    BindError, Closed, ClosedBy, Code, ConnectError, IdentityError, PingError, ReadError,
-    StreamOpenError, Target, TrustError, WriteError,
+    BindError, Closed, ClosedBy, Code, ConnectError, FalconKeyError, IdentityError, PingError,
+    ReadError, SignError, StreamOpenError, Target, TrustError, WriteError,
 };
 
 /// The exit codes. Those above 63 are the ones of sysexits.h; `EXIT_CODES` says them to users.
@@ -33,7 +34,7 @@ Exit codes:
     0  done
     1  the server refused: no such file, quota exceeded, unknown service, …
    64  a wrong word or setting
-   65  the data is damaged, or the server does not follow the protocol
+   65  the data or a key is damaged, or the server does not follow the protocol
    66  a local file cannot be read
    69  the server cannot be reached, or was lost; or the address to listen on cannot be had
    71  the system failed
@@ -87,6 +88,18 @@ pub(crate) enum CommandError {
     Damaged { here: Digest, there: Digest },
     #[error("too many pings are on their way")]
     Pings,
+    #[error(transparent)]
+    Key(FalconKeyError),
+    #[error("{0}; a key never takes the place of a file: choose another")]
+    KeyFile(FalconKeyError),
+    #[error(
+        "{name:?} cannot stand in a grant: a name is a host name or an address, without a port"
+    )]
+    GrantName { name: String },
+    #[error("the grant cannot be made: {0}")]
+    Grant(Fault),
+    #[error("the grant was not signed: {0}")]
+    Sign(SignError),
     #[error("the system failed: {0}")]
     System(io::Error),
     #[error("{}", match .0 { Signal::Interrupt => "interrupted", Signal::Terminate => "terminated" })]
@@ -98,12 +111,16 @@ impl CommandError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Name { .. } | Self::Trust(_) | Self::Identity(_) => exit::USAGE,
+            Self::GrantName { .. } | Self::Grant(_) => exit::USAGE,
             Self::Bind(BindError::Config(_) | BindError::Identity(_)) => exit::USAGE,
             Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
             Self::Bind(_) | Self::Lost(_) | Self::BrokenOff(_) => exit::UNREACHABLE,
-            Self::Client(_) | Self::System(_) => exit::SYSTEM,
+            Self::Client(_) | Self::System(_) | Self::Sign(_) => exit::SYSTEM,
             Self::Store { .. } | Self::OutputFile { .. } | Self::Output(_) => exit::NO_OUTPUT,
+            Self::KeyFile(_) => exit::NO_OUTPUT,
             Self::Input { .. } | Self::InputChanged { .. } => exit::NO_INPUT,
+            Self::Key(FalconKeyError::File { .. }) => exit::NO_INPUT,
+            Self::Key(FalconKeyError::Key { .. }) => exit::DATA,
             Self::Connect { source, .. } => match source {
                 ConnectError::Certificate { .. } => exit::UNTRUSTED,
                 ConnectError::Refused { .. } => exit::FAILED,
