@@ -1,7 +1,8 @@
 // Endpoint records, verified without a connection: what holds, and all that does not.
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { ready } from './installed.js';
 import { anotherId, authority, expiry, falconId, meanwhile, newer, notBefore, older } from './records.js';
@@ -38,6 +39,19 @@ test('a good record says who signed it, and what', () => {
   });
   assert.ok(Object.isFrozen(identity) && Object.isFrozen(identity.certificateHashes));
   assert.equal(JSON.parse(JSON.stringify(identity)).serial, newer.serial);
+});
+
+test("core's own record verifies, by an identity that Node computes from its key", () => {
+  const record = readFileSync(new URL('../../stoq-core/tests/vectors/endpoint-record.bin', import.meta.url));
+  const digest = createHash('sha256').update(record.subarray(1, 2 + 1793)).digest();
+  const bits = Array.from(digest, (byte) => byte.toString(2).padStart(8, '0')).join('').padEnd(260, '0');
+  const letters = bits.match(/.{5}/g)?.map((five) => 'abcdefghijklmnopqrstuvwxyz234567'[Number.parseInt(five, 2)]);
+  const signer = `stoq1${letters?.join('')}`;
+  const start = 1_700_000_000_000;
+  assert.deepEqual(verify(record, { authority: 'gateway.example', pins: signer, now: start }), {
+    falconId: signer, authority: 'gateway.example:443', serial: '7', notBefore: new Date(start), expiry: new Date(start + 86_400_000),
+    certificateHashes: ['01'.repeat(32), '02'.repeat(32)],
+  });
 });
 
 test('it may come in any of the usual forms', () => {

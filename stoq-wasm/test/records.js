@@ -20,5 +20,5 @@ export const meanwhile = (notBefore + expiry) / 2;
  * @returns {Signed}
  */
 function signed(entry) {
-  return { ...entry, bytes: Uint8Array.from(Buffer.from(entry.bytes, 'base64')) };
+  return { ...entry, bytes: Uint8Array.from(Buffer.from(entry.bytes, 'hex')) };
 }
