@@ -1,13 +1,14 @@
 //! The TOML file: its shape, and each value into its type.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use stoq_core::service::ServiceName;
-use stoq_native::{Target, Trust};
+use stoq_native::{FalconKey, Target, Trust};
 
-use super::values::{address, allowed, bad, count, duration, hash, set, size};
-use super::{Certificate, Config, ConfigError, Http, Limits, Route, Timing};
+use super::values::{address, allowed, bad, count, duration, hash, life, set, size};
+use super::{Certificate, Config, ConfigError, Http, Limits, Route, Signer, Timing};
 
 /// The text into a [`Config`].
 pub(super) fn parse(text: &str, directory: &Path) -> Result<Config, ConfigError> {
@@ -24,6 +25,7 @@ struct Raw {
     ipv6_only: Option<bool>,
     authority: Option<String>,
     certificate: RawCertificate,
+    identity: Option<RawIdentity>,
     #[serde(default)]
     admission: RawAdmission,
     http: Option<RawHttp>,
@@ -41,6 +43,12 @@ struct RawCertificate {
     names: Option<Vec<String>>,
     chain: Option<PathBuf>,
     key: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIdentity {
+    falcon_key: PathBuf,
 }
 
 #[derive(Default, Deserialize)]
@@ -79,6 +87,8 @@ struct RawTiming {
     upstream_idle: Option<String>,
     stats: Option<String>,
     grace: Option<String>,
+    certificate_renewal: Option<String>,
+    record_life: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +112,9 @@ impl Raw {
         let mut config = Config::new(listen, certificate, routes);
         set(&mut config.ipv6_only, self.ipv6_only);
         config.authority = self.authority;
+        if let Some(identity) = self.identity {
+            config.identity = Some(identity.typed(directory)?);
+        }
         if let Some(origins) = &self.admission.origins {
             config.origins = allowed(origins)?;
         }
@@ -132,6 +145,17 @@ impl RawCertificate {
                 "needs either names (development), or chain and key",
             )),
         }
+    }
+}
+
+impl RawIdentity {
+    fn typed(self, directory: &Path) -> Result<Signer, ConfigError> {
+        let key = FalconKey::from_pem_file(directory.join(self.falcon_key));
+        let key = key.map_err(|error| ConfigError::FalconKey {
+            setting: "identity.falcon_key".into(),
+            error,
+        })?;
+        Ok(Signer::new(Arc::new(key)))
     }
 }
 
@@ -233,7 +257,17 @@ impl RawTiming {
             &self.upstream_idle,
         )?;
         duration(&mut timing.stats, "timing.stats", &self.stats)?;
-        duration(&mut timing.grace, "timing.grace", &self.grace)
+        duration(&mut timing.grace, "timing.grace", &self.grace)?;
+        life(
+            &mut timing.certificate_renewal,
+            "timing.certificate_renewal",
+            &self.certificate_renewal,
+        )?;
+        life(
+            &mut timing.record_life,
+            "timing.record_life",
+            &self.record_life,
+        )
     }
 }
 
@@ -296,6 +330,16 @@ mod tests {
                 "1",
             ),
             ("timing = { idle = \"ten s\" }", "timing.idle", "ten s"),
+            (
+                "timing = { certificate_renewal = \"13 d\" }",
+                "timing.certificate_renewal",
+                "13 d",
+            ),
+            (
+                "timing = { record_life = \"500 ms\" }",
+                "timing.record_life",
+                "500 ms",
+            ),
             (
                 "admission = { origins = [\"example.org\"] }",
                 "admission.origins",
