@@ -36,6 +36,15 @@ export function brokenLeg(error) {
   return UPSTREAM.has(codeOf(error)) ? "service" : "gateway";
 }
 
+/**
+ * Whether the page refused the gateway before it had tried to connect.
+ * @param {unknown} error
+ */
+export function isRefusal(error) {
+  return REFUSALS.has(codeOf(error));
+}
+
+const REFUSALS = new Set(["untrusted-identity", "endpoint-record-refused"]);
 const UPSTREAM = new Set(["upstream-unreachable", "upstream-lost"]);
 
 /** A title, and advice where there is any, for each code that a user of this page can meet. @type {Record<string, [string, string]>} */

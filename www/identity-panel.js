@@ -2,7 +2,7 @@
 
 import { announce } from "./announce.js";
 import { copyButton, showShort } from "./copy-button.js";
-import { codeOf } from "./explain.js";
+import { isRefusal } from "./explain.js";
 import { find, write } from "./find.js";
 import { count, shortHash, shortId, when } from "./format.js";
 import { showProblem } from "./problem.js";
@@ -18,7 +18,7 @@ import { showProblem } from "./problem.js";
  * @returns {Verdict}
  */
 export function verdictOn({ state, error, pinned, security }) {
-  if (error && REFUSALS.has(codeOf(error))) return "refused";
+  if (isRefusal(error)) return "refused";
   if (state === "open" || state === "draining") return security ? "verified" : "unpinned";
   return state === "failed" && !pinned ? "unpinned" : "waiting";
 }
@@ -81,8 +81,6 @@ function at(id) {
   return find(document, id, HTMLElement);
 }
 
-const REFUSALS = new Set(["untrusted-identity", "endpoint-record-refused"]);
-
 /** Words, what they mean, and the state whose mark stands before them. @type {Record<Verdict, [string, string, string]>} */
 const WORDS = {
   waiting: ["Not checked", "The record is verified each time before the page connects.", "idle"],
@@ -91,7 +89,7 @@ const WORDS = {
     "The pinned identity has signed the gateway’s record. It is for this gateway, it holds now, and no newer one has been seen.",
     "open",
   ],
-  refused: ["Refused before connecting", "No connection was tried.", "failed"],
+  refused: ["Refused before connecting", "The page speaks to whom it has pinned, or to nobody: it does not go back to the hash in stoq.json.", "failed"],
   unpinned: [
     "Nothing is pinned",
     "There is no file pins.json beside this page, so it believes the certificate hash in stoq.json. The browser checks that the gateway has that certificate; nobody checks whose it is.",

@@ -2,7 +2,7 @@
 
 import { announce } from "./announce.js";
 import { copyButton, showShort } from "./copy-button.js";
-import { brokenLeg } from "./explain.js";
+import { brokenLeg, isRefusal } from "./explain.js";
 import { find, write } from "./find.js";
 import { count, hex, shortHash, span } from "./format.js";
 import { showProblem } from "./problem.js";
@@ -74,12 +74,12 @@ function showFacts({ gateway, last, security, service }) {
 function showLegs({ state, error }) {
   const broken = error && state !== "draining" ? brokenLeg(error) : undefined;
   // The way beyond the break is unknown; the way before it was gone.
-  const gateway = broken === "gateway" ? "broken" : broken === "service" ? "reached" : state;
+  const gateway = isRefusal(error) ? "refused" : broken === "gateway" ? "broken" : broken === "service" ? "reached" : state;
   const service = broken === "service" ? "broken" : broken === "gateway" ? "idle" : state;
   at("path").dataset.state = state;
   at("leg-gateway").dataset.state = gateway;
   at("leg-service").dataset.state = service;
-  const words = { broken: "broken", open: "open", reached: "reached", draining: "closing soon", connecting: "connecting" };
+  const words = { refused: "not tried", broken: "broken", open: "open", reached: "reached", draining: "closing soon", connecting: "connecting" };
   for (const [id, leg] of [["leg-gateway-note", gateway], ["leg-service-note", service]]) {
     write(at(id ?? ""), words[/** @type {keyof typeof words} */ (leg)] ?? "");
   }

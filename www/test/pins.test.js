@@ -4,7 +4,7 @@ import "./stoq-in-node.js";
 
 const { NOBODY, clientOptions, pinnedFor, readPins } = await import("../pins.js");
 const { verdictOn } = await import("../identity-panel.js");
-const { explain } = await import("../explain.js");
+const { explain, isRefusal } = await import("../explain.js");
 const { shortId } = await import("../format.js");
 
 const ID = `stoq1${"b".repeat(51)}q`;
@@ -71,6 +71,11 @@ test("refusals have words of their own", () => {
     const { title } = explain(Object.assign(new Error("why"), { code }));
     assert.doesNotMatch(title, /Something went wrong/, code);
   }
+});
+
+test("a refusal is no broken connection", () => {
+  for (const code of ["untrusted-identity", "endpoint-record-refused"]) assert.ok(isRefusal({ code }));
+  for (const error of [undefined, null, { code: "handshake-failed" }, new Error("no")]) assert.ok(!isRefusal(error));
 });
 
 test("identities are cut in the middle", () => {
