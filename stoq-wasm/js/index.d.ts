@@ -113,7 +113,8 @@ export interface ClientOptions {
    * 3. lets the browser accept the certificates that the record lists, and no others. Each must be ECDSA P-256 and valid for
    *    at most 14 days, as browsers demand; that a certificate authority has signed it does not help.
    *
-   * It never falls back to connecting without. What it proves: that the holder of a pinned key has published these
+   * It never falls back to connecting without. A gateway that replaced its certificate just after the record was read is
+   * `handshake-failed`; connecting again reads the record again. What it proves: that the holder of a pinned key has published these
    * certificates. What it does not: the connection itself is secured with the certificate's classical key, so who can break
    * that one, say with a quantum computer, can still pose as the gateway. And it is worth as much as the way by which the
    * identities came here: a page that the gateway itself serves is told by the gateway whom to trust, and proves nothing.
