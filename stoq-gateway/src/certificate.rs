@@ -107,7 +107,10 @@ fn crypto(identity: &Identity) -> QuicServerConfig {
         .certificate_chain()
         .map(|der| CertificateDer::from(der.to_vec()))
         .collect();
-    let key = PrivateKeyDer::try_from(identity.private_key().to_vec())
+    let key = identity
+        .private_key()
+        .expect("a gateway's identity has a certificate for browsers");
+    let key = PrivateKeyDer::try_from(key.to_vec())
         .expect("an identity holds a key that rustls has read before");
     let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])

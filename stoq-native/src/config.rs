@@ -2,22 +2,25 @@
 
 use core::time::Duration;
 
-use crate::{Identity, Trust};
+use crate::{ClientPolicy, Identity, PqPolicy};
 
 /// How a client endpoint works.
 ///
 /// ```
 /// use std::time::Duration;
-/// use stoq_native::{ClientConfig, Trust};
+/// use stoq_native::{ClientConfig, Pins, PqPolicy, Trust};
 ///
-/// let mut config = ClientConfig::new(Trust::SystemRoots); // no default is safe, so it is an argument
+/// // What has no safe default is an argument. A `Trust` alone stands for `PqPolicy::Prefer`.
+/// let mut config = ClientConfig::new(PqPolicy::Prefer(Trust::SystemRoots));
 /// config.idle_timeout = Duration::from_secs(20); // the rest have defaults
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// Which servers are believed.
-    pub trust: Trust,
+    /// Which servers are believed, and against whom that helps.
+    pub policy: PqPolicy,
+    /// Who this end is, to servers that ask. Default `None`: nobody. Only its FALCON certificate is shown.
+    pub identity: Option<Identity>,
     /// IP versions to connect over. Default: both.
     pub ip: IpVersions,
     /// How long a connection may take to come about, names, handshake and the server's answer included.
@@ -40,10 +43,11 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// Defaults, with this trust.
-    pub fn new(trust: Trust) -> Self {
+    /// Defaults, with this policy.
+    pub fn new(policy: impl Into<PqPolicy>) -> Self {
         Self {
-            trust,
+            policy: policy.into(),
+            identity: None,
             ip: IpVersions::default(),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: IDLE_TIMEOUT,
@@ -60,8 +64,20 @@ impl ClientConfig {
 pub struct ServerConfig {
     /// Who the server is.
     pub identity: Identity,
+    /// Which clients are let in. Default `Off`: they are not asked who they are.
+    pub clients: ClientPolicy,
     /// IP versions to accept. Default: both, where the address to bind is an IPv6 one (`[::]`).
     pub ip: IpVersions,
+    /// Take early data: requests that resume a session and come with the first packets, for
+    /// [`Endpoint::accept_early`](crate::Endpoint::accept_early). Default `false`, because whoever recorded such packets can
+    /// send them again.
+    pub early_data: bool,
+    /// First packets a second, from addresses that have not proved themselves, above which the server answers with a Retry
+    /// ([RFC 9000, section 8.1.2]) before it spends a signature. Default 100: with FALCON a handshake costs some 2 ms, so a
+    /// flood from forged addresses takes at most a fifth of one core. Lower: new clients pay a round trip earlier; 0: always.
+    ///
+    /// [RFC 9000, section 8.1.2]: https://www.rfc-editor.org/rfc/rfc9000#section-8.1.2
+    pub retry_above: u32,
     /// How long a client may take for its handshake. Default 10 s: three lost flights. Longer: whoever sends
     /// first packets only holds memory for longer.
     pub handshake_timeout: Duration,
@@ -90,6 +106,9 @@ impl ServerConfig {
     pub fn new(identity: Identity) -> Self {
         Self {
             identity,
+            clients: ClientPolicy::default(),
+            early_data: false,
+            retry_above: 100,
             ip: IpVersions::default(),
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: IDLE_TIMEOUT,

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::closed::{Closed, Ending};
 use crate::driver::Command;
 use crate::request::{OpenError, Request};
+use crate::security::Security;
 use crate::session::Session;
 
 /// A QUIC connection between two STOQ peers, and the sessions on it.
@@ -94,6 +95,11 @@ impl Connection {
     pub fn remote_address(&self) -> SocketAddr {
         let address = self.quinn().remote_address();
         SocketAddr::new(address.ip().to_canonical(), address.port())
+    }
+
+    /// How the connection is protected, and who is at its other end.
+    pub fn security(&self) -> Security {
+        Security::of(self.quinn())
     }
 
     /// Closes the connection and all sessions on it. The peer is told code and reason (up to 1024 bytes of it); what it has

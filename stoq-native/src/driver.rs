@@ -44,7 +44,10 @@ use crate::closed::{Closed, Ending};
 use crate::config::Limits;
 use crate::connect::ConnectError;
 use crate::connection::{self, Connection};
+use crate::early::{self, EarlyRequest};
+use crate::rejection::IdentityRejected;
 use crate::request::{MAX_DATAGRAM_SIZE, OpenError, Request, SessionRequest, fresh_random};
+use crate::security::{Admitted, Judge};
 use crate::session::{self, Session};
 use crate::stream::{Arrived, Introduction, Place};
 pub(crate) use command::Command;
@@ -63,10 +66,19 @@ pub(crate) struct Shared {
     pub(crate) ending: Arc<Ending>,
     /// Set, to the time that sessions have, when the endpoint shuts down.
     pub(crate) shutdown: watch::Sender<Option<Duration>>,
+    /// Who takes early data, on a server that does.
+    pub(crate) early: Option<mpsc::Sender<EarlyRequest>>,
+    /// Replaced when the policy changes: every connection is judged again then.
+    pub(crate) judge: watch::Sender<Judge>,
 }
 
 impl Shared {
-    pub(crate) fn new(limits: Limits, framed_streams: bool) -> Self {
+    pub(crate) fn new(
+        limits: Limits,
+        framed_streams: bool,
+        judge: Judge,
+        early: Option<mpsc::Sender<EarlyRequest>>,
+    ) -> Self {
         let tasks = TaskTracker::new();
         // A tracker that is closed takes tasks all the same, and `wait` resolves whenever it has none.
         tasks.close();
@@ -76,6 +88,8 @@ impl Shared {
             tasks,
             ending: Arc::default(),
             shutdown: watch::Sender::default(),
+            early,
+            judge: watch::Sender::new(judge),
         }
     }
 }
@@ -93,7 +107,12 @@ pub(crate) enum Role {
 }
 
 /// Starts the driver of a connection that has just come about.
-pub(crate) fn start(quinn: quinn::Connection, role: Role, endpoint: Arc<Shared>) -> Connection {
+pub(crate) fn start(
+    quinn: quinn::Connection,
+    role: Role,
+    endpoint: Arc<Shared>,
+    peer: Admitted,
+) -> Connection {
     let (sender, commands) = mpsc::unbounded_channel();
     let shared = Arc::new(connection::Shared {
         quinn: quinn.clone(),
@@ -113,6 +132,7 @@ pub(crate) fn start(quinn: quinn::Connection, role: Role, endpoint: Arc<Shared>)
         shared,
         Arc::downgrade(&handle),
         commands,
+        peer,
     );
     endpoint.tasks.spawn(driver.run());
     Connection::new(handle)
@@ -120,6 +140,7 @@ pub(crate) fn start(quinn: quinn::Connection, role: Role, endpoint: Arc<Shared>)
 
 struct Driver {
     quinn: quinn::Connection,
+    peer: Admitted,
     endpoint: Arc<Shared>,
     shared: Arc<connection::Shared>,
     handle: Weak<connection::Handle>,
@@ -140,6 +161,8 @@ struct Driver {
     unplaced: HashMap<u64, Arrived>,
     next_stream: u64,
     discards: JoinSet<()>,
+    /// Streams of early data whose service is being read.
+    early: JoinSet<()>,
     lingering: JoinSet<()>,
 
     sessions: HashMap<SessionId, Arc<session::Shared>>,
@@ -177,6 +200,7 @@ impl Driver {
         shared: Arc<connection::Shared>,
         handle: Weak<connection::Handle>,
         commands: mpsc::UnboundedReceiver<Command>,
+        peer: Admitted,
     ) -> Self {
         let mut waiting = HashMap::new();
         let (side, service, requests) = match role {
@@ -208,6 +232,7 @@ impl Driver {
         Self {
             shutdown: endpoint.shutdown.subscribe(),
             quinn,
+            peer,
             endpoint,
             shared,
             handle,
@@ -222,6 +247,7 @@ impl Driver {
             unplaced: HashMap::new(),
             next_stream: 0,
             discards: JoinSet::new(),
+            early: JoinSet::new(),
             lingering: JoinSet::new(),
             sessions: HashMap::new(),
             waiting,
@@ -257,6 +283,7 @@ impl Driver {
         tokio::select! {
             Some(command) = self.commands.recv() => Event::Command(command),
             Ok(()) = self.shutdown.changed() => Event::Shutdown,
+            rejected = self.peer.revoked() => Event::Revoked(rejected),
             stream = self.quinn.accept_bi(), if room => Event::Stream(stream.map(Arrived::bidirectional)),
             stream = self.quinn.accept_uni(), if room => Event::Stream(stream.map(Arrived::unidirectional)),
             Some(introduced) = self.unintroduced.join_next() => Event::Introduced(introduced),
@@ -266,6 +293,7 @@ impl Driver {
             sent = self.outgoing.send(&self.quinn) => Event::Sent(sent),
             () = async { sleep_until(due.unwrap_or(self.start)).await }, if due.is_some() => Event::Due,
             Some(_) = self.discards.join_next() => Event::Finished,
+            Some(_) = self.early.join_next() => Event::Finished,
             Some(_) = self.lingering.join_next() => Event::Finished,
             error = self.quinn.closed() => Event::Lost(error),
         }

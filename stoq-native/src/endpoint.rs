@@ -4,24 +4,30 @@ use core::fmt;
 use core::time::Duration;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use stoq_core::close::Code;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::acceptor;
+use crate::acceptor::{self, Door};
 use crate::closed::Closed;
 use crate::config::{ClientConfig, ConfigError, IpVersions, ServerConfig};
-use crate::connect::{ConnectError, Connector, ConnectorError};
+use crate::connect::{ConnectError, Connector, EarlyConnection};
 use crate::connection::Connection;
 use crate::driver;
-use crate::identity::IdentityError;
+use crate::early::EarlyRequest;
+use crate::identity::Identity;
+use crate::parameter;
+use crate::policy::{ClientPolicy, PqPolicy};
 use crate::request::SessionRequest;
+use crate::security::Judge;
 use crate::session::Session;
 use crate::socket;
 use crate::target::Target;
+use crate::tls::clients::Clients;
+use crate::tls::quic::ServerCrypto;
 use crate::trust::TrustError;
 
 /// A UDP socket with the connections on it: a client's, which connects, or a server's, which accepts.
@@ -38,9 +44,11 @@ struct Inner {
 }
 
 enum Role {
-    Client(Connector),
+    Client(Arc<Connector>),
     Server {
+        house: StdMutex<House>,
         requests: Mutex<mpsc::Receiver<SessionRequest>>,
+        early: Mutex<mpsc::Receiver<EarlyRequest>>,
         _acceptor: AbortOnDropHandle<()>,
     },
 }
@@ -53,10 +61,8 @@ impl Endpoint {
     /// # Errors
     /// [`BindError`] if a setting cannot work, or the system does not give a socket.
     pub fn client(config: ClientConfig) -> Result<Self, BindError> {
-        let connector = Connector::new(&config).map_err(|error| match error {
-            ConnectorError::Config(error) => BindError::Config(error),
-            ConnectorError::Trust(error) => BindError::Trust(error),
-        })?;
+        let connector = Connector::new(&config).map_err(BindError::Config)?;
+        let judge = connector.judge(config.policy).map_err(BindError::Trust)?;
         let socket = socket::bind_any(config.ip).map_err(|error| BindError::Socket {
             address: None,
             error,
@@ -64,8 +70,13 @@ impl Endpoint {
         let quinn = endpoint(socket, None, None)?;
         Ok(Self(Arc::new(Inner {
             quinn,
-            drivers: Arc::new(driver::Shared::new(config.limits, config.framed_streams)),
-            role: Role::Client(connector),
+            drivers: Arc::new(driver::Shared::new(
+                config.limits,
+                config.framed_streams,
+                judge,
+                None,
+            )),
+            role: Role::Client(Arc::new(connector)),
         })))
     }
 
@@ -92,31 +103,36 @@ impl Endpoint {
             .limits
             .transport(config.idle_timeout, config.keep_alive)
             .map_err(BindError::Config)?;
-        let tls = config.identity.tls().map_err(BindError::Identity)?;
-        let tls = quinn::crypto::rustls::QuicServerConfig::try_from(tls)
-            .expect("the provider has QUIC's initial cipher suite");
-        let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls));
-        server.transport_config(Arc::new(transport));
+        let door = Door::new(&config);
+        let house = House {
+            identity: config.identity,
+            clients: Arc::new(Clients::new(config.clients)),
+            transport: Arc::new(transport),
+            framed_streams: config.framed_streams,
+            early_data: config.early_data,
+        };
+        let server = house.quinn();
+        let judge = Judge::Clients(house.clients.clone());
 
         let socket = socket::bind(address, config.ip).map_err(|error| BindError::Socket {
             address: Some(address),
             error,
         })?;
         let quinn = endpoint(socket, Some(address), Some(server))?;
-        let drivers = Arc::new(driver::Shared::new(config.limits, config.framed_streams));
+        let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
+        let early_sender = config.early_data.then_some(early_sender);
+        let drivers =
+            driver::Shared::new(config.limits, config.framed_streams, judge, early_sender);
+        let drivers = Arc::new(drivers);
         let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
-        let accepting = acceptor::accept(
-            quinn.clone(),
-            drivers.clone(),
-            sender,
-            config.handshake_timeout,
-            config.max_connections,
-        );
+        let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door);
         Ok(Self(Arc::new(Inner {
             quinn,
             drivers,
             role: Role::Server {
+                house: StdMutex::new(house),
                 requests: Mutex::new(requests),
+                early: Mutex::new(early),
                 _acceptor: AbortOnDropHandle::new(tokio::spawn(accepting)),
             },
         })))
@@ -145,6 +161,26 @@ impl Endpoint {
         session.ok_or_else(no_service)
     }
 
+    /// Begins to connect, and resolves as soon as requests can be sent: at once, if there is a session with this server to
+    /// resume, and the server took early data then. Only the first of a name's addresses is tried.
+    ///
+    /// What is sent so can be sent again by whoever recorded it; see [`EarlyConnection`].
+    ///
+    /// # Errors
+    /// [`ConnectError`] if nothing can be sent to the server, or nobody there could be believed.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, nothing has been sent.
+    pub async fn connect_early(&self, url: &str) -> Result<EarlyConnection, ConnectError> {
+        let target: Target = url.parse()?;
+        if target.service.is_none() {
+            return Err(ConnectError::NoService { url: url.into() });
+        }
+        self.connector()?
+            .connect_early(&self.0.quinn, &self.0.drivers, target)
+            .await
+    }
+
     /// Connects without asking for a service, in order to multiplex sessions with
     /// [`Connection::open_session`]. A service in `target` is left aside.
     ///
@@ -165,6 +201,54 @@ impl Endpoint {
         Ok(connection)
     }
 
+    /// A client's: from now on believes other servers, or the same for other reasons. Nothing that was agreed on under the
+    /// old policy is resumed, and connections whose server would not be believed now are closed with [`Code::REVOKED`].
+    ///
+    /// # Errors
+    /// [`PolicyError`] if there is nothing to trust, which leaves the old policy in force, or this is a server's endpoint.
+    pub fn set_policy(&self, policy: impl Into<PqPolicy>) -> Result<(), PolicyError> {
+        let Role::Client(connector) = &self.0.role else {
+            return Err(PolicyError::WrongRole);
+        };
+        self.0
+            .drivers
+            .judge
+            .send_replace(connector.judge(policy.into())?);
+        Ok(())
+    }
+
+    /// A server's: from now on lets other clients in. Nothing that was agreed on under the old policy is resumed, and
+    /// connections of clients that would not be let in now are closed with [`Code::REVOKED`].
+    ///
+    /// # Errors
+    /// [`PolicyError::WrongRole`] if this is a client's endpoint.
+    pub fn set_clients(&self, policy: ClientPolicy) -> Result<(), PolicyError> {
+        let clients = Arc::new(Clients::new(policy));
+        self.rebuild(|house| house.clients = clients.clone())?;
+        self.0.drivers.judge.send_replace(Judge::Clients(clients));
+        Ok(())
+    }
+
+    /// A server's: shows new connections this identity. Those that run go on with the old one.
+    ///
+    /// # Errors
+    /// [`PolicyError::WrongRole`] if this is a client's endpoint.
+    pub fn set_identity(&self, identity: Identity) -> Result<(), PolicyError> {
+        self.rebuild(|house| house.identity = identity)
+    }
+
+    fn rebuild(&self, change: impl FnOnce(&mut House)) -> Result<(), PolicyError> {
+        let Role::Server { house, .. } = &self.0.role else {
+            return Err(PolicyError::WrongRole);
+        };
+        let mut house = house.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut house);
+        if self.0.drivers.ending.get().is_none() {
+            self.0.quinn.set_server_config(Some(house.quinn()));
+        }
+        Ok(())
+    }
+
     /// The next session that a client asks for, on any connection. `None` when the endpoint is closed or shutting down,
     /// and on a client's.
     ///
@@ -180,6 +264,26 @@ impl Endpoint {
             () = self.0.drivers.ending.token().cancelled() => None,
             _ = shutdown.wait_for(Option::is_some) => None,
             request = async { requests.lock().await.recv().await } => request,
+        }
+    }
+
+    /// The next request that came as early data, on any connection. `None` when the endpoint is closed or shutting down, on a
+    /// server that does not take [early data](ServerConfig::early_data), and on a client's.
+    ///
+    /// At most [`ServerConfig::max_waiting`] wait here; more are rejected with [`Code::LIMIT`].
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, no request is lost.
+    pub async fn accept_early(&self) -> Option<EarlyRequest> {
+        let Role::Server { early, .. } = &self.0.role else {
+            return None;
+        };
+        let mut shutdown = self.0.drivers.shutdown.subscribe();
+        tokio::select! {
+            biased;
+            () = self.0.drivers.ending.token().cancelled() => None,
+            _ = shutdown.wait_for(Option::is_some) => None,
+            request = async { early.lock().await.recv().await } => request,
         }
     }
 
@@ -224,7 +328,7 @@ impl Endpoint {
         self.wait_idle().await;
     }
 
-    fn connector(&self) -> Result<&Connector, ConnectError> {
+    fn connector(&self) -> Result<&Arc<Connector>, ConnectError> {
         if self.0.drivers.ending.get().is_some() || self.0.drivers.shutdown.borrow().is_some() {
             return Err(ConnectError::EndpointClosed);
         }
@@ -232,6 +336,27 @@ impl Endpoint {
             Role::Client(connector) => Ok(connector),
             Role::Server { .. } => Err(ConnectError::NotAClient),
         }
+    }
+}
+
+/// What a server's handshakes are made of.
+struct House {
+    identity: Identity,
+    clients: Arc<Clients>,
+    transport: Arc<quinn::TransportConfig>,
+    framed_streams: bool,
+    early_data: bool,
+}
+
+impl House {
+    fn quinn(&self) -> quinn::ServerConfig {
+        let falcon_id = self.identity.falcon_id();
+        let parameter = parameter::ours(falcon_id, self.framed_streams, self.early_data);
+        let tls = self.identity.tls(&self.clients, self.early_data);
+        let crypto = ServerCrypto::new(tls, parameter);
+        let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+        server.transport_config(self.transport.clone());
+        server
     }
 }
 
@@ -257,7 +382,10 @@ fn endpoint(
     server: Option<quinn::ServerConfig>,
 ) -> Result<quinn::Endpoint, BindError> {
     let runtime = quinn::default_runtime().ok_or(BindError::NoRuntime)?;
-    quinn::Endpoint::new(quinn::EndpointConfig::default(), server, socket, runtime)
+    let mut config = quinn::EndpointConfig::default();
+    // RFC 9000. Drafts of it have other constants, and no peers any more.
+    config.supported_versions(vec![1]);
+    quinn::Endpoint::new(config, server, socket, runtime)
         .map_err(|error| BindError::Socket { address, error })
 }
 
@@ -270,9 +398,6 @@ pub enum BindError {
     /// There is nothing to trust.
     #[error(transparent)]
     Trust(TrustError),
-    /// The server's identity cannot be used.
-    #[error(transparent)]
-    Identity(IdentityError),
     /// The system does not give the socket.
     #[error("cannot bind {}: {error}", address.map_or_else(|| "a UDP port".into(), |address| address.to_string()))]
     Socket {
@@ -284,4 +409,15 @@ pub enum BindError {
     /// The caller is not within a tokio runtime.
     #[error("not within a tokio runtime")]
     NoRuntime,
+}
+
+/// A policy was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// There is nothing to trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// It is not a policy of this kind of endpoint: clients judge servers, servers judge clients.
+    #[error("this kind of endpoint has no such policy")]
+    WrongRole,
 }

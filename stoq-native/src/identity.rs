@@ -1,4 +1,6 @@
-//! Who a server is: its certificate and the key behind it.
+//! Who this end is: its certificates and the keys behind them.
+
+mod falcon;
 
 use core::fmt;
 use std::io;
@@ -6,18 +8,40 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::ServerSessionMemoryCache;
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use stoq_core::identity::FalconId;
 use time::{Duration, OffsetDateTime};
 
-use crate::certificate;
-use crate::trust::provider;
+use crate::certificate::{self, CertificateFault, Leaf};
+use crate::tls::clients::Clients;
+use crate::tls::composite::CompositeKey;
+use crate::tls::identities::ServerResolver;
+use crate::tls::provider;
 
-/// A certificate chain and its private key.
+/// Certificates and their private keys: a classical chain, a FALCON certificate, or both.
+///
+/// A peer that takes STOQ's composite signatures is shown the FALCON certificate, others the classical chain (browsers,
+/// plain QUIC clients). One rule beside: if an authority issued the classical chain and nobody issued the FALCON
+/// certificate, peers that would take either are shown the chain, because that is what they can believe.
+#[derive(Clone)]
 pub struct Identity {
+    classical: Option<Classical>,
+    composite: Option<Composite>,
+}
+
+struct Classical {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
+}
+
+/// A certificate with a FALCON key, and both of its secret keys.
+#[derive(Clone)]
+struct Composite {
+    certificate: CertificateDer<'static>,
+    key: CompositeKey,
 }
 
 impl Identity {
@@ -32,18 +56,14 @@ impl Identity {
     pub fn self_signed<N: Into<String>>(
         names: impl IntoIterator<Item = N>,
     ) -> Result<Self, IdentityError> {
-        let names: Vec<String> = names.into_iter().map(Into::into).collect();
-        let refused = |error: rcgen::Error| IdentityError::Name {
-            reason: error.to_string(),
-        };
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(refused)?;
-        let mut params = CertificateParams::new(names).map_err(refused)?;
-        params.not_before = OffsetDateTime::now_utc() - Duration::HOUR;
-        params.not_after = params.not_before + Duration::days(13);
-        let certificate = params.self_signed(&key).map_err(refused)?;
+        let certificate = params(names)?.self_signed(&key).map_err(refused)?;
         Ok(Self {
-            chain: vec![certificate.der().clone()],
-            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            classical: Some(Classical {
+                chain: vec![certificate.der().clone()],
+                key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            }),
+            composite: None,
         })
     }
 
@@ -56,11 +76,103 @@ impl Identity {
         chain: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<Self, IdentityError> {
+        let classical = Classical::from_pem_files(chain.as_ref(), key.as_ref())?;
+        classical.certified()?;
+        Ok(Self {
+            classical: Some(classical),
+            composite: None,
+        })
+    }
+
+    /// SHA-256 of the server's own certificate in DER: what
+    /// [`Trust::CertificateHashes`](crate::Trust::CertificateHashes) and browsers compare. The classical one, if there are
+    /// two; [`certificate_hashes`](Self::certificate_hashes) has both.
+    pub fn certificate_hash(&self) -> [u8; 32] {
+        self.certificate_hashes()[0]
+    }
+
+    /// SHA-256 of every certificate of its own, the classical one first.
+    pub fn certificate_hashes(&self) -> Vec<[u8; 32]> {
+        let classical = self.classical.iter().map(|classical| &classical.chain[0]);
+        let composite = self
+            .composite
+            .iter()
+            .map(|composite| &composite.certificate);
+        let hashes = classical.chain(composite).map(|der| certificate::hash(der));
+        hashes.collect()
+    }
+
+    /// The classical certificates in DER, the server's own first. None if the identity is FALCON's alone.
+    pub fn certificate_chain(&self) -> impl Iterator<Item = &[u8]> {
+        let chain = self.classical.iter().flat_map(|classical| &classical.chain);
+        chain.map(AsRef::as_ref)
+    }
+
+    /// The private key of the classical chain in DER: PKCS #8 from [`self_signed`](Self::self_signed), otherwise as the file
+    /// has it. `None` if the identity is FALCON's alone.
+    pub fn private_key(&self) -> Option<&[u8]> {
+        let classical = self.classical.as_ref()?;
+        Some(classical.key.secret_der())
+    }
+
+    /// Its FALCON identity, if it has one.
+    pub fn falcon_id(&self) -> Option<FalconId> {
+        let composite = self.composite.as_ref()?;
+        Some(composite.key.falcon.verifying_key().id())
+    }
+
+    pub(crate) fn classical_key(&self) -> Option<Arc<CertifiedKey>> {
+        let classical = self.classical.as_ref()?;
+        let certified = classical.certified();
+        Some(Arc::new(
+            certified.expect("it was checked when it was made"),
+        ))
+    }
+
+    pub(crate) fn composite_key(&self) -> Option<Arc<CertifiedKey>> {
+        let Composite { certificate, key } = self.composite.as_ref()?;
+        let key = Arc::new(key.clone());
+        Some(Arc::new(CertifiedKey::new(vec![certificate.clone()], key)))
+    }
+
+    /// Whether peers that take either certificate are shown the FALCON one.
+    pub(crate) fn prefers_composite(&self) -> bool {
+        let issued =
+            |der: &CertificateDer<'_>| Leaf::parse(der).is_ok_and(|leaf| !leaf.self_issued);
+        let classical = self
+            .classical
+            .as_ref()
+            .is_some_and(|classical| issued(&classical.chain[0]));
+        let composite = self
+            .composite
+            .as_ref()
+            .is_some_and(|composite| issued(&composite.certificate));
+        composite || !classical
+    }
+
+    /// The server side of TLS with this identity, for clients that `clients` judges, with sessions of its own to resume.
+    pub(crate) fn tls(&self, clients: &Arc<Clients>, early_data: bool) -> rustls::ServerConfig {
+        let mut tls = rustls::ServerConfig::builder_with_provider(clients.provider().clone())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("the provider has TLS 1.3 suites")
+            .with_client_cert_verifier(clients.clone())
+            .with_cert_resolver(Arc::new(ServerResolver::new(self)));
+        tls.alpn_protocols = vec![crate::ALPN.to_vec()];
+        tls.ignore_client_order = true;
+        tls.session_storage = ServerSessionMemoryCache::new(RESUMABLE_SESSIONS);
+        // QUIC knows only these two values (RFC 9001, section 4.6.1).
+        tls.max_early_data_size = if early_data { u32::MAX } else { 0 };
+        tls
+    }
+}
+
+impl Classical {
+    fn from_pem_files(chain: &Path, key: &Path) -> Result<Self, IdentityError> {
         let unreadable = |path: &Path, error: rustls_pki_types::pem::Error| IdentityError::File {
             path: path.into(),
             error: io::Error::other(error),
         };
-        let (chain_path, key_path) = (chain.as_ref(), key.as_ref());
+        let (chain_path, key_path) = (chain, key);
         let chain = CertificateDer::pem_file_iter(chain_path)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| unreadable(chain_path, error))?;
@@ -71,46 +183,19 @@ impl Identity {
         }
         let key =
             PrivateKeyDer::from_pem_file(key_path).map_err(|error| unreadable(key_path, error))?;
-        let identity = Self { chain, key };
-        identity.tls()?;
-        Ok(identity)
+        Ok(Self { chain, key })
     }
 
-    /// SHA-256 of the server's own certificate in DER: what
-    /// [`Trust::CertificateHashes`](crate::Trust::CertificateHashes) and browsers compare.
-    pub fn certificate_hash(&self) -> [u8; 32] {
-        certificate::hash(&self.chain[0])
-    }
-
-    /// The certificates in DER, the server's own first. There is at least one.
-    pub fn certificate_chain(&self) -> impl Iterator<Item = &[u8]> {
-        self.chain.iter().map(AsRef::as_ref)
-    }
-
-    /// The private key in DER: PKCS #8 from [`self_signed`](Self::self_signed), otherwise as the file has it.
-    pub fn private_key(&self) -> &[u8] {
-        self.key.secret_der()
-    }
-
-    /// The server side of TLS with this identity.
-    pub(crate) fn tls(&self) -> Result<rustls::ServerConfig, IdentityError> {
-        let mut tls = rustls::ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("the provider has TLS 1.3 suites")
-            .with_no_client_auth()
-            .with_single_cert(self.chain.clone(), self.key.clone_key())
-            .map_err(|error| IdentityError::Mismatch {
+    fn certified(&self) -> Result<CertifiedKey, IdentityError> {
+        CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider()).map_err(
+            |error| IdentityError::Mismatch {
                 reason: error.to_string(),
-            })?;
-        tls.alpn_protocols = vec![crate::ALPN.to_vec()];
-        // Clients do not resume either: see `Trust`.
-        tls.session_storage = Arc::new(NoServerSessionStorage {});
-        tls.send_tls13_tickets = 0;
-        Ok(tls)
+            },
+        )
     }
 }
 
-impl Clone for Identity {
+impl Clone for Classical {
     fn clone(&self) -> Self {
         Self {
             chain: self.chain.clone(),
@@ -121,9 +206,10 @@ impl Clone for Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the key.
+        // Never the keys.
         f.debug_struct("Identity")
-            .field("certificates", &self.chain.len())
+            .field("certificates", &self.certificate_chain().count())
+            .field("falcon", &self.falcon_id())
             .finish_non_exhaustive()
     }
 }
@@ -157,4 +243,41 @@ pub enum IdentityError {
         /// What is wrong.
         reason: String,
     },
+    /// A certificate cannot be read as STOQ must be able to.
+    #[error(transparent)]
+    Certificate(CertificateFault),
+    /// The chain of a FALCON certificate has intermediates. They would not fit the server's first flight, so each
+    /// handshake would take another round trip.
+    #[error("a FALCON certificate stands alone, this chain has {got}")]
+    Intermediates {
+        /// Certificates found.
+        got: usize,
+    },
+    /// A grant is for another key, so nobody would believe it here.
+    #[error("the grant is for {got}, not for this key")]
+    Grant {
+        /// For whom it is.
+        got: FalconId,
+    },
 }
+
+/// A certificate for these names that begins an hour ago.
+fn params<N: Into<String>>(
+    names: impl IntoIterator<Item = N>,
+) -> Result<CertificateParams, IdentityError> {
+    let names: Vec<String> = names.into_iter().map(Into::into).collect();
+    let mut params = CertificateParams::new(names).map_err(refused)?;
+    params.not_before = OffsetDateTime::now_utc() - Duration::HOUR;
+    params.not_after = params.not_before + Duration::days(13);
+    Ok(params)
+}
+
+fn refused(error: rcgen::Error) -> IdentityError {
+    IdentityError::Name {
+        reason: error.to_string(),
+    }
+}
+
+/// Sessions that clients can resume, the oldest leave first. Each costs about 0.3 KB, 5 KB if the client showed a
+/// FALCON certificate: at most 20 MB.
+const RESUMABLE_SESSIONS: usize = 4096;

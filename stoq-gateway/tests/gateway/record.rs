@@ -125,17 +125,26 @@ async fn without_an_identity_there_is_no_record() {
 
 /// A device that can be out of order.
 #[derive(Debug)]
-struct Device {
+pub(crate) struct Device {
     key: FalconKey,
     fails: AtomicBool,
 }
 
 impl Device {
-    fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             key: FalconKey::generate(),
             fails: AtomicBool::new(false),
         })
+    }
+
+    pub(crate) fn id(&self) -> FalconId {
+        self.key.id()
+    }
+
+    /// From now on.
+    pub(crate) fn fail(&self, fails: bool) {
+        self.fails.store(fails, SeqCst);
     }
 }
 
@@ -164,8 +173,8 @@ async fn a_signer_that_fails_leaves_the_last_record_until_it_expires() {
         // Signed again long before the second is over, as often as it takes.
         until(&gateway, |now| now.records_signed >= 3).await;
 
-        device.fails.store(true, SeqCst);
-        let last = published(&gateway, device.key.id());
+        device.fail(true);
+        let last = published(&gateway, device.id());
         let certificate = gateway.certificate_hash();
         let refused = gateway.renew_certificate().await;
         assert!(
@@ -188,9 +197,9 @@ async fn a_signer_that_fails_leaves_the_last_record_until_it_expires() {
         assert!(header.starts_with("HTTP/1.1 503"), "{header}");
         assert_eq!(body, b"");
 
-        device.fails.store(false, SeqCst);
+        device.fail(false);
         let renewed = gateway.renew_certificate().await.unwrap();
-        let record = published(&gateway, device.key.id());
+        let record = published(&gateway, device.id());
         assert_eq!(record.certificate_hashes, [renewed, certificate]);
         assert!(record.serial > last.serial);
     })
@@ -201,7 +210,7 @@ async fn a_signer_that_fails_leaves_the_last_record_until_it_expires() {
 async fn a_gateway_that_cannot_sign_does_not_start() {
     let target = Target::start().await;
     let device = Device::new();
-    device.fails.store(true, SeqCst);
+    device.fail(true);
     let (mut config, _) = with_identity(&target);
     config.identity = Some(Signer::new(device));
     let error = Gateway::bind(config).await.unwrap_err();

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stoq_gateway::config::Certificate;
+use stoq_gateway::config::{Certificate, Signer};
 use stoq_gateway::{Gateway, RenewError};
 use stoq_native::{Identity, IdentityError};
 
 use crate::page::{Asking, Page, Refusal};
-use crate::record::{published, with_identity};
+use crate::record::{Device, published, with_identity};
 use crate::target::Target;
 use crate::{config, meet, within};
 
@@ -85,15 +85,15 @@ struct Files {
 }
 
 impl Files {
-    fn new(days: i64) -> Self {
+    fn new(to: i64) -> Self {
         let files = Self {
             folder: tempfile::tempdir().unwrap(),
             hash: [0; 32],
         };
-        files.replaced(0, days)
+        files.replaced(0, to)
     }
 
-    /// Writes another certificate, valid between these days from now.
+    /// Writes another certificate, valid between these seconds from now.
     fn replaced(mut self, from: i64, to: i64) -> Self {
         let (chain, key) = pem(from, to);
         std::fs::write(self.chain(), chain).unwrap();
@@ -119,16 +119,18 @@ impl Files {
     }
 }
 
-/// A certificate that is valid between these days from now, and its key.
+/// A certificate that is valid between these seconds from now, and its key.
 fn pem(from: i64, to: i64) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
     let now = time::OffsetDateTime::now_utc();
-    params.not_before = now + time::Duration::days(from) - time::Duration::HOUR;
-    params.not_after = now + time::Duration::days(to);
+    params.not_before = now + time::Duration::seconds(from) - time::Duration::HOUR;
+    params.not_after = now + time::Duration::seconds(to);
     let certificate = params.self_signed(&key).unwrap();
     (certificate.pem(), key.serialize_pem())
 }
+
+const DAY: i64 = 24 * 3600;
 
 /// Longer than files are left alone.
 const SOON: Duration = Duration::from_secs(90);
@@ -138,7 +140,7 @@ async fn files_that_change_are_read_again() {
     let target = Target::start().await;
     let (mut config, id) = with_identity(&target);
     config.http = None;
-    let files = Files::new(10);
+    let files = Files::new(10 * DAY);
     config.certificate = files.certificate();
     let gateway = Gateway::bind(config).await.unwrap();
     let first = files.hash;
@@ -146,7 +148,7 @@ async fn files_that_change_are_read_again() {
     tokio::time::sleep(SOON).await;
     assert_eq!(gateway.metrics().certificates_renewed, 0);
 
-    let files = files.replaced(0, 11);
+    let files = files.replaced(0, 11 * DAY);
     tokio::time::sleep(SOON).await;
     assert_eq!(gateway.certificate_hashes(), [files.hash, first]);
     let record = published(&gateway, id);
@@ -163,7 +165,7 @@ async fn files_that_change_are_read_again() {
 #[tokio::test(start_paused = true)]
 async fn files_of_no_use_leave_the_certificate_as_it_is() {
     let target = Target::start().await;
-    let files = Files::new(10);
+    let files = Files::new(10 * DAY);
     let first = files.hash;
     let mut config = config(&target, &["echo"]);
     config.certificate = files.certificate();
@@ -183,7 +185,7 @@ async fn files_of_no_use_leave_the_certificate_as_it_is() {
     );
 
     // Half of the pair has been replaced: a moment later the other half comes.
-    let (chain, key) = pem(0, 12);
+    let (chain, key) = pem(0, 12 * DAY);
     write(&files.chain(), &chain);
     tokio::time::sleep(SOON).await;
     let refused = gateway.renew_certificate().await;
@@ -204,22 +206,66 @@ async fn files_of_no_use_leave_the_certificate_as_it_is() {
     tokio::time::sleep(SOON).await;
     assert_eq!(gateway.certificate_hash(), second);
 
-    let files = files.replaced(-20, -1);
+    let files = files.replaced(-20 * DAY, -DAY);
     tokio::time::sleep(SOON).await;
     assert_eq!(gateway.certificate_hash(), second);
     let refused = gateway.renew_certificate().await;
     assert!(matches!(refused, Err(RenewError::Ended)), "{refused:?}");
 
-    let files = files.replaced(1, 12);
+    let files = files.replaced(DAY, 12 * DAY);
     tokio::time::sleep(SOON).await;
     assert_eq!(gateway.certificate_hash(), second);
     let refused = gateway.renew_certificate().await;
     assert!(matches!(refused, Err(RenewError::NotYet)), "{refused:?}");
 
-    let files = files.replaced(0, 12);
+    let files = files.replaced(0, 12 * DAY);
     tokio::time::sleep(SOON).await;
     assert_eq!(gateway.certificate_hashes(), [files.hash, second, first]);
     assert_eq!(gateway.metrics().certificates_renewed, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_certificate_waits_for_its_record_while_the_old_one_holds() {
+    let target = Target::start().await;
+    let (mut config, _) = with_identity(&target);
+    config.http = None;
+    let device = Device::new();
+    config.identity = Some(Signer::new(device.clone()));
+    let files = Files::new(10 * DAY);
+    let first = files.hash;
+    config.certificate = files.certificate();
+    let gateway = Gateway::bind(config).await.unwrap();
+
+    device.fail(true);
+    let files = files.replaced(0, 11 * DAY);
+    tokio::time::sleep(SOON).await;
+    assert_eq!(gateway.certificate_hashes(), [first]);
+    assert!(gateway.metrics().records_failed > 0);
+    device.fail(false);
+    tokio::time::sleep(SOON).await;
+    assert_eq!(gateway.certificate_hashes(), [files.hash, first]);
+    let record = published(&gateway, device.id());
+    assert_eq!(record.certificate_hashes, [files.hash, first]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_certificate_does_not_wait_for_its_record_when_the_old_one_ends() {
+    let target = Target::start().await;
+    let (mut config, _) = with_identity(&target);
+    config.http = None;
+    let device = Device::new();
+    config.identity = Some(Signer::new(device.clone()));
+    let files = Files::new(30);
+    let first = files.hash;
+    config.certificate = files.certificate();
+    let gateway = Gateway::bind(config).await.unwrap();
+
+    device.fail(true);
+    let files = files.replaced(0, 11 * DAY);
+    tokio::time::sleep(SOON).await;
+    assert_eq!(gateway.certificate_hash(), files.hash);
+    let record = published(&gateway, device.id());
+    assert_eq!(record.certificate_hashes, [first]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,7 +273,7 @@ async fn a_certificate_too_long_for_browsers_is_listed_all_the_same() {
     let target = Target::start().await;
     let (mut config, id) = with_identity(&target);
     config.http = None;
-    let files = Files::new(90);
+    let files = Files::new(90 * DAY);
     config.certificate = files.certificate();
     let gateway = Gateway::bind(config).await.unwrap();
     assert_eq!(published(&gateway, id).certificate_hashes, [files.hash]);

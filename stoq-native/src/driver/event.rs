@@ -1,6 +1,9 @@
 //! What the driver waits for, and what follows from it.
 
+use stoq_core::stream::StreamHeader;
+
 use super::*;
+use crate::security::facts;
 
 /// What the driver waits for.
 pub(super) enum Event {
@@ -13,6 +16,7 @@ pub(super) enum Event {
     /// The control stream went on, or not.
     Sent(Result<(), quinn::WriteError>),
     Due,
+    Revoked(IdentityRejected),
     Finished,
     Lost(quinn::ConnectionError),
 }
@@ -22,6 +26,12 @@ impl Driver {
         match event {
             Event::Command(command) => self.on_command(command),
             Event::Shutdown => self.drain()?,
+            Event::Revoked(rejected) => {
+                return Err(End::Local {
+                    code: Code::REVOKED,
+                    reason: rejected.to_string(),
+                });
+            }
             Event::Stream(stream) => self.on_stream(stream.map_err(End::Lost)?)?,
             Event::Introduced(Ok((stream, introduction))) => {
                 self.on_introduction(stream, introduction)?
@@ -103,6 +113,16 @@ impl Driver {
                 return Ok(());
             }
         };
+        if header == StreamHeader::Early
+            && self.early.len() < MAX_UNINTRODUCED
+            && let Some(requests) = &self.endpoint.early
+        {
+            let peer = facts(&self.quinn).and_then(|facts| facts.peer());
+            let from = self.quinn.remote_address();
+            self.early
+                .spawn(early::hand_over(stream, peer, from, requests.clone()));
+            return Ok(());
+        }
         let key = self.next_stream;
         self.next_stream += 1;
         self.unplaced.insert(key, stream);
@@ -110,7 +130,7 @@ impl Driver {
             stream: key,
             header,
         })?;
-        if header == stoq_core::stream::StreamHeader::Control {
+        if header == StreamHeader::Control {
             let control = self.unplaced.remove(&key).and_then(Arrived::into_control);
             self.incoming = Incoming::new(control);
         }

@@ -36,7 +36,7 @@ async fn a_killed_server_is_noticed_in_mid_transfer() {
             }
         });
         let peers = Peers::with(|_, client| {
-            client.trust = stoq_native::Trust::CertificateHashes(vec![hash]);
+            client.policy = stoq_native::Trust::CertificateHashes(vec![hash]).into();
             client.idle_timeout = idle;
             client.keep_alive = Some(idle / 5);
         });
@@ -83,9 +83,9 @@ async fn a_killed_client_is_noticed() {
         let idle = Duration::from_millis(500);
         let peers = Peers::with(|server, _| server.idle_timeout = idle);
         let runtime = victim();
-        let (trust, url) = (peers.trust.clone(), peers.url("test"));
+        let (policy, url) = (peers.policy.clone(), peers.url("test"));
         runtime.spawn(async move {
-            let mut config = ClientConfig::new(trust);
+            let mut config = ClientConfig::new(policy);
             config.keep_alive = Some(idle / 5);
             let client = Endpoint::client(config).unwrap();
             let session = client.connect(&url).await.unwrap();

@@ -9,8 +9,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use stoq_native::{
-    ClientConfig, Connection, Endpoint, Identity, Limits, Request, ServerConfig, ServiceName,
-    Session, Target, Trust,
+    ClientConfig, Connection, Endpoint, Identity, Limits, PqPolicy, Request, ServerConfig,
+    ServiceName, Session, Target, Trust,
 };
 
 /// Fails a test that waits for something that does not come.
@@ -38,7 +38,7 @@ pub(crate) struct Peers {
     pub(crate) server: Endpoint,
     pub(crate) client: Endpoint,
     /// What another client has to believe in.
-    pub(crate) trust: Trust,
+    pub(crate) policy: PqPolicy,
 }
 
 impl Peers {
@@ -59,9 +59,9 @@ impl Peers {
             ClientConfig::new(Trust::CertificateHashes(vec![identity.certificate_hash()]));
         let mut server = ServerConfig::new(identity);
         change(&mut server, &mut client);
-        let trust = client.trust.clone();
+        let policy = client.policy.clone();
         Self {
-            trust,
+            policy,
             server: Endpoint::server("[::]:0".parse().unwrap(), server).unwrap(),
             client: Endpoint::client(client).unwrap(),
         }
@@ -179,7 +179,7 @@ pub(crate) fn bare_server(alpn: &[u8]) -> (quinn::Endpoint, Endpoint) {
         .certificate_chain()
         .map(|der| CertificateDer::from(der.to_vec()))
         .collect();
-    let key = PrivateKeyDer::try_from(identity.private_key().to_vec()).unwrap();
+    let key = PrivateKeyDer::try_from(identity.private_key().unwrap().to_vec()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])

@@ -6,6 +6,7 @@
 mod addresses;
 mod closing;
 mod datagrams;
+mod early;
 mod gone;
 mod harness;
 mod hostile;

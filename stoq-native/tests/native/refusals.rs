@@ -144,8 +144,8 @@ async fn a_certificate_with_another_hash_is_not_trusted() {
         let trust = Trust::CertificateHashes(vec![other.certificate_hash()]);
         let client = Endpoint::client(ClientConfig::new(trust)).unwrap();
         let error = client.connect(&peers.url("test")).await.unwrap_err();
-        assert!(matches!(error, ConnectError::Certificate { .. }), "{error}");
-        assert_eq!(error.code(), Code::HANDSHAKE);
+        assert!(matches!(error, ConnectError::Identity(_)), "{error}");
+        assert_eq!(error.code(), Code::UNTRUSTED);
         peers.close().await;
     })
     .await;
@@ -174,7 +174,7 @@ async fn roots_are_trusted_for_the_names_they_sign() {
         let trust = Trust::roots_from_pem_file(path("ca.pem")).unwrap();
         let peers = Peers::with(|server, client| {
             server.identity = identity;
-            client.trust = trust;
+            client.policy = trust.into();
         });
         let url = format!("stoq://localhost:{}/test", peers.address().port());
         let (session, ()) = tokio::join!(peers.client.connect(&url), async {
@@ -183,7 +183,7 @@ async fn roots_are_trusted_for_the_names_they_sign() {
         session.unwrap();
         // The certificate does not name the address.
         let error = peers.client.connect(&peers.url("test")).await.unwrap_err();
-        assert!(matches!(error, ConnectError::Certificate { .. }), "{error}");
+        assert!(matches!(error, ConnectError::Identity(_)), "{error}");
         assert!(Identity::from_pem_files(path("chain.pem"), path("ca.pem")).is_err());
         peers.close().await;
     })

@@ -104,7 +104,12 @@ pub(crate) fn quinn_alone() -> Result<Contender> {
         .certificate_chain()
         .map(|der| CertificateDer::from(der.to_vec()))
         .collect();
-    let key = PrivateKeyDer::try_from(identity.private_key().to_vec())?;
+    let key = PrivateKeyDer::try_from(
+        identity
+            .private_key()
+            .ok_or("it has a classical key")?
+            .to_vec(),
+    )?;
     let mut roots = rustls::RootCertStore::empty();
     roots.add(chain[0].clone())?;
     let address = on_a_thread(move |ready| async move {

@@ -112,7 +112,7 @@ impl CommandError {
         match self {
             Self::Name { .. } | Self::Trust(_) | Self::Identity(_) => exit::USAGE,
             Self::GrantName { .. } | Self::Grant(_) => exit::USAGE,
-            Self::Bind(BindError::Config(_) | BindError::Identity(_)) => exit::USAGE,
+            Self::Bind(BindError::Config(_)) => exit::USAGE,
             Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
             Self::Bind(_) | Self::Lost(_) | Self::BrokenOff(_) => exit::UNREACHABLE,
             Self::Client(_) | Self::System(_) | Self::Sign(_) => exit::SYSTEM,
@@ -122,7 +122,9 @@ impl CommandError {
             Self::Key(FalconKeyError::File { .. }) => exit::NO_INPUT,
             Self::Key(FalconKeyError::Key { .. }) => exit::DATA,
             Self::Connect { source, .. } => match source {
-                ConnectError::Certificate { .. } => exit::UNTRUSTED,
+                ConnectError::Identity(_)
+                | ConnectError::IdentityRefused { .. }
+                | ConnectError::NotPostQuantum { .. } => exit::UNTRUSTED,
                 ConnectError::Refused { .. } => exit::FAILED,
                 ConnectError::Protocol(_) => exit::DATA,
                 _ => exit::UNREACHABLE,
@@ -137,9 +139,10 @@ impl CommandError {
 
 fn advice_on_connecting(error: &ConnectError) -> &'static str {
     match error {
-        ConnectError::Certificate { .. } => {
-            "; if it is your server, give the hash that it printed at start with --certificate-hash, or --ca FILE"
+        ConnectError::Identity(_) => {
+            "; if it is your server, give what it printed at start with --pin or --certificate-hash, or --ca FILE"
         }
+        ConnectError::IdentityRefused { .. } => "; show who you are with --identity FILE",
         ConnectError::Refused {
             code: Code::UNKNOWN_SERVICE,
             ..
