@@ -10,6 +10,8 @@ import { anotherId, authority, expiry, falconId, meanwhile, newer, notBefore, ol
 /** @typedef {import('stoq').ClientOptions} ClientOptions */
 
 const URL_OF_SERVICE = `https://${authority}/stoq/v1/files`;
+/** For what should come at once, on a busy machine. */
+const PATIENCE = 30_000;
 const KEY = `stoq-serial:${authority}:${falconId}`;
 
 /** @type {import('./installed.js').Stoq} */
@@ -180,7 +182,7 @@ test('a record that cannot be fetched is refused', async () => {
   }
 });
 
-test('a record without end is not read to its end', async () => {
+test('a record without end is not read to its end', { timeout: PATIENCE }, async () => {
   /** @type {Promise<void>} */
   const gone = new Promise((resolve) => {
     answer = (_, response) => {
@@ -193,7 +195,7 @@ test('a record without end is not read to its end', async () => {
   await gone;
 });
 
-test('the time to connect covers the record, and the request ends with it', async () => {
+test('the time to connect covers the record, and the request ends with it', { timeout: PATIENCE }, async () => {
   for (const begin of [() => {}, (/** @type {import('node:http').ServerResponse} */ response) => response.write(newer.bytes.subarray(0, 100))]) {
     /** @type {Promise<void>} */
     const gone = new Promise((resolve) => {
