@@ -19,7 +19,7 @@ use crate::certificate::{self, Leaf};
 use crate::identity::Identity;
 use crate::policy::{Authority, FalconTrust, PqPolicy};
 use crate::rejection::IdentityRejected;
-use crate::target::Target;
+use crate::target::{Target, canonical_host};
 use crate::trust::{Trust, TrustError};
 
 /// A client's policy, ready to judge, and the TLS configurations made from it.
@@ -87,7 +87,7 @@ impl Servers {
             // Only sessions to resume are lost.
             configs.clear();
         }
-        let key = (host.to_ascii_lowercase(), port);
+        let key = (canonical_host(host), port);
         let config = configs
             .entry(key)
             .or_insert_with(|| Arc::new(self.make(host, port)));
@@ -201,7 +201,7 @@ fn judge_falcon(
             }
         }
         FalconTrust::Authority(trusted) => {
-            let host = host.to_ascii_lowercase();
+            let host = canonical_host(host);
             judge_grant(trusted, leaf, Some(&host), now)?;
         }
     }
