@@ -129,6 +129,16 @@ fn the_demo_in_firefox() {
 }
 
 #[test]
+fn identity_in_chromium() {
+    node_tests("identity.test.mjs", "chromium");
+}
+
+#[test]
+fn identity_in_firefox() {
+    node_tests("identity.test.mjs", "firefox");
+}
+
+#[test]
 fn faults_in_chromium() {
     node_tests("faults.test.mjs", "chromium");
 }
