@@ -59,6 +59,7 @@ mod endpoint;
 mod falcon;
 mod grant_file;
 mod identity;
+mod inspect;
 mod parameter;
 mod policy;
 mod queue;
@@ -86,6 +87,10 @@ pub use falcon::{
 };
 pub use grant_file::{GrantFileError, grant_from_pem_file, grant_to_pem};
 pub use identity::{Identity, IdentityError};
+pub use inspect::{
+    Agreed, AsksClients, ClassicalCertificate, FalconCertificate, HandshakeFailed, InspectError,
+    Inspection, Offer, inspect,
+};
 pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPolicy};
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
