@@ -9,8 +9,9 @@ use std::io;
 use std::path::PathBuf;
 use stoq_core::reader::Fault;
 use stoq_native::{
-    BindError, Closed, ClosedBy, Code, ConnectError, FalconKeyError, IdentityError, PingError,
-    ReadError, SignError, StreamOpenError, Target, TrustError, WriteError,
+    BindError, Closed, ClosedBy, Code, ConnectError, FalconKeyError, GrantError, GrantFileError,
+    HandshakeFailed, IdentityError, IdentityRejected, InspectError, PingError, PublicKeyFault,
+    PublicKeyFileError, ReadError, SignError, StreamOpenError, Target, TrustError, WriteError,
 };
 
 /// The exit codes. Those above 63 are the ones of sysexits.h; `EXIT_CODES` says them to users.
@@ -39,7 +40,7 @@ Exit codes:
    69  the server cannot be reached, or was lost; or the address to listen on cannot be had
    71  the system failed
    73  a local file or standard output cannot be written
-   77  the server's certificate is not trusted
+   77  the server's identity is not trusted, or the server does not trust this end's
   130  ended by SIGINT
   143  ended by SIGTERM";
 
@@ -92,6 +93,12 @@ pub(crate) enum CommandError {
     Key(FalconKeyError),
     #[error("{0}; a key never takes the place of a file: choose another")]
     KeyFile(FalconKeyError),
+    #[error("{0}{advice}", advice = advice_on_public_key(.0))]
+    PublicKey(PublicKeyFileError),
+    #[error("{0}; `stoq grant` makes one")]
+    GrantFile(GrantFileError),
+    #[error("{} is of no use: {error}; its authority can make another with `stoq grant`", path.display())]
+    GrantUnusable { path: PathBuf, error: GrantError },
     #[error(
         "{name:?} cannot stand in a grant: a name is a host name or an address, without a port"
     )]
@@ -100,6 +107,21 @@ pub(crate) enum CommandError {
     Grant(Fault),
     #[error("the grant was not signed: {0}")]
     Sign(SignError),
+    #[error("cannot inspect {target}: {source}{advice}", target = target.authority(), advice = advice_on_inspecting(source))]
+    Inspect {
+        target: Target,
+        source: InspectError,
+    },
+    #[error("{} did not prove what it shows: {failed}", target.authority())]
+    Unproven {
+        target: Target,
+        failed: HandshakeFailed,
+    },
+    #[error("{} is not vouched for by this authority: {rejected}", target.authority())]
+    NotVouchedFor {
+        target: Target,
+        rejected: IdentityRejected,
+    },
     #[error("the system failed: {0}")]
     System(io::Error),
     #[error("{}", match .0 { Signal::Interrupt => "interrupted", Signal::Terminate => "terminated" })]
@@ -111,7 +133,7 @@ impl CommandError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Name { .. } | Self::Trust(_) | Self::Identity(_) => exit::USAGE,
-            Self::GrantName { .. } | Self::Grant(_) => exit::USAGE,
+            Self::GrantName { .. } | Self::Grant(_) | Self::GrantUnusable { .. } => exit::USAGE,
             Self::Bind(BindError::Config(_)) => exit::USAGE,
             Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
             Self::Bind(_) | Self::Lost(_) | Self::BrokenOff(_) => exit::UNREACHABLE,
@@ -120,14 +142,20 @@ impl CommandError {
             Self::KeyFile(_) => exit::NO_OUTPUT,
             Self::Input { .. } | Self::InputChanged { .. } => exit::NO_INPUT,
             Self::Key(FalconKeyError::File { .. }) => exit::NO_INPUT,
+            Self::PublicKey(PublicKeyFileError::File { .. }) => exit::NO_INPUT,
+            Self::GrantFile(GrantFileError::File { .. }) => exit::NO_INPUT,
             Self::Key(FalconKeyError::Key { .. }) => exit::DATA,
-            Self::Connect { source, .. } => match source {
-                ConnectError::Identity(_)
-                | ConnectError::IdentityRefused { .. }
-                | ConnectError::NotPostQuantum { .. } => exit::UNTRUSTED,
-                ConnectError::Refused { .. } => exit::FAILED,
-                ConnectError::Protocol(_) => exit::DATA,
+            Self::PublicKey(_) | Self::GrantFile(_) => exit::DATA,
+            Self::Connect { source, .. } => on_connecting(source),
+            Self::Inspect { source, .. } => match source {
+                InspectError::Socket(_) | InspectError::Endpoint(_) => exit::SYSTEM,
+                InspectError::Connect(error) => on_connecting(error),
                 _ => exit::UNREACHABLE,
+            },
+            Self::NotVouchedFor { .. } => exit::UNTRUSTED,
+            Self::Unproven { failed, .. } => match failed {
+                HandshakeFailed::Identity(_) => exit::UNTRUSTED,
+                _ => exit::DATA,
             },
             Self::Refused(_) | Self::Pings => exit::FAILED,
             Self::Protocol(_) | Self::Damaged { .. } => exit::DATA,
@@ -137,12 +165,26 @@ impl CommandError {
     }
 }
 
+fn on_connecting(error: &ConnectError) -> u8 {
+    match error {
+        ConnectError::Identity(_)
+        | ConnectError::IdentityRefused { .. }
+        | ConnectError::NotPostQuantum { .. } => exit::UNTRUSTED,
+        ConnectError::Refused { .. } => exit::FAILED,
+        ConnectError::Protocol(_) => exit::DATA,
+        _ => exit::UNREACHABLE,
+    }
+}
+
 fn advice_on_connecting(error: &ConnectError) -> &'static str {
     match error {
-        ConnectError::Identity(_) => {
-            "; if it is your server, give what it printed at start with --pin or --certificate-hash, or --ca FILE"
+        ConnectError::Identity(rejected) => advice_on_identity(rejected),
+        ConnectError::IdentityRefused { .. } => {
+            "; show who you are with --identity FILE, and --grant FILE if the server goes by an authority; its operator knows whom it lets in"
         }
-        ConnectError::IdentityRefused { .. } => "; show who you are with --identity FILE",
+        ConnectError::NotPostQuantum { .. } => {
+            "; `stoq inspect` shows what it offers; without FALCON, --certificate-hash or --ca is what can be had"
+        }
         ConnectError::Refused {
             code: Code::UNKNOWN_SERVICE,
             ..
@@ -153,6 +195,46 @@ fn advice_on_connecting(error: &ConnectError) -> &'static str {
         ConnectError::Timeout { .. } | ConnectError::Lost(_) | ConnectError::Address { .. } => {
             "; check host and port, that the server runs, and that firewalls let UDP pass"
         }
+        _ => "",
+    }
+}
+
+fn advice_on_identity(rejected: &IdentityRejected) -> &'static str {
+    match rejected {
+        IdentityRejected::NotPinned { .. } => {
+            "; if its operator says that this is the server's identity, give it with --pin"
+        }
+        IdentityRejected::NoGrant | IdentityRejected::Grant(_) => {
+            "; its operator can have the authority vouch for it (`stoq grant`), or tell you its identity for --pin"
+        }
+        IdentityRejected::Hash { .. } | IdentityRejected::Classical { .. } => {
+            "; if it is your server, give what it printed at start with --pin or --certificate-hash, or --ca FILE"
+        }
+        IdentityRejected::NotYetValid | IdentityRejected::Expired => {
+            "; check the clocks, or have the server's certificate renewed"
+        }
+        // Whoever shows this is broken, or not who it says it is.
+        _ => "",
+    }
+}
+
+fn advice_on_inspecting(error: &InspectError) -> &'static str {
+    match error {
+        InspectError::Connect(error) => advice_on_connecting(error),
+        InspectError::NotStoq { http3: true, .. } => {
+            ": it may be a gateway, and this its port for browsers; the servers behind it speak STOQ"
+        }
+        InspectError::NotStoq { .. } => "; check the port",
+        _ => "",
+    }
+}
+
+fn advice_on_public_key(error: &PublicKeyFileError) -> &'static str {
+    match error {
+        PublicKeyFileError::Key {
+            fault: PublicKeyFault::Label { .. },
+            ..
+        } => "; `stoq id --public` prints that of a key",
         _ => "",
     }
 }
