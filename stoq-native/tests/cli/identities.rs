@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use stoq_native::FalconId;
+use stoq_native::{
+    Domain, FalconId, FalconKey, FalconSigner as _, Grant, SignedGrant, UnixMicros, grant_to_pem,
+};
 use tempfile::TempDir;
 
 use crate::keys::done;
@@ -159,8 +161,28 @@ fn an_authority_vouches_for_a_name_and_no_other() {
 
     let complaint = refused_at_start(&["--grant", "foreign.pem"], directory.path());
     assert!(complaint.contains(&stranger), "{complaint}");
+    expired(&id, &directory);
+    let complaint = refused_at_start(&["--grant", "expired.pem"], directory.path());
+    assert!(complaint.contains("has expired"), "{complaint}");
     let complaint = refused_at_start(&["--grant", "authority.pub"], directory.path());
     assert!(complaint.contains("PUBLIC KEY"), "{complaint}");
+}
+
+/// Has `authority.pem` vouch for an identity, in `expired.pem`, for a moment in 1970.
+fn expired(id: &str, directory: &TempDir) {
+    let authority = FalconKey::from_pem_file(directory.path().join("authority.pem")).unwrap();
+    let grant = Grant {
+        authority: authority.id(),
+        subject: id.parse().unwrap(),
+        serial: 1,
+        not_before: UnixMicros(1),
+        not_after: UnixMicros(2),
+        names: vec!["127.0.0.1".into()],
+    };
+    let signed = grant.to_be_signed().unwrap();
+    let signature = authority.sign(Domain::GRANT, &[&signed]).unwrap();
+    let grant = grant_to_pem(&SignedGrant::new(grant, signature).unwrap());
+    std::fs::write(directory.path().join("expired.pem"), grant).unwrap();
 }
 
 /// What `stoq serve` with server.pem and these words says, instead of serving.

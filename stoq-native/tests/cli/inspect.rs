@@ -3,8 +3,9 @@
 use std::net::UdpSocket;
 use std::sync::Arc;
 
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use stoq_native::Identity;
+use stoq_native::{ALPN, Identity};
 use tempfile::TempDir;
 
 use crate::identities::{grant, keygen};
@@ -205,26 +206,27 @@ fn nobody_there_is_said_so() {
     assert!(complaint.contains("check the host"), "{complaint}");
 }
 
-/// What a gateway's port for browsers looks like: HTTP/3, and no STOQ.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_port_for_browsers_is_said_to_be_one() {
-    let identity = Identity::self_signed(["localhost"]).unwrap();
-    let chain = identity.certificate_chain();
-    let chain = chain
-        .map(|der| CertificateDer::from(der.to_vec()))
-        .collect();
-    let key = PrivateKeyDer::try_from(identity.private_key().unwrap().to_vec()).unwrap();
+/// A server of stock quinn that shows the certificate of one identity and signs with the key of another, or the same.
+fn stock(alpn: &[u8], shown: &Identity, key: &Identity) -> quinn::Endpoint {
+    let chain = shown.certificate_chain();
+    let chain = chain.map(|der| CertificateDer::from(der.to_vec()));
+    let key = PrivateKeyDer::try_from(key.private_key().unwrap().to_vec()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let key = CertifiedKey::new(chain.collect(), key);
     let mut tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    tls.alpn_protocols = vec![b"h3".to_vec()];
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+    tls.alpn_protocols = vec![alpn.to_vec()];
     let tls = quinn::crypto::rustls::QuicServerConfig::try_from(tls).unwrap();
     let config = quinn::ServerConfig::with_crypto(Arc::new(tls));
-    let server = quinn::Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
+    quinn::Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap()
+}
+
+/// Inspects it while it takes connections.
+async fn inspect_stock(server: quinn::Endpoint) -> Ended {
     let address = server.local_addr().unwrap().to_string();
     let accepting = tokio::spawn(async move {
         while let Some(incoming) = server.accept().await {
@@ -233,12 +235,38 @@ async fn a_port_for_browsers_is_said_to_be_one() {
     });
     let directory = TempDir::new().unwrap();
     let inspected = tokio::task::spawn_blocking(move || inspect(&[&address], &directory));
-    let (code, complaint) = inspected.await.unwrap().complaint();
+    let ended = inspected.await.unwrap();
+    accepting.abort();
+    ended
+}
+
+/// What a gateway's port for browsers looks like: HTTP/3, and no STOQ.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_for_browsers_is_said_to_be_one() {
+    let identity = Identity::self_signed(["localhost"]).unwrap();
+    let ended = inspect_stock(stock(b"h3", &identity, &identity)).await;
+    let (code, complaint) = ended.complaint();
     assert_eq!(code, 69);
     assert!(
         complaint.contains("speaks QUIC, but not STOQ"),
         "{complaint}"
     );
     assert!(complaint.contains("it may be a gateway"), "{complaint}");
-    accepting.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_cannot_prove_is_shown_and_said() {
+    let [shown, held] = [(); 2].map(|()| Identity::self_signed(["localhost"]).unwrap());
+    let ended = inspect_stock(stock(ALPN, &shown, &held)).await;
+    assert_eq!(ended.code, Some(77), "{ended:?}");
+    assert!(
+        ended.stderr.contains("did not prove what it shows"),
+        "{}",
+        ended.stderr
+    );
+    let printed = Printed::new(&ended);
+    assert_eq!(printed.at("certificate"), "classical, self-signed");
+    let handshake = printed.at("certificate/handshake");
+    assert!(handshake.contains("signature is not good"), "{handshake}");
+    assert_eq!(printed.at("parameter 0xfe00"), "none");
 }

@@ -1,17 +1,19 @@
 //! How the command fails: one line that says what happened and what to do, and an exit code.
 
+mod advice;
+
 use crate::digest::Digest;
 use crate::file_name::InvalidFileName;
-use crate::protocol::{AnswerError, LineError, Refusal, RefusalCode};
+use crate::protocol::{AnswerError, LineError, Refusal};
 use crate::signals::Signal;
 use crate::store::OpenError;
 use std::io;
 use std::path::PathBuf;
 use stoq_core::reader::Fault;
 use stoq_native::{
-    BindError, Closed, ClosedBy, Code, ConnectError, FalconKeyError, GrantError, GrantFileError,
-    HandshakeFailed, IdentityError, IdentityRejected, InspectError, PingError, PublicKeyFault,
-    PublicKeyFileError, ReadError, SignError, StreamOpenError, Target, TrustError, WriteError,
+    BindError, Closed, Code, ConnectError, FalconKeyError, GrantError, GrantFileError,
+    HandshakeFailed, IdentityError, IdentityRejected, InspectError, PingError, PublicKeyFileError,
+    ReadError, SignError, StreamOpenError, Target, TrustError, WriteError,
 };
 
 /// The exit codes. Those above 63 are the ones of sysexits.h; `EXIT_CODES` says them to users.
@@ -70,16 +72,16 @@ pub(crate) enum CommandError {
     OutputFile { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
-    #[error("cannot connect to {target}: {source}{advice}", advice = advice_on_connecting(source))]
+    #[error("cannot connect to {target}: {source}{advice}", advice = advice::on_connecting(source))]
     Connect {
         target: Target,
         source: ConnectError,
     },
-    #[error("the connection was lost: {0}{advice}", advice = advice_on_loss(.0))]
+    #[error("the connection was lost: {0}{advice}", advice = advice::on_loss(.0))]
     Lost(Closed),
     #[error("the server broke the transfer off: {0}; try again")]
     BrokenOff(Code),
-    #[error("the server refused: {0}{advice}", advice = advice_on_refusal(.0.code))]
+    #[error("the server refused: {0}{advice}", advice = advice::on_refusal(.0.code))]
     Refused(Refusal),
     #[error(
         "the server does not follow the protocol of the service `files`: {0}; check the service in the URL"
@@ -93,7 +95,7 @@ pub(crate) enum CommandError {
     Key(FalconKeyError),
     #[error("{0}; a key never takes the place of a file: choose another")]
     KeyFile(FalconKeyError),
-    #[error("{0}{advice}", advice = advice_on_public_key(.0))]
+    #[error("{0}{advice}", advice = advice::on_public_key(.0))]
     PublicKey(PublicKeyFileError),
     #[error("{0}; `stoq grant` makes one")]
     GrantFile(GrantFileError),
@@ -107,7 +109,7 @@ pub(crate) enum CommandError {
     Grant(Fault),
     #[error("the grant was not signed: {0}")]
     Sign(SignError),
-    #[error("cannot inspect {target}: {source}{advice}", target = target.authority(), advice = advice_on_inspecting(source))]
+    #[error("cannot inspect {target}: {source}{advice}", target = target.authority(), advice = advice::on_inspecting(source))]
     Inspect {
         target: Target,
         source: InspectError,
@@ -173,86 +175,6 @@ fn on_connecting(error: &ConnectError) -> u8 {
         ConnectError::Refused { .. } => exit::FAILED,
         ConnectError::Protocol(_) => exit::DATA,
         _ => exit::UNREACHABLE,
-    }
-}
-
-fn advice_on_connecting(error: &ConnectError) -> &'static str {
-    match error {
-        ConnectError::Identity(rejected) => advice_on_identity(rejected),
-        ConnectError::IdentityRefused { .. } => {
-            "; show who you are with --identity FILE, and --grant FILE if the server goes by an authority; its operator knows whom it lets in"
-        }
-        ConnectError::NotPostQuantum { .. } => {
-            "; `stoq inspect` shows what it offers; without FALCON, --certificate-hash or --ca is what can be had"
-        }
-        ConnectError::Refused {
-            code: Code::UNKNOWN_SERVICE,
-            ..
-        } => "; check the service in the URL",
-        ConnectError::Resolve { .. } | ConnectError::NoAddress { .. } => {
-            "; check the host in the URL"
-        }
-        ConnectError::Timeout { .. } | ConnectError::Lost(_) | ConnectError::Address { .. } => {
-            "; check host and port, that the server runs, and that firewalls let UDP pass"
-        }
-        _ => "",
-    }
-}
-
-fn advice_on_identity(rejected: &IdentityRejected) -> &'static str {
-    match rejected {
-        IdentityRejected::NotPinned { .. } => {
-            "; if its operator says that this is the server's identity, give it with --pin"
-        }
-        IdentityRejected::NoGrant | IdentityRejected::Grant(_) => {
-            "; its operator can have the authority vouch for it (`stoq grant`), or tell you its identity for --pin"
-        }
-        IdentityRejected::Hash { .. } | IdentityRejected::Classical { .. } => {
-            "; if it is your server, give what it printed at start with --pin or --certificate-hash, or --ca FILE"
-        }
-        IdentityRejected::NotYetValid | IdentityRejected::Expired => {
-            "; check the clocks, or have the server's certificate renewed"
-        }
-        // Whoever shows this is broken, or not who it says it is.
-        _ => "",
-    }
-}
-
-fn advice_on_inspecting(error: &InspectError) -> &'static str {
-    match error {
-        InspectError::Connect(error) => advice_on_connecting(error),
-        InspectError::NotStoq { http3: true, .. } => {
-            ": it may be a gateway, and this its port for browsers; the servers behind it speak STOQ"
-        }
-        InspectError::NotStoq { .. } => "; check the port",
-        _ => "",
-    }
-}
-
-fn advice_on_public_key(error: &PublicKeyFileError) -> &'static str {
-    match error {
-        PublicKeyFileError::Key {
-            fault: PublicKeyFault::Label { .. },
-            ..
-        } => "; `stoq id --public` prints that of a key",
-        _ => "",
-    }
-}
-
-fn advice_on_loss(closed: &Closed) -> &'static str {
-    match (closed.by, closed.code) {
-        (ClosedBy::Path, _) => "; check that the server still runs, and try again",
-        (_, Code::GOING_AWAY) => "; try again when it is back",
-        _ => "",
-    }
-}
-
-fn advice_on_refusal(code: RefusalCode) -> &'static str {
-    match code {
-        RefusalCode::NoSuchFile => "; `stoq list` shows what there is",
-        RefusalCode::QuotaExceeded => "; delete something, or let the server have a larger --quota",
-        RefusalCode::StorageError => "; the server's log says more",
-        _ => "",
     }
 }
 
