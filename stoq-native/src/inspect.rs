@@ -75,7 +75,7 @@ pub enum HandshakeFailed {
     #[error(transparent)]
     Identity(IdentityRejected),
     /// Its transport parameter of STOQ breaks a rule.
-    #[error("the {0}")]
+    #[error(transparent)]
     Parameter(ParameterError),
     /// It ended with an alert of TLS, as a rule the peer's: it has no such certificate, or something else that it wants is
     /// missing.

@@ -199,7 +199,7 @@ fn a_server_lets_in_the_clients_that_it_knows() {
     let directory = TempDir::new().unwrap();
     let id = keygen("server", &directory);
     let friend = keygen("friend", &directory);
-    keygen("other", &directory);
+    let other = keygen("other", &directory);
     let mutual = ["--falcon-key", "server.pem", "--client", &friend];
     let server = Server::start(&directory, &mutual);
     let list = ["list", "URL", "--pin", &id];
@@ -215,6 +215,8 @@ fn a_server_lets_in_the_clients_that_it_knows() {
         complaint.contains("rejected this end's identity"),
         "{complaint}"
     );
+    let unknown = format!("{other} is not one of the clients that are trusted");
+    assert!(complaint.contains(&unknown), "{complaint}");
     enters(
         &server,
         &[&list[..], &["--identity", "friend.pem"]].concat(),

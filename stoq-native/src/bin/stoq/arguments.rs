@@ -170,8 +170,12 @@ pub(crate) struct GrantArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArguments {
-    /// The server, such as example.org:4433 or [::1]:4433
-    #[arg(value_name = "HOST:PORT", value_parser = parse_address)]
+    // Not a doc comment, where the brackets would be a link.
+    #[arg(
+        value_name = "HOST:PORT",
+        value_parser = parse_address,
+        help = "The server, such as example.org:4433 or [::1]:4433"
+    )]
     pub(crate) target: Target,
     /// Check the server's grant against this authority; its public key, PEM, as `stoq id --public` prints it
     #[arg(long, value_name = "FILE")]

@@ -114,7 +114,10 @@ pub(crate) enum CommandError {
         target: Target,
         source: InspectError,
     },
-    #[error("{} did not prove what it shows: {failed}", target.authority())]
+    #[error("{} {}: {failed}", target.authority(), match failed {
+        HandshakeFailed::Identity(_) => "did not prove what it shows",
+        _ => "does not follow the protocol",
+    })]
     Unproven {
         target: Target,
         failed: HandshakeFailed,
