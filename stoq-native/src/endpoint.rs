@@ -309,7 +309,7 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-fn endpoint(
+pub(crate) fn endpoint(
     socket: UdpSocket,
     address: Option<SocketAddr>,
     server: Option<quinn::ServerConfig>,

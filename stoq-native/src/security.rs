@@ -76,7 +76,7 @@ impl KeyExchange {
         matches!(self, Self::X25519MlKem768)
     }
 
-    fn new(group: NamedGroup) -> Self {
+    pub(crate) fn new(group: NamedGroup) -> Self {
         match group {
             NamedGroup::X25519MLKEM768 => Self::X25519MlKem768,
             NamedGroup::X25519 => Self::X25519,

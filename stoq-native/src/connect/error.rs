@@ -144,7 +144,7 @@ impl ConnectError {
         }
     }
 
-    pub(super) fn not_begun(address: SocketAddr, error: quinn::ConnectError) -> Self {
+    pub(crate) fn not_begun(address: SocketAddr, error: quinn::ConnectError) -> Self {
         match error {
             quinn::ConnectError::EndpointStopping => Self::EndpointClosed,
             other => Self::Address {

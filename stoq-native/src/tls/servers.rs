@@ -209,7 +209,7 @@ fn judge_falcon(
 }
 
 /// Whether the authority has granted this certificate's key the name.
-pub(super) fn judge_grant(
+pub(crate) fn judge_grant(
     authority: &Authority,
     leaf: &Leaf,
     name: Option<&str>,
