@@ -298,11 +298,17 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        if !self.supported_verify_schemes().contains(&signed.scheme) {
-            return Err(rustls::PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+        let is_offered = self.supported_verify_schemes().contains(&signed.scheme);
+        // `Require` offers nothing classical. But whoever leaves the certificate's FALCON key out must learn that this is the
+        // matter, so a classical signature is looked at all the same.
+        if is_offered || signed.scheme != COMPOSITE {
+            let classical = &self.rules.provider.signature_verification_algorithms;
+            let valid = verify_handshake(message, certificate, signed, classical)?;
+            if is_offered {
+                return Ok(valid);
+            }
         }
-        let classical = &self.rules.provider.signature_verification_algorithms;
-        verify_handshake(message, certificate, signed, classical)
+        Err(rustls::PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -9,6 +9,7 @@ mod datagrams;
 mod gone;
 mod harness;
 mod hostile;
+mod identity;
 mod multiplexed;
 mod refusals;
 mod streams;
