@@ -102,9 +102,9 @@ impl Servers {
         port: u16,
         chain: &[CertificateDer<'_>],
     ) -> Result<(), IdentityRejected> {
-        let reason = || "the server showed no certificate".to_owned();
-        let no_certificate = || IdentityRejected::Classical { reason: reason() };
-        let (leaf, intermediates) = chain.split_first().ok_or_else(no_certificate)?;
+        let (leaf, intermediates) = chain
+            .split_first()
+            .ok_or_else(IdentityRejected::no_certificate)?;
         let name = ServerName::try_from(host).map_err(|error| IdentityRejected::Classical {
             reason: error.to_string(),
         })?;

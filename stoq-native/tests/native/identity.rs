@@ -7,5 +7,6 @@ mod attacker;
 mod certificates;
 mod clients;
 mod rogue;
+mod roots;
 mod servers;
 mod table;
