@@ -6,7 +6,10 @@
 mod attacker;
 mod certificates;
 mod clients;
+mod counting;
+mod resumption;
 mod rogue;
 mod roots;
+mod security;
 mod servers;
 mod table;
