@@ -8,6 +8,7 @@ mod certificates;
 mod clients;
 mod counting;
 mod resumption;
+mod revocation;
 mod rogue;
 mod roots;
 mod security;

@@ -22,6 +22,8 @@ pub(crate) enum Time {
     Now,
     /// Until yesterday.
     Past,
+    /// For three seconds more.
+    Soon,
 }
 
 /// Somebody with a FALCON key and an Ed25519 key.
@@ -123,6 +125,7 @@ pub(crate) fn grant(
     let from = match time {
         Time::Now => now - day / 24,
         Time::Past => now - 2 * day,
+        Time::Soon => now - day + 3_000_000,
     };
     let grant = Grant {
         authority: authority.id(),
@@ -149,6 +152,7 @@ fn params(time: Time) -> CertificateParams {
     let from = match time {
         Time::Now => Duration::HOUR,
         Time::Past => Duration::days(2),
+        Time::Soon => Duration::DAY - Duration::seconds(3),
     };
     params.not_before = OffsetDateTime::now_utc() - from;
     params.not_after = params.not_before + Duration::DAY;
