@@ -6,6 +6,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 use stoq_core::close::Code;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
@@ -20,7 +21,7 @@ use crate::driver;
 use crate::identity::Identity;
 use crate::parameter;
 use crate::policy::{ClientPolicy, PqPolicy};
-use crate::request::SessionRequest;
+use crate::request::{SessionRequest, fresh_random};
 use crate::security::Judge;
 use crate::session::Session;
 use crate::socket;
@@ -106,6 +107,7 @@ impl Endpoint {
             clients: Arc::new(Clients::new(config.clients)),
             transport: Arc::new(transport),
             framed_streams: config.framed_streams,
+            token_key: Arc::new(Salt::new(HKDF_SHA256, &[]).extract(&fresh_random())),
         };
         let server = house.quinn();
         let judge = Judge::Clients(house.clients.clone());
@@ -297,6 +299,8 @@ struct House {
     clients: Arc<Clients>,
     transport: Arc<quinn::TransportConfig>,
     framed_streams: bool,
+    /// Outlives changes, because the tokens of Retry packets are sealed with it: the answer to one may come after the change.
+    token_key: Arc<Prk>,
 }
 
 impl House {
@@ -305,6 +309,7 @@ impl House {
         let crypto = ServerCrypto::new(self.identity.tls(&self.clients, false), parameter);
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
         server.transport_config(self.transport.clone());
+        server.token_key(self.token_key.clone());
         server
     }
 }

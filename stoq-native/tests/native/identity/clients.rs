@@ -265,7 +265,7 @@ impl Client {
                 Self::plain(plain(time, &key), &key)
             }
             (Peer::Browser, _) => {
-                // Its first two groups are those of browsers.
+                // Its key exchanges are those of browsers too.
                 let mut tls = client_tls(None, Schemes::Classical);
                 tls.alpn_protocols = vec![b"h3".to_vec()];
                 Self::Bare(tls.into())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{self, CryptoProvider};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{DigitallySignedStruct, SignatureAlgorithm, SignatureScheme};
@@ -227,8 +228,14 @@ pub(crate) async fn connect_with(
     connecting.unwrap().await
 }
 
-pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+/// With the key exchanges of browsers, in their order.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    let mut provider = crypto::aws_lc_rs::default_provider();
+    provider.kx_groups = vec![
+        crypto::aws_lc_rs::kx_group::X25519MLKEM768,
+        crypto::aws_lc_rs::kx_group::X25519,
+    ];
+    Arc::new(provider)
 }
 
 /// Which signatures a client says that it verifies.
