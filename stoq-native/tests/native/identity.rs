@@ -7,6 +7,7 @@ mod attacker;
 mod certificates;
 mod clients;
 mod counting;
+mod malformed;
 mod parameter;
 mod resumption;
 mod retry;

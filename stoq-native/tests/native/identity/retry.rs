@@ -18,9 +18,15 @@ fn server(retry_above: u32) -> (Arc<Counting>, Endpoint) {
     (signer, server)
 }
 
+fn client(address: SocketAddr) -> Endpoint {
+    Endpoint::client(ClientConfig::new(Counting::pins(address))).unwrap()
+}
+
 async fn connect(address: SocketAddr) -> Connection {
-    let config = ClientConfig::new(Counting::pins(address));
-    let client = Endpoint::client(config).unwrap();
+    connect_again(&client(address), address).await
+}
+
+async fn connect_again(client: &Endpoint, address: SocketAddr) -> Connection {
     let target: Target = format!("stoq://{address}/").parse().unwrap();
     client.connect_to(&target).await.unwrap()
 }
@@ -36,6 +42,22 @@ async fn above_the_rate_an_address_proves_itself_and_below_it_does_not() {
             assert_eq!(tap.retries(), retries);
             assert_eq!(signer.count(), 1);
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_across_a_retry() {
+    within(async {
+        let (signer, server) = server(0);
+        let tap = Tap::new(server.local_addr().unwrap()).await;
+        let client = client(tap.address);
+        for (resumed, retries) in [(false, 1), (true, 2)] {
+            let connection = connect_again(&client, tap.address).await;
+            assert_eq!(connection.security().resumed, resumed);
+            assert_eq!(tap.retries(), retries);
+        }
+        assert_eq!(signer.count(), 1);
     })
     .await;
 }
