@@ -86,10 +86,7 @@ async fn a_flood_from_addresses_that_do_not_answer_costs_no_signature() {
         let (signer, server) = server(0);
         let address = server.local_addr().unwrap();
         let retries = flood(address, &packets).await;
-        assert!(
-            retries >= 250,
-            "{retries} of 600 datagrams were answered with a Retry"
-        );
+        assert!(retries >= 300, "{retries} Retry packets for 600 datagrams");
         // The socket gives the server these packets after those of the flood. And this client gets in meanwhile.
         connect(address).await;
         assert_eq!(signer.count(), 1);

@@ -8,7 +8,7 @@ use stoq_native::{
     PolicyError, PqPolicy, ServerConfig, Session, Trust,
 };
 
-use super::certificates::{Holder, Time, grant};
+use super::certificates::{Holder, SOON, Time, grant};
 use super::table::{KNOWN, STRANGER};
 use crate::harness::{echo, until, waits, within};
 
@@ -251,9 +251,9 @@ async fn a_new_identity_is_shown_to_new_connections() {
 #[tokio::test]
 async fn a_session_is_not_resumed_when_the_certificate_is_over() {
     within(async {
-        let ends = SystemTime::now() + Duration::from_secs(3);
         let holder = Holder::new();
         let briefly = KNOWN.identity(Time::Soon, None);
+        let ends = SystemTime::now() + SOON;
         let short = serve(briefly.clone(), ClientPolicy::Off);
         let trust = ClientTrust::Ids([KNOWN.id()].into());
         let long = serve(

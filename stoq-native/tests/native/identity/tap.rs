@@ -86,12 +86,13 @@ pub(crate) async fn first_packets(count: usize) -> Vec<Vec<Vec<u8>>> {
 pub(crate) async fn flood(server: SocketAddr, packets: &[Vec<Vec<u8>>]) -> usize {
     let socket = bind().await;
     let (mut retries, mut buffer) = (0, [0; 2048]);
-    for datagram in packets.iter().flatten() {
-        socket.send_to(datagram, server).await.unwrap();
-        // The server's turn, so that its socket's buffer does not overflow.
-        for _ in 0..4 {
-            tokio::task::yield_now().await;
+    for datagrams in packets {
+        for datagram in datagrams {
+            socket.send_to(datagram, server).await.unwrap();
         }
+        // Each client hears something: so the server keeps up, and no socket's buffer overflows.
+        let (length, _) = socket.recv_from(&mut buffer).await.unwrap();
+        retries += usize::from(is_retry(&buffer[..length]));
         while let Ok((length, _)) = socket.try_recv_from(&mut buffer) {
             retries += usize::from(is_retry(&buffer[..length]));
         }
