@@ -10,6 +10,7 @@ use stoq_native::{
 
 use super::certificates::{Holder, SOON, Time, grant};
 use super::table::{KNOWN, STRANGER};
+use super::tap::Tap;
 use crate::harness::{echo, until, waits, within};
 
 fn serve(identity: Identity, clients: ClientPolicy) -> Endpoint {
@@ -214,6 +215,34 @@ async fn a_pin_that_is_taken_away_in_the_middle_of_a_handshake_counts() {
         );
         assert!(rejected, "{refused:?}");
         until(|| server.open_connections() == 0).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_becomes_strict_in_the_middle_of_a_handshake_is_strict_in_it() {
+    within(async {
+        let server = serve(KNOWN.identity(Time::Now, None), ClientPolicy::Off);
+        let tap = Tap::new(server.local_addr().unwrap()).await;
+        let authority = tap.address.to_string();
+        let client = client(Pins::new().pin(&authority, KNOWN.id()).unwrap(), None);
+        let url = format!("stoq://{authority}/test");
+        let mut connecting = Box::pin(client.connect(&url));
+        tokio::select! {
+            biased;
+            _ = &mut connecting => unreachable!("the client has not heard the server yet"),
+            // It has answered under the old policy, and asked for no certificate.
+            () = until(|| tap.answers() > 0) => {}
+        }
+        let trust = ClientTrust::Ids([STRANGER.id()].into());
+        server.set_clients(ClientPolicy::Require(trust)).unwrap();
+        let refused = connecting.await.unwrap_err();
+        let ConnectError::IdentityRefused { reason } = &refused else {
+            panic!("not foreseen: {refused:?}");
+        };
+        assert_eq!(*reason, IdentityRejected::NoClientIdentity.to_string());
+        until(|| server.open_connections() == 0).await;
+        assert!(waits(server.accept()).await);
     })
     .await;
 }

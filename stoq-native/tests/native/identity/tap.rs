@@ -13,6 +13,7 @@ use super::rogue::{Schemes, client_tls};
 /// Stands between one client and a server, passes on all that they send, and counts what the server sends.
 pub(crate) struct Tap {
     pub(crate) address: SocketAddr,
+    answers: Arc<AtomicUsize>,
     retries: Arc<AtomicUsize>,
     _passing: AbortOnDropHandle<()>,
 }
@@ -22,8 +23,8 @@ impl Tap {
         let [front, back] = [bind().await, bind().await];
         back.connect(server).await.unwrap();
         let address = front.local_addr().unwrap();
-        let retries = Arc::<AtomicUsize>::default();
-        let counter = retries.clone();
+        let [answers, retries] = [(); 2].map(|()| Arc::<AtomicUsize>::default());
+        let counters = [answers.clone(), retries.clone()];
         let passing = async move {
             let (mut out, mut home) = ([0; 2048], [0; 2048]);
             let mut client = None;
@@ -34,7 +35,8 @@ impl Tap {
                         back.send(&out[..length]).await.unwrap();
                     }
                     Ok(length) = back.recv(&mut home) => {
-                        counter.fetch_add(is_retry(&home[..length]).into(), Ordering::SeqCst);
+                        counters[0].fetch_add(1, Ordering::SeqCst);
+                        counters[1].fetch_add(is_retry(&home[..length]).into(), Ordering::SeqCst);
                         let client = client.expect("the server only answers");
                         front.send_to(&home[..length], client).await.unwrap();
                     }
@@ -43,12 +45,18 @@ impl Tap {
         };
         Self {
             address,
+            answers,
             retries,
             _passing: AbortOnDropHandle::new(tokio::spawn(passing)),
         }
     }
 
-    /// Retry packets that the server has sent.
+    /// Datagrams that the server has sent.
+    pub(crate) fn answers(&self) -> usize {
+        self.answers.load(Ordering::SeqCst)
+    }
+
+    /// Retry packets among them.
     pub(crate) fn retries(&self) -> usize {
         self.retries.load(Ordering::SeqCst)
     }
