@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::BufMut;
 
-use crate::falcon::{BadSignature, Domain, SIGNATURE_LEN, Signature, VerifyingKey};
+use crate::falcon::{BadSignature, Domain, MAX_SIGNED_LEN, SIGNATURE_LEN, Signature, VerifyingKey};
 use crate::identity::{FalconId, SignatureAlgorithm};
 use crate::reader::{Fault, Reader};
 use crate::time::UnixMicros;
@@ -50,11 +50,13 @@ impl Grant {
     pub const MAX_NAMES: usize = 16;
     /// Bytes of one name: as many as DNS allows.
     pub const MAX_NAME_LEN: usize = 253;
+    /// Bytes of the longest grant, its signature included: as much as a signature covers. 15 names of full length fit.
+    pub const MAX_LEN: usize = MAX_SIGNED_LEN - Domain::GRANT.label().len() + SIGNATURE_LEN;
 
     /// What the authority signs, with [`Domain::GRANT`].
     ///
     /// # Errors
-    /// [`Fault`] if the names are too many, not canonical, or not in order.
+    /// [`Fault`] if the names are too many, too long together, not canonical, or not in order.
     pub fn to_be_signed(&self) -> Result<Vec<u8>, Fault> {
         check_names(&self.names)?;
         let mut out = Vec::new();
@@ -70,6 +72,7 @@ impl Grant {
             VarInt::from(name.len() as u8).encode(&mut out);
             out.put_slice(name.as_bytes());
         }
+        check_len(out.len() + SIGNATURE_LEN)?;
         Ok(out)
     }
 
@@ -108,6 +111,7 @@ impl SignedGrant {
     /// [`GrantError::Malformed`].
     pub fn decode(bytes: &[u8]) -> Result<Self, GrantError> {
         let fault = GrantError::Malformed;
+        check_len(bytes.len()).map_err(fault)?;
         let body = bytes.len().saturating_sub(SIGNATURE_LEN);
         let (body, signature) = bytes.split_at(body);
         let signature = Signature::try_from(signature).map_err(|BadSignature| {
@@ -205,14 +209,20 @@ pub(crate) fn is_canonical(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(allowed)
 }
 
-fn check_names(names: &[String]) -> Result<(), Fault> {
-    if names.len() > Grant::MAX_NAMES {
-        return Err(Fault::TooLong {
-            field: "names",
-            limit: Grant::MAX_NAMES,
-            got: names.len() as u64,
-        });
+fn check_len(got: usize) -> Result<(), Fault> {
+    at_most("grant", Grant::MAX_LEN, got)
+}
+
+fn at_most(field: &'static str, limit: usize, got: usize) -> Result<(), Fault> {
+    if got > limit {
+        let got = got as u64;
+        return Err(Fault::TooLong { field, limit, got });
     }
+    Ok(())
+}
+
+fn check_names(names: &[String]) -> Result<(), Fault> {
+    at_most("names", Grant::MAX_NAMES, names.len())?;
     for (at, name) in names.iter().enumerate() {
         let in_order = at == 0 || names[at - 1] < *name;
         if name.len() > Grant::MAX_NAME_LEN || !is_canonical(name) || !in_order {
@@ -241,6 +251,7 @@ fn read(body: &[u8]) -> Result<Grant, Fault> {
     let subject = FalconId::new(*reader.array()?);
     let (serial, not_before, not_after) = (reader.u64()?, reader.u64()?, reader.u64()?);
     let count = reader.u8()?;
+    at_most("names", Grant::MAX_NAMES, count.into())?;
     let mut names = Vec::new();
     for _ in 0..count {
         names.push(reader.text("name", Grant::MAX_NAME_LEN)?.to_string());

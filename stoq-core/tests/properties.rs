@@ -2,6 +2,8 @@
 
 #[path = "properties/codec.rs"]
 mod codec;
+#[path = "properties/identity.rs"]
+mod identity;
 #[path = "properties/session.rs"]
 mod session;
 

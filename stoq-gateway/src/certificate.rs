@@ -1,22 +1,90 @@
-//! Who the gateway is: its identity in development or from files, as QUIC and HTTP/3 want it.
+//! Who the gateway is to TLS: a certificate of its own making or from files, as QUIC and HTTP/3 want it.
 
+use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{TransportConfig, VarInt};
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use stoq_core::hash::Sha256;
+use stoq_core::time::UnixMicros;
 use stoq_native::{Identity, IdentityError};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY};
 
 use crate::config::{Certificate, Config};
 
-/// Makes or loads the identity.
-pub(crate) fn identity(certificate: &Certificate) -> Result<Identity, IdentityError> {
-    match certificate {
-        Certificate::SelfSigned { names } => Identity::self_signed(names),
-        Certificate::Pem { chain, key } => Identity::from_pem_files(chain, key),
+/// A certificate with its key, and what it says of itself.
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub(crate) identity: Identity,
+    /// SHA-256 of the certificate.
+    pub(crate) hash: [u8; 32],
+    /// First moment at which it holds.
+    pub(crate) not_before: UnixMicros,
+    /// Last moment at which it holds.
+    pub(crate) expiry: UnixMicros,
+    /// Whether a browser can take it by its hash.
+    pub(crate) by_hash: bool,
+}
+
+impl Current {
+    /// Makes a certificate, or loads it. Takes milliseconds, and reads files: not for the threads that serve sessions.
+    pub(crate) fn load(certificate: &Certificate) -> Result<Self, IdentityError> {
+        let identity = match certificate {
+            Certificate::SelfSigned { names } => Identity::self_signed(names)?,
+            Certificate::Pem { chain, key } => Identity::from_pem_files(chain, key)?,
+        };
+        let own = identity.certificate_chain().next();
+        let own = own.expect("an identity has a certificate");
+        let (_, read) = x509_parser::parse_x509_certificate(own).map_err(|error| {
+            let reason = format!("the certificate cannot be read: {error}");
+            IdentityError::Mismatch { reason }
+        })?;
+        let micros = |seconds: i64| u64::try_from(seconds).unwrap_or_default() * 1_000_000;
+        let validity = read.validity();
+        Ok(Self {
+            hash: identity.certificate_hash(),
+            not_before: UnixMicros(micros(validity.not_before.timestamp())),
+            // The last second counts as a whole.
+            expiry: UnixMicros(micros(validity.not_after.timestamp() + 1).saturating_sub(1)),
+            by_hash: browsers_take_by_hash(&read),
+            identity,
+        })
     }
+
+    /// Whether another one would make no difference to anybody.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.identity.private_key() == other.identity.private_key()
+            && (self.identity.certificate_chain()).eq(other.identity.certificate_chain())
+    }
+}
+
+/// A hash of what the files hold now; `None` if they cannot be read, or there are none. To see a change by content is sure
+/// where times are not: files that are copied with their times, links that are turned to another file.
+pub(crate) fn fingerprint(certificate: &Certificate) -> Option<[u8; 32]> {
+    let Certificate::Pem { chain, key } = certificate else {
+        return None;
+    };
+    let mut hash = Sha256::new();
+    for file in [chain, key] {
+        let content = fs::read(file).ok()?;
+        hash.update(&(content.len() as u64).to_be_bytes());
+        hash.update(&content);
+    }
+    Some(hash.finish())
+}
+
+/// The rule for `serverCertificateHashes` in the W3C's WebTransport, section "Verify a certificate hash", as browsers apply it.
+fn browsers_take_by_hash(certificate: &X509Certificate<'_>) -> bool {
+    let validity = certificate.validity();
+    let seconds = validity.not_after.timestamp() - validity.not_before.timestamp();
+    let algorithm = &certificate.public_key().algorithm;
+    let curve = algorithm.parameters.as_ref().map(|curve| curve.as_oid());
+    seconds <= 14 * 24 * 3600
+        && algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY
+        && matches!(curve, Some(Ok(curve)) if curve == OID_EC_P256)
 }
 
 /// What quinn needs to accept browsers with this identity.
@@ -81,6 +149,3 @@ const HTTP3_BIDI: u32 = 1;
 const HTTP3_UNI: u32 = 5;
 /// A hundred datagrams: some milliseconds of a fast sender. More would only make late ones later.
 pub(crate) const DATAGRAM_BUFFER: usize = 128 * 1024;
-/// How long a development certificate serves before the next one takes over: two days before it ends, so that a page that
-/// read the hash just before can still connect.
-pub(crate) const RENEWAL: Duration = Duration::from_secs(11 * 24 * 3600);

@@ -20,8 +20,11 @@
 //! There is no window for a session as a whole. QUIC has one, for a connection, and it would do harm: a service that reads
 //! one upload after the other would never get to the end of the first, because the others, which wait, hold all the credit.
 
+mod authority;
 mod check;
+mod error;
 mod file;
+mod signer;
 mod units;
 mod values;
 
@@ -31,7 +34,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoq_core::service::ServiceName;
-use stoq_native::{Target, Trust};
+use stoq_native::{PqPolicy, Target};
+
+pub(crate) use authority::canonical;
+pub use error::ConfigError;
+pub use signer::Signer;
 
 /// Everything that a [`Gateway`](crate::Gateway) is told. What has no safe default is an argument of [`new`](Self::new).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +49,15 @@ pub struct Config {
     /// With an IPv6 address to listen on: refuse IPv4. Default `false`.
     pub ipv6_only: bool,
     /// `host:port` that browsers use, where it is not the address listened on (a name, a port mapped elsewhere); it stands
-    /// in `/stoq.json`. Default: the address listened on; where that is "any", 127.0.0.1, or `[::1]` if
-    /// [`ipv6_only`](Self::ipv6_only).
+    /// in `/stoq.json`, and in lower case and with its port (443 if it is left out) in the endpoint record. Default: the
+    /// address listened on; where that is "any", 127.0.0.1, or `[::1]` if [`ipv6_only`](Self::ipv6_only).
     pub authority: Option<String>,
-    /// Who the gateway is.
+    /// Who the gateway is, to TLS.
     pub certificate: Certificate,
+    /// Who the gateway is: to pages that pin its [`FalconId`](stoq_native::FalconId), because it signs its
+    /// [endpoint record](stoq_core::endpoint_record::EndpointRecord), and to services that ask their clients. Default:
+    /// nobody, and then there is no record.
+    pub identity: Option<Signer>,
     /// Which services there are, and where. A service stands once.
     pub routes: Vec<Route>,
     /// Pages that may connect. Default: none, because any page on the web can try. The page that the gateway itself
@@ -71,6 +82,7 @@ impl Config {
             ipv6_only: false,
             authority: None,
             certificate,
+            identity: None,
             routes,
             origins: Origins::default(),
             require_origin: false,
@@ -103,16 +115,27 @@ impl Config {
 }
 
 /// Who the gateway is to browsers.
+///
+/// A new certificate is for new connections. Sessions that run keep theirs, and end for other reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Certificate {
-    /// For development: a fresh P-256 key, and a certificate for these names that lasts 13 days (browsers refuse more than
-    /// 14 in a certificate that they trust by its hash). It is replaced in time; the hash in `/stoq.json` is always the
-    /// current one.
+    /// For development, and for pages that pin the gateway's [`identity`](Config::identity): a fresh P-256 key, and a
+    /// certificate for these names that lasts 13 days (browsers refuse more than 14 in a certificate that they trust by its
+    /// hash). Another takes its place every [`certificate_renewal`](Timing::certificate_renewal); `/stoq.json` and the
+    /// endpoint record name the current one first.
     SelfSigned {
         /// DNS names and IP addresses.
         names: Vec<String>,
     },
-    /// A chain (the gateway's own certificate first) and its private key, in PEM files.
+    /// A chain (the gateway's own certificate first) and its private key, in PEM files. They are read again when they
+    /// change, which is looked for once a minute: often enough for what lasts for weeks, and two small files are read in
+    /// no time, from whatever file system. What cannot be used is logged, and the old certificate stays.
+    ///
+    /// The endpoint record lists the certificate whatever its validity, because it says what is served. But browsers take
+    /// a certificate by its hash only if it is valid for 14 days at most and its key is P-256. So a page that pins the
+    /// gateway's identity cannot connect to one that is valid for longer; that it does not go back to the certificate
+    /// authorities is what its pin is for. The gateway logs a warning. Take short-lived certificates, or
+    /// [`SelfSigned`](Self::SelfSigned), where pages pin.
     Pem {
         /// File of the chain.
         chain: PathBuf,
@@ -129,8 +152,8 @@ pub struct Route {
     pub service: ServiceName,
     /// Where. Its service is this one, or none.
     pub upstream: Target,
-    /// Whom to believe there.
-    pub trust: Trust,
+    /// Whom to believe there, and against whom that helps.
+    pub policy: PqPolicy,
     /// Browser sessions on one upstream connection; one more opens another connection. Default 32. More means fewer
     /// handshakes, but more sessions that share one congestion window and are lost together with the connection.
     pub sessions_per_connection: NonZeroU32,
@@ -138,11 +161,11 @@ pub struct Route {
 
 impl Route {
     /// A route with the default number of sessions on a connection.
-    pub fn new(service: ServiceName, upstream: Target, trust: Trust) -> Self {
+    pub fn new(service: ServiceName, upstream: Target, policy: impl Into<PqPolicy>) -> Self {
         Self {
             service,
             upstream,
-            trust,
+            policy: policy.into(),
             sessions_per_connection: const { NonZeroU32::new(32).expect("not zero") },
         }
     }
@@ -232,6 +255,14 @@ pub struct Timing {
     pub stats: Duration,
     /// When the service is told to stop: how long running sessions may go on. Default 10 s.
     pub grace: Duration,
+    /// How long a certificate that the gateway makes itself is given to browsers before another takes its place, from 1 s to
+    /// 12 days. Default 24 h: a key that was stolen is worth little for long. Shorter than 10 h, and certificates that have
+    /// not ended yet leave the endpoint record, which has room for 32.
+    pub certificate_renewal: Duration,
+    /// How long an endpoint record holds, from 1 s to 12 days. It is signed again when a third of that is over. Default 24 h:
+    /// as long a record can be shown to a page that never saw a later one. Shorter gives a signer that fails less time to
+    /// come back before pages are turned away.
+    pub record_life: Duration,
 }
 
 impl Default for Timing {
@@ -244,35 +275,11 @@ impl Default for Timing {
             upstream_idle: Duration::from_secs(10),
             stats: Duration::from_secs(1),
             grace: Duration::from_secs(10),
+            certificate_renewal: Duration::from_secs(24 * 3600),
+            record_life: Duration::from_secs(24 * 3600),
         }
     }
 }
 
-/// The settings cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {error}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The text is not TOML, has a setting that does not exist, lacks one that must be there, or has one of the wrong type.
-    #[error("{message}")]
-    Syntax {
-        /// What is wrong, and where.
-        message: String,
-    },
-    /// A setting has a value that cannot be used.
-    #[error("{setting} = {found:?}: {expected}")]
-    Setting {
-        /// The setting, as a path in the file.
-        setting: String,
-        /// The value found.
-        found: String,
-        /// What would be right.
-        expected: String,
-    },
-}
+/// A certificate of 13 days is replaced with most of a day left, so that one attempt may fail.
+const MAX_RENEWAL: Duration = Duration::from_secs(12 * 24 * 3600);

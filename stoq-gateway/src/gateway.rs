@@ -1,25 +1,30 @@
 //! The handle of a running gateway: start, look, stop.
 
+mod authority;
 mod bind;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Endpoint, VarInt};
 use stoq_core::session::CLOSE_TIMEOUT;
-use tokio::sync::watch;
+use stoq_native::FalconId;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::admission::{Admission, Door};
-use crate::config::{Certificate, Config};
+use crate::config::Config;
+use crate::listed::Listed;
 use crate::metrics::{Metrics, Snapshot, count};
+use crate::record::now;
+use crate::rotation::{Loaded, Order, Place, RenewError, Rotation};
 use crate::shared::{Facts, Phase, Shared};
 use crate::tasks::{Spawner, Tasks};
 use crate::upstream::Upstream;
-use crate::{certificate, http, session};
+use crate::{http, session};
 pub use bind::BindError;
 
 /// A running gateway. Dropped without [`shutdown`](Self::shutdown), it ends at once, and browsers see the connection lost.
@@ -35,8 +40,9 @@ pub struct Gateway {
     visits: Tasks,
     /// Connections of the page's server.
     pages: Tasks,
-    /// The loops that accept both.
+    /// The loops that accept both, and the one that renews the certificate.
     doors: JoinSet<()>,
+    orders: mpsc::Sender<Order>,
 }
 
 /// How a [`shutdown`](Gateway::shutdown) went.
@@ -49,7 +55,7 @@ pub struct Drained {
 }
 
 impl Gateway {
-    /// Checks the settings, binds the sockets, and starts to accept.
+    /// Checks the settings, binds the sockets, signs the first endpoint record, and starts to accept.
     ///
     /// # Errors
     /// [`BindError`]; nothing is bound then.
@@ -58,11 +64,13 @@ impl Gateway {
     /// If the future is dropped, nothing is bound.
     pub async fn bind(config: Config) -> Result<Self, BindError> {
         config.check()?;
-        let identity = certificate::identity(&config.certificate)?;
-        let endpoint = bind::udp(&config, &identity).map_err(|error| BindError::Socket {
-            address: config.listen,
-            error,
-        })?;
+        let config = Arc::new(config);
+        let loaded = Loaded::load(&config).await.map_err(|(error, _)| error)?;
+        let endpoint =
+            bind::udp(&config, &loaded.current.identity).map_err(|error| BindError::Socket {
+                address: config.listen,
+                error,
+            })?;
         let address = endpoint.local_addr().map_err(|error| BindError::Socket {
             address: config.listen,
             error,
@@ -74,7 +82,6 @@ impl Gateway {
         let http_address = listener.as_ref().map(|(_, address)| *address);
         let own_origins = http_address.map(http::own_origins).unwrap_or_default();
 
-        let config = Arc::new(config);
         let metrics = Arc::new(Metrics::default());
         let mut upstreams = HashMap::new();
         for route in &config.routes {
@@ -91,11 +98,22 @@ impl Gateway {
             .iter()
             .map(|route| route.service.to_string())
             .collect();
+        let url = authority::url(&config, address);
+        let publisher = authority::publisher(&config, &url);
         let facts = Arc::new(Facts::new(
-            url(&config, address),
+            url,
             services,
-            identity.certificate_hash(),
+            publisher.as_ref().map(|(signer, _)| signer.id()),
+            Listed::new(loaded.current.hash, loaded.current.expiry),
         ));
+        let place = Place {
+            endpoint: endpoint.clone(),
+            config: config.clone(),
+            facts: facts.clone(),
+            metrics: metrics.clone(),
+            publisher,
+        };
+        let rotation = Rotation::start(place, loaded).await?;
         let shared = Arc::new(Shared {
             admission: Admission::new(&config, own_origins),
             config: config.clone(),
@@ -112,13 +130,13 @@ impl Gateway {
                 listener,
                 http,
                 facts.clone(),
-                config.clone(),
+                config,
                 pages.spawner(),
             ));
         }
-        if matches!(config.certificate, Certificate::SelfSigned { .. }) {
-            doors.spawn(renew(endpoint.clone(), config, facts.clone()));
-        }
+        // One who waits is enough: whoever comes next waits for the place.
+        let (orders, inbox) = mpsc::channel(1);
+        doors.spawn(rotation.run(inbox));
         tracing::info!(%address, url = facts.url, "gateway runs");
         Ok(Self {
             endpoint,
@@ -130,6 +148,7 @@ impl Gateway {
             visits,
             pages,
             doors,
+            orders,
         })
     }
 
@@ -148,9 +167,44 @@ impl Gateway {
         &self.facts.url
     }
 
-    /// SHA-256 of the certificate that new connections see, in DER. A self-signed one is replaced before it ends.
+    /// SHA-256 of the certificate that new connections see, in DER.
     pub fn certificate_hash(&self) -> [u8; 32] {
-        self.facts.certificate_hash()
+        self.facts.listed().newest()
+    }
+
+    /// SHA-256 of the certificate that new connections see and of those before it that have not ended, the newest first:
+    /// what `/stoq.json` says, and the endpoint record said when it was signed.
+    pub fn certificate_hashes(&self) -> Vec<[u8; 32]> {
+        self.facts.listed().hashes(now())
+    }
+
+    /// What pages pin: the identity that signs the endpoint record, if there is one.
+    pub fn falcon_id(&self) -> Option<FalconId> {
+        self.facts.falcon_id
+    }
+
+    /// The endpoint record as it is served at [`EndpointRecord::PATH`], to publish it elsewhere too. `None` without an
+    /// identity, and when the last one has expired and none could be signed since.
+    ///
+    /// [`EndpointRecord::PATH`]: stoq_core::endpoint_record::EndpointRecord::PATH
+    pub fn endpoint_record(&self) -> Option<Vec<u8>> {
+        Some(self.facts.record(now())?.into())
+    }
+
+    /// Puts a new certificate in the place of the current one now, signs a record that lists both, and returns the hash of
+    /// the new one. New connections see it; sessions that run go on. With PEM files, reads them again; if they hold the
+    /// current certificate, only the record is new.
+    ///
+    /// # Errors
+    /// [`RenewError`]; the current certificate stays then.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the certificate may be renewed all the same, whole or not at all.
+    pub async fn renew_certificate(&self) -> Result<[u8; 32], RenewError> {
+        let (order, renewed) = oneshot::channel();
+        let sent = self.orders.send(order).await;
+        sent.map_err(|_| RenewError::Stopped)?;
+        renewed.await.map_err(|_| RenewError::Stopped)?
     }
 
     /// The numbers now.
@@ -171,6 +225,8 @@ impl Gateway {
     pub async fn shutdown(mut self, grace: Duration) -> Drained {
         self.endpoint.set_server_config(None);
         self.doors.shutdown().await;
+        // Until then a certificate could be renewed, and the endpoint accept again.
+        self.endpoint.set_server_config(None);
         self.pages.abort().await;
         let running = self.shared.metrics.snapshot(0).sessions_open;
         self.phase.send_replace(Phase::Draining(grace));
@@ -199,21 +255,6 @@ impl Gateway {
     }
 }
 
-fn url(config: &Config, address: SocketAddr) -> String {
-    match &config.authority {
-        Some(authority) => format!("https://{authority}"),
-        None => {
-            let ip = match address.ip() {
-                ip if !ip.is_unspecified() => ip,
-                IpAddr::V6(_) if config.ipv6_only => Ipv6Addr::LOCALHOST.into(),
-                // `[::]` takes IPv4 too.
-                _ => Ipv4Addr::LOCALHOST.into(),
-            };
-            format!("https://{}", SocketAddr::new(ip, address.port()))
-        }
-    }
-}
-
 /// Lets browsers in, until dropped or the endpoint ends.
 async fn accept(endpoint: Endpoint, shared: Arc<Shared>, spawner: Spawner) {
     while let Some(incoming) = endpoint.accept().await {
@@ -238,45 +279,5 @@ async fn accept(endpoint: Endpoint, shared: Arc<Shared>, spawner: Spawner) {
     }
 }
 
-/// Replaces the development certificate before it ends, until dropped.
-async fn renew(endpoint: Endpoint, config: Arc<Config>, facts: Arc<Facts>) {
-    loop {
-        tokio::time::sleep(certificate::RENEWAL).await;
-        match certificate::identity(&config.certificate) {
-            Ok(identity) => {
-                endpoint.set_server_config(Some(certificate::server_config(&identity, &config)));
-                facts.set_certificate_hash(identity.certificate_hash());
-                tracing::info!("new development certificate");
-            }
-            Err(error) => tracing::error!(%error, "no new development certificate"),
-        }
-    }
-}
-
 /// RFC 9114, section 8.1.
 const H3_NO_ERROR: u32 = 0x100;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_url_names_an_address_that_is_listened_on() {
-        for (listen, ipv6_only, expected) in [
-            ("0.0.0.0:4433", false, "https://127.0.0.1:4433"),
-            ("0.0.0.0:4433", true, "https://127.0.0.1:4433"),
-            ("[::]:4433", false, "https://127.0.0.1:4433"),
-            ("[::]:4433", true, "https://[::1]:4433"),
-            ("192.0.2.1:4433", false, "https://192.0.2.1:4433"),
-            ("[2001:db8::1]:4433", true, "https://[2001:db8::1]:4433"),
-        ] {
-            let address = listen.parse().unwrap();
-            let certificate = Certificate::SelfSigned { names: vec![] };
-            let mut config = Config::new(address, certificate, vec![]);
-            config.ipv6_only = ipv6_only;
-            assert_eq!(url(&config, address), expected, "{listen} {ipv6_only}");
-            config.authority = Some("example.org".into());
-            assert_eq!(url(&config, address), "https://example.org");
-        }
-    }
-}

@@ -1,22 +1,27 @@
-//! The page that goes with the gateway: static files, and `/stoq.json`, which says where the gateway is and which
-//! certificate it has.
+//! The page that goes with the gateway: static files, `/stoq.json`, which says where the gateway is and which certificates
+//! it has, and the endpoint record, which says the latter in the gateway's own hand.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use axum::response::Json;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use axum::{Router, http::StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
+use stoq_core::endpoint_record::EndpointRecord;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::config::{Config, Http};
+use crate::record::now;
 use crate::shared::Facts;
 use crate::tasks::Spawner;
 
@@ -77,9 +82,11 @@ pub(crate) fn own_origins(address: std::net::SocketAddr) -> Vec<String> {
 }
 
 fn router(http: &Http, facts: Arc<Facts>) -> Router {
-    let router = Router::new()
-        .route("/stoq.json", get(stoq_json))
-        .with_state(facts);
+    let mut router = Router::new().route("/stoq.json", get(stoq_json));
+    if facts.falcon_id.is_some() {
+        router = router.route(EndpointRecord::PATH, get(endpoint_record));
+    }
+    let router = router.with_state(facts);
     let router = match &http.root {
         Some(root) => router.fallback_service(ServeDir::new(root)),
         None => router.fallback(|| async { StatusCode::NOT_FOUND }),
@@ -87,7 +94,7 @@ fn router(http: &Http, facts: Arc<Facts>) -> Router {
     let header = |name: HeaderName, value| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
-    // The certificate's hash changes; and a page under development does too. Browsers ask again, with the date they have.
+    // Certificates and the record change; and a page under development does too. Browsers ask again, with the date they have.
     router
         .layer(header(CACHE_CONTROL, "no-cache"))
         .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
@@ -97,17 +104,36 @@ fn router(http: &Http, facts: Arc<Facts>) -> Router {
 #[serde(rename_all = "camelCase")]
 struct StoqJson {
     url: String,
-    certificate_hashes: [String; 1],
+    certificate_hashes: Vec<String>,
     services: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    falcon_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint_record: Option<&'static str>,
 }
 
 async fn stoq_json(State(facts): State<Arc<Facts>>) -> Json<StoqJson> {
-    let hash = facts.certificate_hash();
+    let hex = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect();
     Json(StoqJson {
         url: facts.url.clone(),
-        certificate_hashes: [hash.iter().map(|byte| format!("{byte:02x}")).collect()],
+        certificate_hashes: facts.listed().hashes(now()).iter().map(hex).collect(),
         services: facts.services.clone(),
+        falcon_id: facts.falcon_id.map(|id| id.to_string()),
+        endpoint_record: facts.falcon_id.map(|_| EndpointRecord::PATH),
     })
+}
+
+/// The record, or 503 when the last one has expired and none could be signed since.
+async fn endpoint_record(State(facts): State<Arc<Facts>>) -> Response {
+    // It is for everybody, and proves itself: pages of every origin may read it.
+    let anybody = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    match facts.record(now()) {
+        Some(record) => {
+            let binary = [(CONTENT_TYPE, "application/octet-stream")];
+            (anybody, binary, record).into_response()
+        }
+        None => (StatusCode::SERVICE_UNAVAILABLE, anybody).into_response(),
+    }
 }
 
 async fn connection(stream: TcpStream, router: Router) {

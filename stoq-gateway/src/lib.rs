@@ -3,7 +3,7 @@
 //! ```text
 //!   page ── WebTransport, https://gateway/stoq/v1/<service> ──▶ ┌─────────┐ ── QUIC ──▶ service
 //!   page ── WebTransport ─────────────────────────────────────▶ │ Gateway │   (sessions multiplexed on
-//!   page ── http://…/stoq.json, static files ─────────────────▶ └─────────┘    pooled connections)
+//!   page ── http://…/.well-known/stoq/endpoint, /stoq.json ───▶ └─────────┘    pooled connections)
 //!                                      │
 //!        one task for each session: admission, control streams, the end and its reason
 //!        one task for each stream:  bytes, FIN, RESET and STOP, each way, as they come
@@ -27,7 +27,7 @@
 //! ```
 //!
 //! Reading order: this file, `session.rs` (one browser's visit), `streams.rs` and `relay.rs` (one stream), `control.rs`
-//! (the protocol's state machine), `upstream.rs` (the way to a service).
+//! (the protocol's state machine), `upstream.rs` (the way to a service); and `rotation.rs` (the certificate and the record).
 
 #![forbid(unsafe_code)]
 
@@ -37,11 +37,15 @@ mod certificate;
 pub mod config;
 mod control;
 mod datagrams;
+mod due;
 mod gateway;
 mod http;
+mod listed;
 mod metrics;
 mod path;
+mod record;
 mod relay;
+mod rotation;
 mod session;
 mod shared;
 mod streams;
@@ -51,3 +55,5 @@ mod upstream;
 pub use config::{Config, ConfigError};
 pub use gateway::{BindError, Drained, Gateway};
 pub use metrics::{Refused, Snapshot};
+pub use record::RecordError;
+pub use rotation::RenewError;

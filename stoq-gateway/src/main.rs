@@ -1,5 +1,7 @@
 //! The command: settings, start, wait for a signal, drain, exit code.
 //!
+//! SIGHUP renews the certificate: another self-signed one, or the files again. SIGTERM and SIGINT end the command.
+//!
 //! Exit codes: 0 after an orderly end, 64 for a setting that cannot be used, 1 for anything else.
 
 use std::path::PathBuf;
@@ -50,18 +52,29 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = Config::from_file(arguments.config).map_err(BindError::Config)?;
     let grace = config.timing.grace;
-    let (mut interrupt, mut terminate) = (
+    let (mut interrupt, mut terminate, mut hangup) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
+        signal(SignalKind::hangup())?,
     );
     let gateway = Gateway::bind(config).await?;
     println!("{}", gateway.url());
     if let Some(http) = gateway.http_addr() {
         println!("http://{http}");
     }
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    if let Some(id) = gateway.falcon_id() {
+        println!("{id}");
+    }
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            Some(()) = hangup.recv() => {
+                if let Err(error) = gateway.renew_certificate().await {
+                    tracing::error!(%error, "the certificate stays as it is");
+                }
+            }
+        }
     }
     tracing::info!(?grace, "shutting down; a second signal ends at once");
     tokio::select! {

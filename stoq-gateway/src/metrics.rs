@@ -26,6 +26,12 @@ pub struct Snapshot {
     pub bytes_to_browser: u64,
     /// Connections to targets that are. One for each route stays when its sessions have ended, for the next.
     pub upstream_connections: u64,
+    /// Certificates that took the place of another one.
+    pub certificates_renewed: u64,
+    /// Endpoint records that were signed.
+    pub records_signed: u64,
+    /// Endpoint records that could not be signed: see the log.
+    pub records_failed: u64,
     /// Tasks that serve sessions, streams and HTTP connections. The gateway's own few are not counted.
     pub tasks: u64,
 }
@@ -67,6 +73,9 @@ pub(crate) struct Metrics {
     pub(crate) datagrams_dropped: AtomicU64,
     pub(crate) bytes_to_target: AtomicU64,
     pub(crate) bytes_to_browser: AtomicU64,
+    pub(crate) certificates_renewed: AtomicU64,
+    pub(crate) records_signed: AtomicU64,
+    pub(crate) records_failed: AtomicU64,
     pub(crate) tasks: AtomicU64,
 }
 
@@ -99,6 +108,9 @@ impl Metrics {
             bytes_to_target: self.bytes_to_target.load(Relaxed),
             bytes_to_browser: self.bytes_to_browser.load(Relaxed),
             upstream_connections,
+            certificates_renewed: self.certificates_renewed.load(Relaxed),
+            records_signed: self.records_signed.load(Relaxed),
+            records_failed: self.records_failed.load(Relaxed),
             tasks: self.tasks.load(Relaxed),
         }
     }

@@ -1,15 +1,20 @@
-//! What every session of a gateway can see.
+//! What every session of a gateway can see, and what it says of itself.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use stoq_core::service::ServiceName;
+use stoq_core::time::UnixMicros;
+use stoq_native::FalconId;
 use tokio::sync::watch;
 
 use crate::admission::Admission;
 use crate::config::Config;
+use crate::listed::Listed;
 use crate::metrics::Metrics;
+use crate::record::Record;
 use crate::upstream::Upstream;
 
 /// What every session can see.
@@ -32,34 +37,65 @@ pub(crate) enum Phase {
     Closing,
 }
 
-/// What `/stoq.json` says.
+/// What the gateway says of itself.
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) url: String,
     pub(crate) services: Vec<String>,
-    certificate_hash: Mutex<[u8; 32]>,
+    pub(crate) falcon_id: Option<FalconId>,
+    published: Mutex<Published>,
+}
+
+/// What changes together.
+#[derive(Debug)]
+struct Published {
+    listed: Listed,
+    record: Option<Record>,
 }
 
 impl Facts {
-    pub(crate) fn new(url: String, services: Vec<String>, certificate_hash: [u8; 32]) -> Self {
+    pub(crate) fn new(
+        url: String,
+        services: Vec<String>,
+        falcon_id: Option<FalconId>,
+        listed: Listed,
+    ) -> Self {
         Self {
             url,
             services,
-            certificate_hash: Mutex::new(certificate_hash),
+            falcon_id,
+            published: Mutex::new(Published {
+                listed,
+                record: None,
+            }),
         }
     }
 
-    pub(crate) fn certificate_hash(&self) -> [u8; 32] {
-        *self
-            .certificate_hash
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// The certificates, and a new record that lists them; without one the last one stays until it expires.
+    pub(crate) fn publish(&self, listed: Listed, record: Option<Record>) {
+        let mut published = self.published();
+        published.listed = listed;
+        if record.is_some() {
+            published.record = record;
+        }
     }
 
-    pub(crate) fn set_certificate_hash(&self, hash: [u8; 32]) {
-        *self
-            .certificate_hash
+    pub(crate) fn listed(&self) -> Listed {
+        self.published().listed.clone()
+    }
+
+    /// The record, if there is one that holds now.
+    pub(crate) fn record(&self, now: UnixMicros) -> Option<Bytes> {
+        self.published().record.as_ref()?.at(now)
+    }
+
+    pub(crate) fn last_serial(&self) -> Option<u64> {
+        Some(self.published().record.as_ref()?.serial)
+    }
+
+    fn published(&self) -> MutexGuard<'_, Published> {
+        self.published
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = hash;
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::config::ServerConfig;
 use crate::driver::{self, Role};
 use crate::request::SessionRequest;
-use crate::security::Admitted;
+use crate::security::{Admitted, facts};
 use rate::Rate;
 
 /// What strangers may ask of a server before they have proved anything.
@@ -23,6 +23,7 @@ pub(crate) struct Door {
     handshake_timeout: Duration,
     max_connections: usize,
     retry_above: u32,
+    early_data: bool,
 }
 
 impl Door {
@@ -31,6 +32,7 @@ impl Door {
             handshake_timeout: config.handshake_timeout,
             max_connections: config.max_connections,
             retry_above: config.retry_above,
+            early_data: config.early_data,
         }
     }
 }
@@ -61,7 +63,8 @@ pub(crate) async fn accept(
             // Whoever only pretends to be at that address never sees the answer. No signature has been made yet.
             let _ = incoming.retry();
         } else {
-            let handshake = handshake(incoming, drivers.clone(), requests.clone());
+            let early_data = door.early_data;
+            let handshake = handshake(incoming, early_data, drivers.clone(), requests.clone());
             let within = door.handshake_timeout;
             handshakes.spawn(async move {
                 if timeout(within, handshake).await.is_err() {
@@ -74,11 +77,12 @@ pub(crate) async fn accept(
 
 async fn handshake(
     incoming: quinn::Incoming,
+    early_data: bool,
     drivers: Arc<driver::Shared>,
     requests: mpsc::Sender<SessionRequest>,
 ) {
     let peer = incoming.remote_address();
-    let connection = match incoming.await {
+    let connection = match connect(incoming, early_data).await {
         Ok(connection) => connection,
         Err(error) => {
             tracing::debug!(%peer, %error, "handshake failed");
@@ -95,6 +99,29 @@ async fn handshake(
             connection.close(Code::UNTRUSTED.value().into(), reason.as_bytes());
         }
     }
+}
+
+/// Resolves when the handshake is done; with early data, as soon as that can be taken.
+///
+/// Then the handshake goes on under the eyes of the driver. It says nothing to the client before the client's SETTINGS are
+/// there, and whoever only repeats recorded packets cannot send any.
+async fn connect(
+    incoming: quinn::Incoming,
+    early_data: bool,
+) -> Result<quinn::Connection, quinn::ConnectionError> {
+    let mut connecting = incoming.accept()?;
+    if !early_data {
+        return connecting.await;
+    }
+    connecting.handshake_data().await?;
+    let (connection, done) = match connecting.into_0rtt() {
+        Ok(early) => early,
+        Err(connecting) => return connecting.await,
+    };
+    if !facts(&connection).is_some_and(|facts| facts.early_data) {
+        done.await;
+    }
+    connection.close_reason().map_or(Ok(connection), Err)
 }
 
 /// Handshakes at once above which an address has to prove that it is not forged, at the cost of a round trip.

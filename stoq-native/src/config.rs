@@ -68,6 +68,10 @@ pub struct ServerConfig {
     pub clients: ClientPolicy,
     /// IP versions to accept. Default: both, where the address to bind is an IPv6 one (`[::]`).
     pub ip: IpVersions,
+    /// Take early data: requests that resume a session and come with the first packets, for
+    /// [`Endpoint::accept_early`](crate::Endpoint::accept_early). Default `false`, because whoever recorded such packets can
+    /// send them again.
+    pub early_data: bool,
     /// First packets a second, from addresses that have not proved themselves, above which the server answers with a Retry
     /// ([RFC 9000, section 8.1.2]) before it spends a signature. Default 100: with FALCON a handshake costs some 2 ms, so a
     /// flood from forged addresses takes at most a fifth of one core. Lower: new clients pay a round trip earlier; 0: always.
@@ -103,6 +107,7 @@ impl ServerConfig {
         Self {
             identity,
             clients: ClientPolicy::default(),
+            early_data: false,
             retry_above: 100,
             ip: IpVersions::default(),
             handshake_timeout: Duration::from_secs(10),

@@ -43,7 +43,6 @@ impl Drop for Asking<'_> {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) quinn: quinn::Connection,
-    pub(crate) security: Security,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) ending: Ending,
     pub(crate) sessions: AtomicUsize,
@@ -100,7 +99,7 @@ impl Connection {
 
     /// How the connection is protected, and who is at its other end.
     pub fn security(&self) -> Security {
-        self.shared().security
+        Security::of(self.quinn())
     }
 
     /// Closes the connection and all sessions on it. The peer is told code and reason (up to 1024 bytes of it); what it has

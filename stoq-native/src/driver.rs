@@ -44,6 +44,7 @@ use crate::closed::{Closed, Ending};
 use crate::config::Limits;
 use crate::connect::ConnectError;
 use crate::connection::{self, Connection};
+use crate::early::{self, EarlyRequest};
 use crate::rejection::IdentityRejected;
 use crate::request::{MAX_DATAGRAM_SIZE, OpenError, Request, SessionRequest, fresh_random};
 use crate::security::{Admitted, Judge};
@@ -65,12 +66,19 @@ pub(crate) struct Shared {
     pub(crate) ending: Arc<Ending>,
     /// Set, to the time that sessions have, when the endpoint shuts down.
     pub(crate) shutdown: watch::Sender<Option<Duration>>,
+    /// Who takes early data, on a server that does.
+    pub(crate) early: Option<mpsc::Sender<EarlyRequest>>,
     /// Replaced when the policy changes: every connection is judged again then.
     pub(crate) judge: watch::Sender<Judge>,
 }
 
 impl Shared {
-    pub(crate) fn new(limits: Limits, framed_streams: bool, judge: Judge) -> Self {
+    pub(crate) fn new(
+        limits: Limits,
+        framed_streams: bool,
+        judge: Judge,
+        early: Option<mpsc::Sender<EarlyRequest>>,
+    ) -> Self {
         let tasks = TaskTracker::new();
         // A tracker that is closed takes tasks all the same, and `wait` resolves whenever it has none.
         tasks.close();
@@ -80,6 +88,7 @@ impl Shared {
             tasks,
             ending: Arc::default(),
             shutdown: watch::Sender::default(),
+            early,
             judge: watch::Sender::new(judge),
         }
     }
@@ -107,7 +116,6 @@ pub(crate) fn start(
     let (sender, commands) = mpsc::unbounded_channel();
     let shared = Arc::new(connection::Shared {
         quinn: quinn.clone(),
-        security: peer.security,
         commands: sender,
         ending: Ending::default(),
         sessions: AtomicUsize::new(0),
@@ -153,6 +161,8 @@ struct Driver {
     unplaced: HashMap<u64, Arrived>,
     next_stream: u64,
     discards: JoinSet<()>,
+    /// Streams of early data whose service is being read.
+    early: JoinSet<()>,
     lingering: JoinSet<()>,
 
     sessions: HashMap<SessionId, Arc<session::Shared>>,
@@ -237,6 +247,7 @@ impl Driver {
             unplaced: HashMap::new(),
             next_stream: 0,
             discards: JoinSet::new(),
+            early: JoinSet::new(),
             lingering: JoinSet::new(),
             sessions: HashMap::new(),
             waiting,
@@ -282,6 +293,7 @@ impl Driver {
             sent = self.outgoing.send(&self.quinn) => Event::Sent(sent),
             () = async { sleep_until(due.unwrap_or(self.start)).await }, if due.is_some() => Event::Due,
             Some(_) = self.discards.join_next() => Event::Finished,
+            Some(_) = self.early.join_next() => Event::Finished,
             Some(_) = self.lingering.join_next() => Event::Finished,
             error = self.quinn.closed() => Event::Lost(error),
         }

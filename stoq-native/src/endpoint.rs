@@ -1,12 +1,13 @@
 //! The UDP socket, and what begins and ends on it.
 
+mod trust;
+
 use core::fmt;
 use core::time::Duration;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex};
 
-use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 use stoq_core::close::Code;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
@@ -15,20 +16,19 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::acceptor::{self, Door};
 use crate::closed::Closed;
 use crate::config::{ClientConfig, ConfigError, IpVersions, ServerConfig};
-use crate::connect::{ConnectError, Connector};
+use crate::connect::{ConnectError, Connector, EarlyConnection};
 use crate::connection::Connection;
 use crate::driver;
-use crate::identity::Identity;
-use crate::parameter;
-use crate::policy::{ClientPolicy, PqPolicy};
-use crate::request::{SessionRequest, fresh_random};
+use crate::early::EarlyRequest;
+use crate::request::SessionRequest;
 use crate::security::Judge;
 use crate::session::Session;
 use crate::socket;
 use crate::target::Target;
 use crate::tls::clients::Clients;
-use crate::tls::quic::ServerCrypto;
 use crate::trust::TrustError;
+use trust::House;
+pub use trust::PolicyError;
 
 /// A UDP socket with the connections on it: a client's, which connects, or a server's, which accepts.
 ///
@@ -44,12 +44,15 @@ struct Inner {
 }
 
 enum Role {
-    Client(Connector),
-    Server {
-        house: StdMutex<House>,
-        requests: Mutex<mpsc::Receiver<SessionRequest>>,
-        _acceptor: AbortOnDropHandle<()>,
-    },
+    Client(Arc<Connector>),
+    Server(Box<Server>),
+}
+
+struct Server {
+    house: StdMutex<House>,
+    requests: Mutex<mpsc::Receiver<SessionRequest>>,
+    early: Mutex<mpsc::Receiver<EarlyRequest>>,
+    _acceptor: AbortOnDropHandle<()>,
 }
 
 impl Endpoint {
@@ -73,8 +76,9 @@ impl Endpoint {
                 config.limits,
                 config.framed_streams,
                 judge,
+                None,
             )),
-            role: Role::Client(connector),
+            role: Role::Client(Arc::new(connector)),
         })))
     }
 
@@ -107,7 +111,8 @@ impl Endpoint {
             clients: Arc::new(Clients::new(config.clients)),
             transport: Arc::new(transport),
             framed_streams: config.framed_streams,
-            token_key: Arc::new(Salt::new(HKDF_SHA256, &[]).extract(&fresh_random())),
+            early_data: config.early_data,
+            token_key: House::token_key(),
         };
         let server = house.quinn();
         let judge = Judge::Clients(house.clients.clone());
@@ -117,18 +122,22 @@ impl Endpoint {
             error,
         })?;
         let quinn = endpoint(socket, Some(address), Some(server))?;
-        let drivers = driver::Shared::new(config.limits, config.framed_streams, judge);
+        let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
+        let early_sender = config.early_data.then_some(early_sender);
+        let drivers =
+            driver::Shared::new(config.limits, config.framed_streams, judge, early_sender);
         let drivers = Arc::new(drivers);
         let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
         let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door);
         Ok(Self(Arc::new(Inner {
             quinn,
             drivers,
-            role: Role::Server {
+            role: Role::Server(Box::new(Server {
                 house: StdMutex::new(house),
                 requests: Mutex::new(requests),
+                early: Mutex::new(early),
                 _acceptor: AbortOnDropHandle::new(tokio::spawn(accepting)),
-            },
+            })),
         })))
     }
 
@@ -155,6 +164,26 @@ impl Endpoint {
         session.ok_or_else(no_service)
     }
 
+    /// Begins to connect, and resolves as soon as requests can be sent: at once, if there is a session with this server to
+    /// resume, and the server took early data then. Only the first of a name's addresses is tried.
+    ///
+    /// What is sent so can be sent again by whoever recorded it; see [`EarlyConnection`].
+    ///
+    /// # Errors
+    /// [`ConnectError`] if nothing can be sent to the server, or nobody there could be believed.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, nothing has been sent.
+    pub async fn connect_early(&self, url: &str) -> Result<EarlyConnection, ConnectError> {
+        let target: Target = url.parse()?;
+        if target.service.is_none() {
+            return Err(ConnectError::NoService { url: url.into() });
+        }
+        self.connector()?
+            .connect_early(&self.0.quinn, &self.0.drivers, target)
+            .await
+    }
+
     /// Connects without asking for a service, in order to multiplex sessions with
     /// [`Connection::open_session`]. A service in `target` is left aside.
     ///
@@ -175,61 +204,13 @@ impl Endpoint {
         Ok(connection)
     }
 
-    /// A client's: from now on believes other servers, or the same for other reasons. Nothing that was agreed on under the
-    /// old policy is resumed, and connections whose server would not be believed now are closed with [`Code::REVOKED`].
-    ///
-    /// # Errors
-    /// [`PolicyError`] if there is nothing to trust, which leaves the old policy in force, or this is a server's endpoint.
-    pub fn set_policy(&self, policy: impl Into<PqPolicy>) -> Result<(), PolicyError> {
-        let Role::Client(connector) = &self.0.role else {
-            return Err(PolicyError::WrongRole);
-        };
-        self.0
-            .drivers
-            .judge
-            .send_replace(connector.judge(policy.into())?);
-        Ok(())
-    }
-
-    /// A server's: from now on lets other clients in. Nothing that was agreed on under the old policy is resumed, and
-    /// connections of clients that would not be let in now are closed with [`Code::REVOKED`].
-    ///
-    /// # Errors
-    /// [`PolicyError::WrongRole`] if this is a client's endpoint.
-    pub fn set_clients(&self, policy: ClientPolicy) -> Result<(), PolicyError> {
-        let clients = Arc::new(Clients::new(policy));
-        self.rebuild(|house| house.clients = clients.clone())?;
-        self.0.drivers.judge.send_replace(Judge::Clients(clients));
-        Ok(())
-    }
-
-    /// A server's: shows new connections this identity. Those that run go on with the old one.
-    ///
-    /// # Errors
-    /// [`PolicyError::WrongRole`] if this is a client's endpoint.
-    pub fn set_identity(&self, identity: Identity) -> Result<(), PolicyError> {
-        self.rebuild(|house| house.identity = identity)
-    }
-
-    fn rebuild(&self, change: impl FnOnce(&mut House)) -> Result<(), PolicyError> {
-        let Role::Server { house, .. } = &self.0.role else {
-            return Err(PolicyError::WrongRole);
-        };
-        let mut house = house.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut house);
-        if self.0.drivers.ending.get().is_none() {
-            self.0.quinn.set_server_config(Some(house.quinn()));
-        }
-        Ok(())
-    }
-
     /// The next session that a client asks for, on any connection. `None` when the endpoint is closed or shutting down,
     /// and on a client's.
     ///
     /// # Cancel safety
     /// If the future is dropped, no request is lost.
     pub async fn accept(&self) -> Option<SessionRequest> {
-        let Role::Server { requests, .. } = &self.0.role else {
+        let Role::Server(server) = &self.0.role else {
             return None;
         };
         let mut shutdown = self.0.drivers.shutdown.subscribe();
@@ -237,7 +218,27 @@ impl Endpoint {
             biased;
             () = self.0.drivers.ending.token().cancelled() => None,
             _ = shutdown.wait_for(Option::is_some) => None,
-            request = async { requests.lock().await.recv().await } => request,
+            request = async { server.requests.lock().await.recv().await } => request,
+        }
+    }
+
+    /// The next request that came as early data, on any connection. `None` when the endpoint is closed or shutting down, on a
+    /// server that does not take [early data](ServerConfig::early_data), and on a client's.
+    ///
+    /// At most [`ServerConfig::max_waiting`] wait here; more are rejected with [`Code::LIMIT`].
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, no request is lost.
+    pub async fn accept_early(&self) -> Option<EarlyRequest> {
+        let Role::Server(server) = &self.0.role else {
+            return None;
+        };
+        let mut shutdown = self.0.drivers.shutdown.subscribe();
+        tokio::select! {
+            biased;
+            () = self.0.drivers.ending.token().cancelled() => None,
+            _ = shutdown.wait_for(Option::is_some) => None,
+            request = async { server.early.lock().await.recv().await } => request,
         }
     }
 
@@ -282,35 +283,14 @@ impl Endpoint {
         self.wait_idle().await;
     }
 
-    fn connector(&self) -> Result<&Connector, ConnectError> {
+    fn connector(&self) -> Result<&Arc<Connector>, ConnectError> {
         if self.0.drivers.ending.get().is_some() || self.0.drivers.shutdown.borrow().is_some() {
             return Err(ConnectError::EndpointClosed);
         }
         match &self.0.role {
             Role::Client(connector) => Ok(connector),
-            Role::Server { .. } => Err(ConnectError::NotAClient),
+            Role::Server(_) => Err(ConnectError::NotAClient),
         }
-    }
-}
-
-/// What a server's handshakes are made of.
-struct House {
-    identity: Identity,
-    clients: Arc<Clients>,
-    transport: Arc<quinn::TransportConfig>,
-    framed_streams: bool,
-    /// Outlives changes, because the tokens of Retry packets are sealed with it: the answer to one may come after the change.
-    token_key: Arc<Prk>,
-}
-
-impl House {
-    fn quinn(&self) -> quinn::ServerConfig {
-        let parameter = parameter::ours(self.identity.falcon_id(), self.framed_streams);
-        let crypto = ServerCrypto::new(self.identity.tls(&self.clients, false), parameter);
-        let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-        server.transport_config(self.transport.clone());
-        server.token_key(self.token_key.clone());
-        server
     }
 }
 
@@ -330,7 +310,7 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-fn endpoint(
+pub(crate) fn endpoint(
     socket: UdpSocket,
     address: Option<SocketAddr>,
     server: Option<quinn::ServerConfig>,
@@ -363,15 +343,4 @@ pub enum BindError {
     /// The caller is not within a tokio runtime.
     #[error("not within a tokio runtime")]
     NoRuntime,
-}
-
-/// A policy was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// There is nothing to trust.
-    #[error(transparent)]
-    Trust(#[from] TrustError),
-    /// It is not a policy of this kind of endpoint: clients judge servers, servers judge clients.
-    #[error("this kind of endpoint has no such policy")]
-    WrongRole,
 }

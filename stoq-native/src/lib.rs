@@ -54,9 +54,12 @@ mod config;
 mod connect;
 mod connection;
 mod driver;
+mod early;
 mod endpoint;
 mod falcon;
+mod grant_file;
 mod identity;
+mod inspect;
 mod parameter;
 mod policy;
 mod queue;
@@ -74,11 +77,20 @@ mod trust;
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
 pub use config::{ClientConfig, ConfigError, IpVersions, Limits, ServerConfig};
-pub use connect::ConnectError;
+pub use connect::{ConnectError, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
+pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
 pub use endpoint::{BindError, Endpoint, PolicyError};
-pub use falcon::{FalconKey, FalconKeyError, FalconSigner, KeyFileFault, SignError};
+pub use falcon::{
+    FalconKey, FalconKeyError, FalconSigner, KeyFileFault, PublicKeyFault, PublicKeyFileError,
+    SignError, verifying_key_from_pem_file, verifying_key_to_pem,
+};
+pub use grant_file::{GrantFileError, grant_from_pem_file, grant_to_pem};
 pub use identity::{Identity, IdentityError};
+pub use inspect::{
+    Agreed, AsksClients, ClassicalCertificate, FalconCertificate, HandshakeFailed, InspectError,
+    Inspection, Offer, inspect,
+};
 pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPolicy};
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
@@ -93,6 +105,7 @@ pub use stoq_core::service::ServiceName;
 pub use stoq_core::session::Answer;
 pub use stoq_core::session_id::SessionId;
 pub use stoq_core::stream::Payload;
+pub use stoq_core::time::UnixMicros;
 pub use stoq_core::transport_parameter::{Capabilities, ParameterError, TransportParameter};
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};

@@ -118,8 +118,7 @@ impl IdentityRejected {
                 CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
             ) => Some(Self::NotYetValid),
             rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
-                // rustls says the same of both.
-                let reason = "a signature, of the handshake or of an issuer, is not good".into();
+                let reason = "the handshake's signature is not good".into();
                 Some(Self::Classical { reason })
             }
             rustls::Error::InvalidCertificate(theirs) => Some(Self::Classical {

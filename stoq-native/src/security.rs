@@ -9,7 +9,6 @@ use stoq_core::identity::FalconId;
 use stoq_core::transport_parameter::TransportParameter;
 use tokio::sync::watch;
 
-use crate::certificate::Leaf;
 use crate::driver;
 use crate::rejection::IdentityRejected;
 use crate::tls::clients::Clients;
@@ -35,6 +34,20 @@ pub struct Security {
 }
 
 impl Security {
+    pub(crate) fn of(connection: &quinn::Connection) -> Self {
+        let facts = facts(connection).unwrap_or_default();
+        Self {
+            key_exchange: facts
+                .key_exchange
+                .map_or(KeyExchange::Other(0), KeyExchange::new),
+            cipher_suite: facts.cipher_suite.map_or(0, u16::from),
+            peer: facts.peer(),
+            resumed: facts.resumed,
+            early_data: facts.early_data,
+            capabilities: facts.parameter,
+        }
+    }
+
     /// Whether FALCON was verified, so that the peer is [`peer`](Self::peer), against a quantum computer too.
     ///
     /// Whether somebody of that identity may be where we connected to is the policy's matter. Under
@@ -67,7 +80,7 @@ impl KeyExchange {
         matches!(self, Self::X25519MlKem768)
     }
 
-    fn new(group: NamedGroup) -> Self {
+    pub(crate) fn new(group: NamedGroup) -> Self {
         match group {
             NamedGroup::X25519MLKEM768 => Self::X25519MlKem768,
             NamedGroup::X25519 => Self::X25519,
@@ -102,7 +115,6 @@ pub(crate) enum Judge {
 /// A peer that was let in, and is judged again whenever the policy changes.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    pub(crate) security: Security,
     chain: Vec<CertificateDer<'static>>,
     /// Where a client thinks that it is connected to.
     server: Option<(String, u16)>,
@@ -110,38 +122,16 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
-    /// Judges the peer of a connection whose handshake is done.
+    /// Judges the peer of a connection whose handshake is done, or one that resumes an earlier session.
     pub(crate) fn new(
         connection: &quinn::Connection,
         server: Option<(String, u16)>,
         drivers: &driver::Shared,
     ) -> Result<Self, IdentityRejected> {
-        let facts = connection
-            .handshake_data()
-            .and_then(|facts| facts.downcast::<Facts>().ok())
-            .expect("our own sessions have facts as soon as the handshake is done");
-        // A FALCON key stands in the certificate of a peer only if it was verified.
-        let leaf = facts
-            .chain
-            .first()
-            .map(|leaf| Leaf::parse(leaf))
-            .transpose();
-        let falcon = leaf
-            .map_err(IdentityRejected::Certificate)?
-            .and_then(|leaf| leaf.falcon);
-        let security = Security {
-            key_exchange: facts
-                .key_exchange
-                .map_or(KeyExchange::Other(0), KeyExchange::new),
-            cipher_suite: facts.cipher_suite.map_or(0, u16::from),
-            peer: falcon.map(|key| key.id()),
-            resumed: facts.resumed,
-            early_data: facts.early_data,
-            capabilities: facts.parameter,
-        };
         let mut admitted = Self {
-            security,
-            chain: facts.chain,
+            chain: facts(connection)
+                .map(|facts| facts.chain)
+                .unwrap_or_default(),
             server,
             judges: drivers.judge.subscribe(),
         };
@@ -171,4 +161,10 @@ impl Admitted {
             (Judge::Servers(_), None) => unreachable!("a client knows where it connects to"),
         }
     }
+}
+
+/// What the handshake has come to so far; `None` before a server has read the client's first message.
+pub(crate) fn facts(connection: &quinn::Connection) -> Option<Facts> {
+    let facts = connection.handshake_data()?.downcast::<Facts>().ok()?;
+    Some(*facts)
 }

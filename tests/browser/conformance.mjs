@@ -1,4 +1,4 @@
-// Runs every conformance body, and the behaviours of the npm package, in one browser: `node conformance.mjs BROWSER PAGE GATEWAY CERTIFICATE-HASH`.
+// Runs every conformance body, the behaviours of the npm package, and the FALCON-1024 vectors in one browser: `node conformance.mjs BROWSER PAGE GATEWAY CERTIFICATE-HASH`.
 // Prints a line for each; exits with 1 if one failed.
 
 import { launch } from './launch.mjs';
@@ -51,6 +51,8 @@ try {
     console.log(`${name} ${behaviour} ... ${verdict}`);
     if (verdict.startsWith('FAILED')) failed += 1;
   }
+  // It throws if one is answered wrongly.
+  console.log(`${name}: ${await browser.page.evaluate('window.falconVectors()')}`);
   console.log(`${name}: ${names.length - failed} passed, ${failed} failed`);
 } finally {
   await browser.close();

@@ -13,7 +13,7 @@ use clap::Args;
 use rustix::process::Signal;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::process::{cargo, command, line, run as run_to_end, signal};
+use crate::process::{cargo, command, line, output, run as run_to_end, signal};
 use crate::setup::{Browser, find_browser};
 use crate::workspace::target;
 use crate::{sdk, site};
@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         happened,
         running: Vec::new(),
     };
-    let listening = parts.start(
+    let [listening] = parts.start(
         "service",
         command_of(
             &programs,
@@ -56,15 +56,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             &["serve", "--listen", "127.0.0.1:0", "--dir"],
             &files,
         ),
-        |line| line.starts_with("listening on "),
+        ["listening on "],
     )?;
+    let key = folder.join(FALCON_KEY);
+    let id = falcon_id(&programs, &key)?;
     let config = folder.join("gateway.toml");
     fs::write(&config, gateway_config(&listening, &site, options.port)?)?;
-    let page = parts.start(
+    let [url, page, _] = parts.start(
         "gateway",
         command_of(&programs, "stoq-gateway", &["--config"], &config),
-        |line| line.starts_with("http://"),
+        ["https://", "http://", "stoq1"],
     )?;
+    fs::write(site.join("pins.json"), pins(&url, &id)?)?;
 
     println!(
         "\nOpen {page} in Chromium or Firefox. Files are kept in {}. Ctrl-C ends the demo.",
@@ -111,6 +114,27 @@ fn command_of(
     command
 }
 
+/// The identity of the gateway's key, which stays from one demo to the next, as a gateway's does.
+fn falcon_id(programs: &Path, key: &Path) -> Result<String> {
+    let verb = if key.exists() { "id" } else { "keygen" };
+    let id = output(&mut command_of(programs, "stoq", &[verb], key))?;
+    Ok(id.trim().to_owned())
+}
+
+/// Whom the page believes to be the gateway at `url`: `{ "host:port": ["stoq1…"] }`.
+///
+/// The page reads this file, and nothing that the gateway says of itself. In the demo the gateway serves the file, since it
+/// serves the page; so the pin proves that the pieces fit together and no more. In production pins come with the page, and
+/// the page comes from elsewhere: a gateway that serves its own pin can serve any.
+fn pins(url: &str, id: &str) -> Result<String> {
+    let authority = url
+        .strip_prefix("https://")
+        .with_context(|| format!("the gateway said `{url}`, which is no place to connect to"))?;
+    Ok(serde_json::to_string(
+        &serde_json::json!({ authority: [id] }),
+    )?)
+}
+
 /// Settings of a gateway for the service that said `listening`.
 fn gateway_config(listening: &str, site: &Path, port: u16) -> Result<String> {
     let words: Vec<&str> = listening.split(' ').collect();
@@ -135,10 +159,12 @@ fn gateway_config(listening: &str, site: &Path, port: u16) -> Result<String> {
             site.to_string_lossy().into_owned().into(),
         ),
     ]);
+    let identity = toml::Table::from_iter([("falcon_key".to_owned(), FALCON_KEY.into())]);
     let config = toml::Table::from_iter([
         ("listen".to_owned(), "127.0.0.1:0".into()),
         ("certificate".to_owned(), certificate.into()),
         ("http".to_owned(), http.into()),
+        ("identity".to_owned(), identity.into()),
         (
             "route".to_owned(),
             vec![route("files"), route("echo")].into(),
@@ -146,6 +172,9 @@ fn gateway_config(listening: &str, site: &Path, port: u16) -> Result<String> {
     ]);
     Ok(toml::to_string(&config)?)
 }
+
+/// Beside the settings, which name it.
+const FALCON_KEY: &str = "gateway.falcon.pem";
 
 /// What ends the demo.
 enum Event {
@@ -164,13 +193,13 @@ struct Parts {
 }
 
 impl Parts {
-    /// Starts a program and returns its first line of output that `is_ready` accepts.
-    fn start(
+    /// Starts a program and returns, for each beginning, the next line of output that has it.
+    fn start<const N: usize>(
         &mut self,
         part: &'static str,
         mut command: std::process::Command,
-        is_ready: fn(&str) -> bool,
-    ) -> Result<String> {
+        beginnings: [&'static str; N],
+    ) -> Result<[String; N]> {
         let shown = line(&command);
         eprintln!("$ {shown}");
         let mut child = command
@@ -178,12 +207,17 @@ impl Parts {
             .spawn()
             .with_context(|| format!("cannot start `{shown}`"))?;
         self.running.push((part, child.id()));
-        let (ready, first) = mpsc::channel();
+        let (said, lines) = mpsc::channel();
         let events = self.events.clone();
-        thread::spawn(move || follow(part, &mut child, &ready, is_ready, &events));
-        first
-            .recv()
-            .with_context(|| format!("the {part} ended before it was ready"))
+        thread::spawn(move || follow(part, &mut child, &said, &events));
+        let mut found = beginnings.map(|_| String::new());
+        for (beginning, found) in beginnings.into_iter().zip(&mut found) {
+            *found = lines
+                .iter()
+                .find(|line| line.starts_with(beginning))
+                .with_context(|| format!("the {part} ended before it was ready"))?;
+        }
+        Ok(found)
     }
 
     /// Waits for a signal or the end of a part.
@@ -222,20 +256,12 @@ impl Drop for Parts {
 }
 
 /// Shows what a program prints, up to its end.
-fn follow(
-    part: &'static str,
-    child: &mut Child,
-    ready: &Sender<String>,
-    is_ready: fn(&str) -> bool,
-    events: &Sender<Event>,
-) {
+fn follow(part: &'static str, child: &mut Child, said: &Sender<String>, events: &Sender<Event>) {
     let stdout = child.stdout.take().expect("the output was piped");
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         println!("{part}: {line}");
-        if is_ready(&line) {
-            // Nobody listens any more after the first.
-            let _ = ready.send(line);
-        }
+        // Nobody listens any more once the program is ready.
+        let _ = said.send(line);
     }
     let status = child
         .wait()

@@ -31,7 +31,14 @@ pub(crate) fn stage_tests(site: &Path) -> Result<()> {
         let name = Path::new(file).file_name().expect("both are files");
         fs::copy(path(file), site.join(name))?;
     }
-    bindgen::build("stoq-web-tests", "dev", &site.join("conformance"))
+    let conformance = site.join("conformance");
+    bindgen::build("stoq-web-tests", "dev", &conformance)?;
+    // Node takes a file for a module only if this says so.
+    fs::write(
+        conformance.join("package.json"),
+        "{ \"type\": \"module\" }\n",
+    )?;
+    Ok(())
 }
 
 /// Unpacks an npm package; all its files lie in one folder named `package`.

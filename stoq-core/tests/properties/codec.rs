@@ -8,8 +8,13 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use stoq_core::{
-    Code, Datagram, Frame, ServiceName, SessionId, StreamHeader, VarInt, service::PATH_PREFIX,
+    Code, Datagram, FalconId, Frame, ServiceName, SessionId, StreamHeader, VarInt,
+    endpoint_record::{EndpointRecord, SignedEndpointRecord},
+    falcon::{Domain, PUBLIC_KEY_LEN, SIGNATURE_LEN, Signature, VerifyingKey},
+    grant::{Grant, SignedGrant},
+    service::PATH_PREFIX,
     stream::Direction,
+    transport_parameter::{Capabilities, ParameterError, TransportParameter},
 };
 
 pub(crate) fn varint_bytes(input: &[u8]) {
@@ -131,6 +136,134 @@ pub(crate) fn close_code(number: u64) {
     }
 }
 
+pub(crate) fn grant_bytes(input: &[u8]) {
+    // The second has a signature, which random bytes are seldom long enough for.
+    for bytes in [input, &[input, &SIGNATURE].concat()] {
+        match SignedGrant::decode(bytes) {
+            Ok(signed) => {
+                assert_eq!(signed.encode(), bytes);
+                grant(signed.claim());
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+pub(crate) fn grant(value: &Grant) {
+    let signed = SignedGrant::new(value.clone(), Signature::new(SIGNATURE)).expect("it is in form");
+    let bytes = signed.encode();
+    assert!(bytes.len() <= Grant::MAX_LEN);
+    assert_eq!(signed.claim(), value);
+    assert_eq!(
+        value.to_be_signed().expect("it is in form"),
+        bytes[..bytes.len() - SIGNATURE_LEN]
+    );
+    only_whole(&bytes, |bytes| SignedGrant::decode(bytes).is_err());
+    assert_eq!(SignedGrant::decode(&bytes), Ok(signed));
+}
+
+pub(crate) fn endpoint_record_bytes(input: &[u8]) {
+    // The second has version, algorithm, key and signature, which random bytes seldom have.
+    let framed = [&[1, 1][..], &KEY, input, &SIGNATURE].concat();
+    for bytes in [input, &framed] {
+        match SignedEndpointRecord::decode(bytes) {
+            Ok(signed) => {
+                assert_eq!(signed.encode(), bytes);
+                endpoint_record(signed.claim());
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+pub(crate) fn endpoint_record(value: &EndpointRecord) {
+    let key = VerifyingKey::from_bytes(&KEY).expect("zeros are a key");
+    let signed = SignedEndpointRecord::new(value.clone(), key.clone(), Signature::new(SIGNATURE))
+        .expect("it is in form");
+    let bytes = signed.encode();
+    assert!(bytes.len() <= EndpointRecord::MAX_LEN);
+    assert_eq!((signed.claim(), signed.signer()), (value, key.id()));
+    assert_eq!(
+        value.to_be_signed(&key).expect("it is in form"),
+        bytes[..bytes.len() - SIGNATURE_LEN]
+    );
+    only_whole(&bytes, |bytes| SignedEndpointRecord::decode(bytes).is_err());
+    assert_eq!(SignedEndpointRecord::decode(&bytes), Ok(signed));
+}
+
+pub(crate) fn transport_parameter_bytes(input: &[u8]) {
+    if let Ok(value) = TransportParameter::decode(input) {
+        assert_eq!(encoded(|out| value.encode(out))[PARAMETER_HEAD..], *input);
+        transport_parameter(&value);
+    }
+    let found = TransportParameter::find(input);
+    let ours = found.ok().flatten().unwrap_or(NOBODY);
+    transport_parameter(&ours);
+    let longer = [input, &encoded(|out| ours.encode(out))].concat();
+    match found {
+        Ok(None) => assert_eq!(TransportParameter::find(&longer), Ok(Some(ours))),
+        Ok(Some(_)) => {
+            let duplicate = Err(ParameterError::Duplicate);
+            assert_eq!(TransportParameter::find(&longer), duplicate);
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+pub(crate) fn transport_parameter(value: &TransportParameter) {
+    let bytes = encoded(|out| value.encode(out));
+    assert_eq!(bytes.len(), value.encoded_len());
+    assert_eq!(TransportParameter::find(&bytes), Ok(Some(*value)));
+    let alone = &bytes[PARAMETER_HEAD..];
+    assert!(alone.len() <= TransportParameter::MAX_LEN);
+    assert_eq!(TransportParameter::decode(alone), Ok(*value));
+    only_whole(alone, |bytes| TransportParameter::decode(bytes).is_err());
+}
+
+pub(crate) fn falcon_id_text(input: &str) {
+    for text in [input, &["stoq1", input].concat()] {
+        if let Ok(id) = text.parse::<FalconId>() {
+            assert_eq!(id.to_string(), text);
+            falcon_id(id);
+        }
+    }
+}
+
+pub(crate) fn falcon_id(id: FalconId) {
+    let text = id.to_string();
+    assert_eq!(text.len(), 57);
+    assert_eq!(text.parse(), Ok(id));
+    assert!(text.to_uppercase().parse::<FalconId>().is_err());
+    only_whole(text.as_bytes(), |bytes| {
+        let text = core::str::from_utf8(bytes).expect("it is ASCII");
+        text.parse::<FalconId>().is_err()
+    });
+}
+
+pub(crate) fn falcon_bytes(input: &[u8]) {
+    let signature = Signature::try_from(input);
+    assert_eq!(signature.is_ok(), input.len() == SIGNATURE_LEN);
+    if let Ok(key) = VerifyingKey::try_from(input) {
+        assert_eq!(key.as_bytes()[..], *input);
+        assert_eq!(key.id(), FalconId::of(key.algorithm(), input));
+    }
+    // As much of the input as there is, in a signature and in a key whose first bytes are right.
+    let mut signature = SIGNATURE;
+    let len = input.len().min(SIGNATURE_LEN - 1);
+    signature[1..=len].copy_from_slice(&input[..len]);
+    let mut key = KEY;
+    let len = input.len().min(PUBLIC_KEY_LEN - 1);
+    key[1..=len].copy_from_slice(&input[..len]);
+    for key in [KEY, key] {
+        if let Ok(key) = VerifyingKey::from_bytes(&key) {
+            let signature = Signature::new(signature);
+            // Nobody made it for any of them.
+            let good = |domain: &&Domain| key.verify(**domain, &[input], &signature).is_ok();
+            assert_eq!(Domain::ALL.iter().find(good), None);
+        }
+    }
+}
+
 /// Bytes that cannot be the beginning of anything do not become so when more arrive.
 fn errors_are_final<E: Debug + PartialEq>(
     input: &[u8],
@@ -158,6 +291,17 @@ fn parts_ask_for_more<E: Debug + PartialEq>(
     }
 }
 
+/// What has a signature at its end, or its length in front, is not read from a part of it, nor from more.
+fn only_whole(bytes: &[u8], is_refused: impl Fn(&[u8]) -> bool) {
+    let step = 1 + bytes.len() / 256;
+    for end in (0..bytes.len().min(64)).chain((64..bytes.len()).step_by(step)) {
+        assert!(is_refused(&bytes[..end]), "{end} bytes");
+    }
+    for more in [b'0', b'a'] {
+        assert!(is_refused(&[bytes, &[more]].concat()), "{more} more");
+    }
+}
+
 fn length<T>(found: Option<(T, usize)>) -> Option<usize> {
     found.map(|(_, len)| len)
 }
@@ -167,3 +311,24 @@ fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     encode(&mut out);
     out
 }
+
+/// A key, as decoding goes; nobody has the secret half.
+const KEY: [u8; PUBLIC_KEY_LEN] = {
+    let mut key = [0; PUBLIC_KEY_LEN];
+    key[0] = 0x0a;
+    key
+};
+const SIGNATURE: [u8; SIGNATURE_LEN] = {
+    let mut signature = [0; SIGNATURE_LEN];
+    signature[0] = 0x3a;
+    signature
+};
+/// Bytes of a transport parameter's number and length.
+const PARAMETER_HEAD: usize = 5;
+const NOBODY: TransportParameter = TransportParameter {
+    version: VarInt::from_u32(1),
+    capabilities: Capabilities(VarInt::from_u32(0)),
+    identity: None,
+    token_algorithm: 0,
+    max_shard: VarInt::from_u32(0),
+};

@@ -1,8 +1,9 @@
 //! What no field can say by itself.
 
-use url::Url;
+use std::time::Duration;
 
-use super::{Config, ConfigError};
+use super::authority::canonical;
+use super::{Config, ConfigError, MAX_RENEWAL};
 
 impl Config {
     /// What no field can say by itself.
@@ -51,15 +52,14 @@ impl Config {
                 );
             }
         }
-        if let Some(authority) = &self.authority {
-            let url = Url::parse(&format!("https://{authority}/"));
-            if !url.is_ok_and(|url| url.path() == "/" && url.username().is_empty()) {
-                return bad(
-                    "authority".into(),
-                    authority.clone(),
-                    "host:port, or a host",
-                );
-            }
+        if let Some(authority) = &self.authority
+            && canonical(authority).is_none()
+        {
+            return bad(
+                "authority".into(),
+                authority.clone(),
+                "host:port, or a host",
+            );
         }
         for (setting, idle) in [
             ("timing.idle", self.timing.idle),
@@ -70,6 +70,21 @@ impl Config {
                     setting.into(),
                     format!("{idle:?}"),
                     "must be longer than timing.keep_alive",
+                );
+            }
+        }
+        for (setting, time) in [
+            (
+                "timing.certificate_renewal",
+                self.timing.certificate_renewal,
+            ),
+            ("timing.record_life", self.timing.record_life),
+        ] {
+            if !(Duration::from_secs(1)..=MAX_RENEWAL).contains(&time) {
+                return bad(
+                    setting.into(),
+                    format!("{time:?}"),
+                    "must be from 1 s to 12 days",
                 );
             }
         }

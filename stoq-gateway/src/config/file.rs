@@ -1,13 +1,14 @@
 //! The TOML file: its shape, and each value into its type.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use stoq_core::service::ServiceName;
-use stoq_native::{Target, Trust};
+use stoq_native::{FalconKey, Pins, PqPolicy, Target, Trust};
 
-use super::values::{address, allowed, bad, count, duration, hash, set, size};
-use super::{Certificate, Config, ConfigError, Http, Limits, Route, Timing};
+use super::values::{address, allowed, bad, count, duration, hash, life, set, size};
+use super::{Certificate, Config, ConfigError, Http, Limits, Route, Signer, Timing};
 
 /// The text into a [`Config`].
 pub(super) fn parse(text: &str, directory: &Path) -> Result<Config, ConfigError> {
@@ -24,6 +25,7 @@ struct Raw {
     ipv6_only: Option<bool>,
     authority: Option<String>,
     certificate: RawCertificate,
+    identity: Option<RawIdentity>,
     #[serde(default)]
     admission: RawAdmission,
     http: Option<RawHttp>,
@@ -41,6 +43,12 @@ struct RawCertificate {
     names: Option<Vec<String>>,
     chain: Option<PathBuf>,
     key: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIdentity {
+    falcon_key: PathBuf,
 }
 
 #[derive(Default, Deserialize)]
@@ -79,6 +87,8 @@ struct RawTiming {
     upstream_idle: Option<String>,
     stats: Option<String>,
     grace: Option<String>,
+    certificate_renewal: Option<String>,
+    record_life: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -86,6 +96,8 @@ struct RawTiming {
 struct RawRoute {
     service: String,
     upstream: String,
+    /// Identities of which any one is believed, in place of certificates.
+    falcon: Option<Vec<String>>,
     roots: Option<PathBuf>,
     hashes: Option<Vec<String>>,
     sessions_per_connection: Option<i64>,
@@ -102,6 +114,9 @@ impl Raw {
         let mut config = Config::new(listen, certificate, routes);
         set(&mut config.ipv6_only, self.ipv6_only);
         config.authority = self.authority;
+        if let Some(identity) = self.identity {
+            config.identity = Some(identity.typed(directory)?);
+        }
         if let Some(origins) = &self.admission.origins {
             config.origins = allowed(origins)?;
         }
@@ -135,6 +150,17 @@ impl RawCertificate {
     }
 }
 
+impl RawIdentity {
+    fn typed(self, directory: &Path) -> Result<Signer, ConfigError> {
+        let key = FalconKey::from_pem_file(directory.join(self.falcon_key));
+        let key = key.map_err(|error| ConfigError::FalconKey {
+            setting: "identity.falcon_key".into(),
+            error,
+        })?;
+        Ok(Signer::new(Arc::new(key)))
+    }
+}
+
 impl RawRoute {
     fn typed(&self, index: usize, directory: &Path) -> Result<Route, ConfigError> {
         let name = |setting: &str| format!("route[{index}].{setting}");
@@ -142,27 +168,8 @@ impl RawRoute {
             .map_err(|error| bad(name("service"), &self.service, error))?;
         let upstream: Target = (self.upstream.parse())
             .map_err(|error| bad(name("upstream"), &self.upstream, error))?;
-        let trust = match (&self.roots, &self.hashes) {
-            (None, None) => Trust::SystemRoots,
-            (Some(roots), None) => Trust::roots_from_pem_file(directory.join(roots))
-                .map_err(|error| bad(name("roots"), roots.display(), error))?,
-            (None, Some(hashes)) => {
-                let hashes = hashes.iter().map(|text| {
-                    hash(text).ok_or_else(|| {
-                        bad(name("hashes"), text, "a SHA-256 is 64 hexadecimal digits")
-                    })
-                });
-                Trust::CertificateHashes(hashes.collect::<Result<_, _>>()?)
-            }
-            (Some(roots), Some(_)) => {
-                return Err(bad(
-                    name("roots"),
-                    roots.display(),
-                    "stands beside hashes, choose one",
-                ));
-            }
-        };
-        let mut route = Route::new(service, upstream, trust);
+        let policy = self.policy(&upstream, directory, name)?;
+        let mut route = Route::new(service, upstream, policy);
         let setting = name("sessions_per_connection");
         count(
             &mut route.sessions_per_connection,
@@ -170,6 +177,44 @@ impl RawRoute {
             self.sessions_per_connection,
         )?;
         Ok(route)
+    }
+}
+
+impl RawRoute {
+    fn policy(
+        &self,
+        upstream: &Target,
+        directory: &Path,
+        name: impl Fn(&str) -> String,
+    ) -> Result<PqPolicy, ConfigError> {
+        match (&self.falcon, &self.roots, &self.hashes) {
+            (None, None, None) => Ok(Trust::SystemRoots.into()),
+            (Some(ids), None, None) => {
+                let mut pins = Pins::new();
+                for text in ids {
+                    let id = (text.parse()).map_err(|error| bad(name("falcon"), text, error))?;
+                    pins = (pins.pin(&upstream.authority(), id))
+                        .map_err(|error| bad(name("upstream"), upstream, error))?;
+                }
+                Ok(pins.into())
+            }
+            (None, Some(roots), None) => Ok(Trust::roots_from_pem_file(directory.join(roots))
+                .map_err(|error| bad(name("roots"), roots.display(), error))?
+                .into()),
+            (None, None, Some(hashes)) => {
+                let hashes = hashes.iter().map(|text| {
+                    hash(text).ok_or_else(|| {
+                        bad(name("hashes"), text, "a SHA-256 is 64 hexadecimal digits")
+                    })
+                });
+                Ok(Trust::CertificateHashes(hashes.collect::<Result<_, _>>()?).into())
+            }
+            _ => Err(bad(
+                name("upstream"),
+                upstream,
+                "has more than one of falcon, roots and hashes, choose one",
+            )),
+        }
     }
 }
 
@@ -233,7 +278,17 @@ impl RawTiming {
             &self.upstream_idle,
         )?;
         duration(&mut timing.stats, "timing.stats", &self.stats)?;
-        duration(&mut timing.grace, "timing.grace", &self.grace)
+        duration(&mut timing.grace, "timing.grace", &self.grace)?;
+        life(
+            &mut timing.certificate_renewal,
+            "timing.certificate_renewal",
+            &self.certificate_renewal,
+        )?;
+        life(
+            &mut timing.record_life,
+            "timing.record_life",
+            &self.record_life,
+        )
     }
 }
 
@@ -297,6 +352,16 @@ mod tests {
             ),
             ("timing = { idle = \"ten s\" }", "timing.idle", "ten s"),
             (
+                "timing = { certificate_renewal = \"13 d\" }",
+                "timing.certificate_renewal",
+                "13 d",
+            ),
+            (
+                "timing = { record_life = \"500 ms\" }",
+                "timing.record_life",
+                "500 ms",
+            ),
+            (
                 "admission = { origins = [\"example.org\"] }",
                 "admission.origins",
                 "example.org",
@@ -320,6 +385,16 @@ mod tests {
                 "[[route]]\nservice = \"a\"\nupstream = \"stoq://h:1\"\nhashes = [\"ab\"]",
                 "route[0].hashes",
                 "ab",
+            ),
+            (
+                "[[route]]\nservice = \"a\"\nupstream = \"stoq://h:1\"\nfalcon = [\"stoq1\"]",
+                "route[0].falcon",
+                "stoq1",
+            ),
+            (
+                "[[route]]\nservice = \"a\"\nupstream = \"stoq://h:1\"\nfalcon = []\nhashes = []",
+                "route[0].upstream",
+                "stoq://h:1/",
             ),
             (
                 "[[route]]\nservice = \"a\"\nupstream = \"stoq://h:1\"\nroots = \"no/such\"",

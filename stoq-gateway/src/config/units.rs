@@ -1,8 +1,8 @@
-//! Durations and sizes as operators write them: `10 s`, `250 ms`, `4 MiB`.
+//! Durations and sizes as operators write them: `10 s`, `250 ms`, `12 d`, `4 MiB`.
 
 use std::time::Duration;
 
-/// A whole number and one of `ms`, `s`, `min`, `h`.
+/// A whole number and one of `ms`, `s`, `min`, `h`, `d`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let millis = match unit {
@@ -10,6 +10,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
         "s" => 1000,
         "min" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return None,
     };
     number.checked_mul(millis).map(Duration::from_millis)
@@ -43,6 +44,7 @@ mod tests {
         assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
         assert_eq!(duration("10 s"), Some(Duration::from_secs(10)));
         assert_eq!(duration("2 min"), Some(Duration::from_secs(120)));
+        assert_eq!(duration("2 d"), Some(Duration::from_secs(48 * 3600)));
         assert_eq!(size("4 MiB"), Some(4 << 20));
         assert_eq!(size("0B"), Some(0));
     }

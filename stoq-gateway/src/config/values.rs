@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::{Origin, Url};
 
-use super::{ConfigError, Origins, units};
+use super::{ConfigError, MAX_RENEWAL, Origins, units};
 
 pub(super) fn set<T>(field: &mut T, found: Option<T>) {
     if let Some(found) = found {
@@ -66,6 +66,25 @@ pub(super) fn duration(
                 setting,
                 found,
                 "a time from 1 ms to 24 h, such as \"250 ms\" or \"10 s\"",
+            )
+        })?;
+    Ok(())
+}
+
+/// For what is renewed every so often, not waited for.
+pub(super) fn life(
+    field: &mut Duration,
+    setting: &str,
+    found: &Option<String>,
+) -> Result<(), ConfigError> {
+    let Some(found) = found else { return Ok(()) };
+    *field = units::duration(found)
+        .filter(|life| (Duration::from_secs(1)..=MAX_RENEWAL).contains(life))
+        .ok_or_else(|| {
+            bad(
+                setting,
+                found,
+                "a time from 1 s to 12 d, such as \"24 h\" or \"2 d\"",
             )
         })?;
     Ok(())

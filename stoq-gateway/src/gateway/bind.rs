@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::certificate;
 use crate::config::{Config, ConfigError};
+use crate::record::RecordError;
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum BindError {
     /// There is no usable certificate.
     #[error("certificate: {0}")]
     Certificate(#[from] IdentityError),
+    /// The first endpoint record could not be signed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The UDP socket.
     #[error("cannot listen on UDP {address}: {error}")]
     Socket {

@@ -9,14 +9,18 @@ mod admission;
 mod ending;
 mod page;
 mod pressure;
+mod record;
 mod relay;
+mod rotation;
 mod settings;
 mod target;
+mod upstream;
 
 use std::time::Duration;
 
 use stoq_gateway::config::{Certificate, Route};
 use stoq_gateway::{Config, Gateway, Snapshot};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use page::Page;
 use target::Target;
@@ -53,6 +57,20 @@ async fn session() -> (Gateway, Target, Page, stoq_native::Session) {
 async fn meet(gateway: &Gateway, target: &Target) -> (Page, stoq_native::Session) {
     let (page, session) = tokio::join!(Page::open(gateway, "/stoq/v1/echo"), target.accept());
     (page.unwrap(), session)
+}
+
+/// Header and body of what the gateway answers over HTTP.
+async fn http(gateway: &Gateway, path: &str) -> (String, Vec<u8>) {
+    let address = gateway.http_addr().unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let body = answer.split_off(end.unwrap() + 4);
+    answer.truncate(end.unwrap());
+    (String::from_utf8(answer).unwrap(), body)
 }
 
 /// Waits until the gateway's numbers are as wanted.

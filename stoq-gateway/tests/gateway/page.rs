@@ -43,6 +43,8 @@ pub(crate) struct Asking {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) transport: quinn::TransportConfig,
     pub(crate) max_datagram_size: u32,
+    /// Hash of the certificate to trust; the one that the gateway serves if `None`.
+    pub(crate) certificate: Option<[u8; 32]>,
 }
 
 impl Asking {
@@ -53,6 +55,7 @@ impl Asking {
             headers: Vec::new(),
             transport: quinn::TransportConfig::default(),
             max_datagram_size: 65_535,
+            certificate: None,
         }
     }
 }
@@ -65,9 +68,9 @@ pub(crate) enum Refusal {
     InBand(Code, String),
 }
 
-/// QUIC for HTTP/3 that trusts the gateway.
-fn quic(gateway: &Gateway, transport: quinn::TransportConfig) -> quinn::ClientConfig {
-    let hash = Sha256Digest::new(gateway.certificate_hash());
+/// QUIC for HTTP/3 that trusts this certificate.
+fn quic(certificate: [u8; 32], transport: quinn::TransportConfig) -> quinn::ClientConfig {
+    let hash = Sha256Digest::new(certificate);
     // Only for its TLS settings: these differ from the default ones in whom they trust.
     let trusting = ClientConfig::builder()
         .with_bind_default()
@@ -81,7 +84,8 @@ fn quic(gateway: &Gateway, transport: quinn::TransportConfig) -> quinn::ClientCo
 /// A QUIC connection that asks for nothing.
 pub(crate) async fn silent(gateway: &Gateway) -> quinn::Connection {
     let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-    endpoint.set_default_client_config(quic(gateway, quinn::TransportConfig::default()));
+    let transport = quinn::TransportConfig::default();
+    endpoint.set_default_client_config(quic(gateway.certificate_hash(), transport));
     let connecting = endpoint.connect(gateway.local_addr(), "localhost").unwrap();
     connecting.await.unwrap()
 }
@@ -91,9 +95,11 @@ pub(crate) async fn carrier(
     gateway: &Gateway,
     asking: Asking,
 ) -> Result<Connection, wtransport::error::ConnectingError> {
+    let certificate = asking.certificate;
+    let certificate = certificate.unwrap_or_else(|| gateway.certificate_hash());
     let config = ClientConfig::builder()
         .with_bind_default()
-        .build_with_quic_config(quic(gateway, asking.transport));
+        .build_with_quic_config(quic(certificate, asking.transport));
     let mut options = ConnectOptions::builder(format!("{}{}", gateway.url(), asking.path));
     for (name, value) in asking.headers {
         options = options.add_header(name, value);

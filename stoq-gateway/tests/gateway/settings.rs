@@ -1,17 +1,16 @@
 //! The example file, settings that cannot work together, and the page.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use stoq_gateway::config::Http;
 use stoq_gateway::{Config, Gateway};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::page::{Asking, Page};
 use crate::target::Target;
-use crate::{at_rest, config, until, within};
+use crate::{at_rest, config, http, until, within};
 
 #[test]
 fn the_example_shows_every_default() {
@@ -53,6 +52,14 @@ async fn settings_that_do_not_fit_each_other_are_named() {
             |config| config.timing.idle = config.timing.keep_alive,
             "timing.idle = \"3s\": ",
         ),
+        (
+            |config| config.timing.certificate_renewal = Duration::from_secs(13 * 24 * 3600),
+            "timing.certificate_renewal = \"1123200s\": ",
+        ),
+        (
+            |config| config.timing.record_life = Duration::ZERO,
+            "timing.record_life = \"0ns\": ",
+        ),
     ] {
         let mut config = config(&target, &["echo"]);
         change(&mut config);
@@ -62,14 +69,8 @@ async fn settings_that_do_not_fit_each_other_are_named() {
 }
 
 async fn get(gateway: &Gateway, path: &str) -> String {
-    let mut stream = tokio::net::TcpStream::connect(gateway.http_addr().unwrap())
-        .await
-        .unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+    let (header, body) = http(gateway, path).await;
+    format!("{header}\r\n\r\n{}", String::from_utf8(body).unwrap())
 }
 
 #[tokio::test]
@@ -127,17 +128,6 @@ async fn the_page_and_where_the_gateway_is_come_over_http() {
     .await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_development_certificate_is_replaced_before_it_ends() {
-    let target = Target::start().await;
-    let gateway = Gateway::bind(config(&target, &["echo"])).await.unwrap();
-    let first = gateway.certificate_hash();
-    tokio::time::sleep(Duration::from_secs(10 * 24 * 3600)).await;
-    assert_eq!(gateway.certificate_hash(), first);
-    tokio::time::sleep(Duration::from_secs(2 * 24 * 3600)).await;
-    assert_ne!(gateway.certificate_hash(), first);
-}
-
 /// The command with this settings file.
 fn command(settings: &str) -> (tempfile::TempDir, Command) {
     let folder = tempfile::tempdir().unwrap();
@@ -155,6 +145,10 @@ fn the_command_names_a_bad_setting_and_exits_with_64() {
         ("limits = { max_streams = 0 }", "limits.max_streams = \"0\""),
         ("", "route = \"\""),
         ("colour = 1", "colour"),
+        (
+            "identity = { falcon_key = \"none.pem\" }",
+            "identity.falcon_key: cannot use ",
+        ),
     ] {
         let (_folder, mut command) = command(&format!("{good}{more}"));
         let output = command.output().unwrap();
@@ -191,5 +185,53 @@ fn the_command_says_where_it_is_and_ends_in_order() {
         .status()
         .unwrap();
     assert!(signal.success());
+    assert_eq!(running.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_command_renews_its_certificate_at_sighup() {
+    let (folder, mut command) = command(
+        "listen = \"127.0.0.1:0\"\ncertificate = { names = [\"localhost\"] }\n\
+         http = { listen = \"127.0.0.1:0\" }\nidentity = { falcon_key = \"key.pem\" }\n\
+         [[route]]\nservice = \"echo\"\nupstream = \"stoq://127.0.0.1:9\"\n",
+    );
+    let key = stoq_native::FalconKey::generate();
+    key.write_pem_file(folder.path().join("key.pem")).unwrap();
+    let mut running = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
+    let mut line = || lines.next().unwrap().unwrap();
+    assert!(line().starts_with("https://"));
+    let page = line().strip_prefix("http://").unwrap().to_owned();
+    assert_eq!(line(), key.id().to_string());
+    let hashes = || {
+        let mut stream = std::net::TcpStream::connect(&page).unwrap();
+        let request = "GET /stoq.json HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let answer = std::io::read_to_string(stream).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let facts: serde_json::Value = serde_json::from_str(body).unwrap();
+        facts["certificateHashes"].as_array().unwrap().clone()
+    };
+    let first = hashes();
+    assert_eq!(first.len(), 1);
+    let signal = |name| {
+        let id = running.id().to_string();
+        let sent = Command::new("kill").arg(name).arg(id).status().unwrap();
+        assert!(sent.success());
+    };
+    signal("-HUP");
+    let renewed = loop {
+        let now = hashes();
+        if now != first {
+            break now;
+        }
+    };
+    assert_eq!(renewed.len(), 2);
+    assert_eq!(renewed[1], first[0]);
+    signal("-TERM");
     assert_eq!(running.wait().unwrap().code(), Some(0));
 }

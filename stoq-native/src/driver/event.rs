@@ -1,6 +1,9 @@
 //! What the driver waits for, and what follows from it.
 
+use stoq_core::stream::StreamHeader;
+
 use super::*;
+use crate::security::facts;
 
 /// What the driver waits for.
 pub(super) enum Event {
@@ -110,6 +113,16 @@ impl Driver {
                 return Ok(());
             }
         };
+        if header == StreamHeader::Early
+            && self.early.len() < MAX_UNINTRODUCED
+            && let Some(requests) = &self.endpoint.early
+        {
+            let peer = facts(&self.quinn).and_then(|facts| facts.peer());
+            let from = self.quinn.remote_address();
+            self.early
+                .spawn(early::hand_over(stream, peer, from, requests.clone()));
+            return Ok(());
+        }
         let key = self.next_stream;
         self.next_stream += 1;
         self.unplaced.insert(key, stream);
@@ -117,7 +130,7 @@ impl Driver {
             stream: key,
             header,
         })?;
-        if header == stoq_core::stream::StreamHeader::Control {
+        if header == StreamHeader::Control {
             let control = self.unplaced.remove(&key).and_then(Arrived::into_control);
             self.incoming = Incoming::new(control);
         }

@@ -117,6 +117,12 @@ impl Arrived {
         ))
     }
 
+    /// The bare halves, for a stream of early data.
+    pub(crate) fn into_early(mut self) -> Option<(Option<quinn::SendStream>, quinn::RecvStream)> {
+        let receive = self.receive.take()?;
+        Some((self.send.take(), receive))
+    }
+
     /// The bare receiving half: what remains is frames for the state machine.
     pub(crate) fn into_control(mut self) -> Option<quinn::RecvStream> {
         self.receive.take()

@@ -18,9 +18,11 @@ use rustls::quic::{
 };
 use rustls::{CipherSuite, HandshakeKind, NamedGroup};
 use rustls_pki_types::{CertificateDer, ServerName};
+use stoq_core::identity::FalconId;
 use stoq_core::transport_parameter::{ParameterError, TransportParameter};
 
 use super::keys;
+use crate::certificate::Leaf;
 use crate::rejection::IdentityRejected;
 
 /// Where the session of a connection leaves what quinn has no words for.
@@ -50,7 +52,7 @@ pub(crate) struct ServerCrypto {
 }
 
 /// What a handshake came to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key_exchange: Option<NamedGroup>,
@@ -59,6 +61,14 @@ pub(crate) struct Facts {
     /// Early data was accepted.
     pub(crate) early_data: bool,
     pub(crate) parameter: Option<TransportParameter>,
+}
+
+impl Facts {
+    /// The peer's FALCON identity: a FALCON key stands in the certificate of a peer only if it was verified.
+    pub(crate) fn peer(&self) -> Option<FalconId> {
+        let leaf = Leaf::parse(self.chain.first()?).ok()?;
+        Some(leaf.falcon?.id())
+    }
 }
 
 impl ClientCrypto {

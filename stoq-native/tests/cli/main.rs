@@ -6,6 +6,9 @@
 
 mod drain;
 mod echo;
+mod identities;
+mod inspect;
+mod keys;
 mod kills;
 mod process;
 mod refusals;

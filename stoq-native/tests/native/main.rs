@@ -6,10 +6,13 @@
 mod addresses;
 mod closing;
 mod datagrams;
+mod early;
+mod falcon;
 mod gone;
 mod harness;
 mod hostile;
 mod identity;
+mod inspect;
 mod multiplexed;
 mod refusals;
 mod streams;

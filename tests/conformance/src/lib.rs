@@ -13,6 +13,7 @@ mod datagrams;
 mod refusals;
 mod streams;
 
+pub mod falcon_vectors;
 pub mod services;
 
 use stoq_core::close::Code;

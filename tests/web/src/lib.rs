@@ -1,5 +1,5 @@
-//! The conformance bodies in a browser. They call the npm package as any page does, through its JavaScript
-//! classes; nothing of the SDK is linked in here.
+//! The conformance bodies in a browser: they call the npm package as any page does, through its JavaScript classes; nothing of
+//! the SDK is linked in here. And core's FALCON-1024 vectors, for browsers and for Node.
 #![cfg(target_arch = "wasm32")]
 
 mod sdk;
@@ -27,4 +27,16 @@ pub async fn run(name: String, gateway: String, certificate_hash: String) -> Res
     stoq_conformance::run(&name, &client)
         .await
         .map_err(|text| JsValue::from_str(&text))
+}
+
+/// Checks all FALCON-1024 vectors, and says how many of each kind there were.
+///
+/// # Errors
+/// The text of the failure.
+#[wasm_bindgen(js_name = falconVectors)]
+pub fn falcon_vectors() -> Result<String, JsValue> {
+    match stoq_conformance::falcon_vectors::check() {
+        Ok(counts) => Ok(counts.to_string()),
+        Err(text) => Err(JsValue::from_str(&text)),
+    }
 }

@@ -1,22 +1,31 @@
-//! The `stoq` command: a small file store and an echo service over STOQ, and their client.
+//! The `stoq` command: a small file store and an echo service over STOQ, their client, and the keys of identities.
 //!
 //! ```text
 //!   send, get, list, delete ──▶ files ──▶ store (DIR, quota)      the service `files`, stoq serve
 //!   anything ─────────────────▶ echo                              the service `echo`, stoq serve
 //!   ping ─────────────────────▶ any service                       answered by the protocol itself
+//!   keygen, id ───────────────▶ a FALCON key in a file            nothing goes over the network
+//!   grant ────────────────────▶ an authority's word for an identity, in a file
+//!   inspect ──────────────────▶ what a server shows to anybody, in handshakes that carry nothing
 //! ```
 //! [`arguments`] is what a user can say, [`error::exit`] how the command ends.
 
 mod arguments;
 mod blocks;
 mod byte_size;
+mod certificates;
 mod client;
+mod date;
 mod digest;
 mod echo;
 mod error;
 mod file_name;
 mod files;
 mod get;
+mod grant;
+mod identity;
+mod inspect;
+mod keys;
 mod list;
 mod output;
 mod ping;
@@ -47,10 +56,11 @@ fn main() -> ExitCode {
             });
         }
     };
-    terminal::log(if matches!(command, Command::Serve(_)) {
-        "stoq=info,warn"
-    } else {
-        "off"
+    terminal::log(match command {
+        Command::Serve(_) => "stoq=info,warn",
+        // The library warns of keys that others can read.
+        Command::Id(_) | Command::Grant(_) => "warn",
+        _ => "off,stoq_native::falcon=warn",
     });
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -70,6 +80,10 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::List(arguments) => list::run(arguments).await,
         Command::Delete(arguments) => list::delete(arguments).await,
         Command::Ping(arguments) => ping::run(arguments).await,
+        Command::Keygen(arguments) => keys::generate(&arguments),
+        Command::Id(arguments) => keys::identify(&arguments),
+        Command::Grant(arguments) => grant::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments).await,
     }
 }
 

@@ -95,8 +95,8 @@ pub(crate) fn classical(time: Time, issuer: Option<&Ca>) -> Identity {
 }
 
 /// A certificate with this Ed25519 key, and no FALCON.
-pub(crate) fn plain(time: Time, key: &KeyPair) -> CertificateDer<'static> {
-    sign(&params(time), key, None)
+pub(crate) fn plain(time: Time, key: &KeyPair, issuer: Option<&Ca>) -> CertificateDer<'static> {
+    sign(&params(time), key, issuer)
 }
 
 /// A classical certificate authority, whose private key whoever holds this has.

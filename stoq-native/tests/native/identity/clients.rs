@@ -249,7 +249,7 @@ impl Client {
             (Peer::Composite, _) => Self::stoq(server, Some(KNOWN.identity(time, None))),
             (Peer::Classical, _) => Self::stoq(server, None),
             (Peer::Plain, Ed25519Bad | TimeOver) => {
-                let chain = vec![plain(time, &KNOWN.ed25519)];
+                let chain = vec![plain(time, &KNOWN.ed25519, None)];
                 let shows = Always::new(chain, Key::new(&KNOWN, Signs::BadClassically));
                 Self::Bare(client_tls(Some(shows), Schemes::Classical).into())
             }
@@ -262,7 +262,7 @@ impl Client {
             }
             (Peer::Plain, _) => {
                 let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-                Self::plain(plain(time, &key), &key)
+                Self::plain(plain(time, &key, None), &key)
             }
             (Peer::Browser, _) => {
                 // Its key exchanges are those of browsers too.

@@ -8,7 +8,7 @@ use stoq_native::{
     ServerConfig, Target, Trust,
 };
 
-use super::certificates::{Ca, Time, classical};
+use super::certificates::{Ca, Time, classical, plain};
 use super::rogue::{Always, Key, Signs, StockServer, server_tls};
 use super::table::KNOWN;
 use crate::harness::within;
@@ -55,6 +55,28 @@ async fn an_authority_of_ones_own_is_not_trusted() {
         ] {
             let why = of(&ca, identity).await;
             assert!(matches!(why, IdentityRejected::Classical { .. }), "{why:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_signature_that_is_not_good_is_said_to_be_whose_it_is() {
+    within(async {
+        let ca = Ca::new();
+        let good = plain(Time::Now, &KNOWN.ed25519, Some(&ca));
+        let mut forged = good.to_vec();
+        // The last byte of the issuer's signature.
+        *forged.last_mut().unwrap() ^= 1;
+        for (certificate, signs, whose) in [
+            (good, Signs::BadClassically, "the handshake's"),
+            (forged.into(), Signs::Classically, "an issuer's"),
+        ] {
+            let shows = Always::new(vec![certificate], Key::new(&KNOWN, signs));
+            let server = StockServer::new(server_tls(Arc::new(shows)));
+            let why = rejection(&ca, server.address()).await;
+            let reason = format!("{whose} signature is not good");
+            assert_eq!(why, IdentityRejected::Classical { reason });
         }
     })
     .await;

@@ -147,7 +147,7 @@ impl Server {
             }
             (Peer::Classical, _) => Self::stoq(classical(time, None), case),
             (Peer::Plain, Ed25519Bad) => {
-                let certificate = plain(time, &KNOWN.ed25519);
+                let certificate = plain(time, &KNOWN.ed25519, None);
                 let key = Key::new(&KNOWN, Signs::BadClassically);
                 let shows = Always::new(vec![certificate.clone()], key);
                 Self::stock(server_tls(Arc::new(shows)), &certificate)
@@ -158,7 +158,7 @@ impl Server {
             }
             (Peer::Plain, _) => {
                 let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-                Self::plain(plain(time, &key), &key, case)
+                Self::plain(plain(time, &key, None), &key, case)
             }
             (Peer::Browser, _) => unreachable!("{NO_SERVER}"),
         }
