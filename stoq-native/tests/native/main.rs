@@ -11,6 +11,7 @@ mod falcon;
 mod gone;
 mod harness;
 mod hostile;
+mod identity;
 mod inspect;
 mod multiplexed;
 mod refusals;
