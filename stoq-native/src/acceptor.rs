@@ -1,5 +1,6 @@
 //! The loop that takes connections from strangers.
 
+mod early;
 mod rate;
 
 use core::time::Duration;
@@ -12,7 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::ServerConfig;
-use crate::driver::{self, Role};
+use crate::driver::{self, Role, Unintroduced};
+use crate::rejection::IdentityRejected;
 use crate::request::SessionRequest;
 use crate::security::{Admitted, facts};
 use rate::Rate;
@@ -82,18 +84,13 @@ async fn handshake(
     requests: mpsc::Sender<SessionRequest>,
 ) {
     let peer = incoming.remote_address();
-    let connection = match connect(incoming, early_data).await {
-        Ok(connection) => connection,
-        Err(error) => {
-            tracing::debug!(%peer, %error, "handshake failed");
-            return;
+    match admit(incoming, early_data, &drivers).await {
+        Ok((connection, admitted, waiting)) => {
+            let role = Role::Server { requests, waiting };
+            driver::start(connection, role, drivers, admitted);
         }
-    };
-    match Admitted::new(&connection, None, &drivers) {
-        Ok(admitted) => {
-            driver::start(connection, Role::Server { requests }, drivers, admitted);
-        }
-        Err(rejected) => {
+        Err(NotAdmitted::Handshake(error)) => tracing::debug!(%peer, %error, "handshake failed"),
+        Err(NotAdmitted::Peer(connection, rejected)) => {
             tracing::debug!(%peer, %rejected, "client not admitted");
             let reason = rejected.to_string();
             connection.close(Code::UNTRUSTED.value().into(), reason.as_bytes());
@@ -101,27 +98,67 @@ async fn handshake(
     }
 }
 
-/// Resolves when the handshake is done; with early data, as soon as that can be taken.
-///
-/// Then the handshake goes on under the eyes of the driver. It says nothing to the client before the client's SETTINGS are
-/// there, and whoever only repeats recorded packets cannot send any.
-async fn connect(
+/// Why a stranger does not become a peer.
+enum NotAdmitted {
+    Handshake(quinn::ConnectionError),
+    Peer(quinn::Connection, IdentityRejected),
+}
+
+impl From<quinn::ConnectionError> for NotAdmitted {
+    fn from(error: quinn::ConnectionError) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+/// Resolves when the handshake is done and the client was judged; takes early data meanwhile, if there is some.
+async fn admit(
     incoming: quinn::Incoming,
     early_data: bool,
-) -> Result<quinn::Connection, quinn::ConnectionError> {
+    drivers: &driver::Shared,
+) -> Result<(quinn::Connection, Admitted, Unintroduced), NotAdmitted> {
     let mut connecting = incoming.accept()?;
-    if !early_data {
-        return connecting.await;
+    if early_data {
+        connecting.handshake_data().await?;
     }
-    connecting.handshake_data().await?;
-    let (connection, done) = match connecting.into_0rtt() {
-        Ok(early) => early,
-        Err(connecting) => return connecting.await,
+    let begun = if early_data {
+        connecting.into_0rtt()
+    } else {
+        Err(connecting)
     };
-    if !facts(&connection).is_some_and(|facts| facts.early_data) {
-        done.await;
+    let (connection, early) = match begun {
+        Err(connecting) => (connecting.await?, None),
+        Ok((connection, done)) if facts(&connection).is_some_and(|facts| facts.early_data) => {
+            (connection, Some(done))
+        }
+        Ok((connection, done)) => {
+            done.await;
+            connection.close_reason().map_or(Ok(()), Err)?;
+            (connection, None)
+        }
+    };
+    // With early data, this judges what the client showed in the session that it resumes.
+    let mut admitted = match Admitted::new(&connection, None, drivers) {
+        Ok(admitted) => admitted,
+        Err(rejected) => return Err(NotAdmitted::Peer(connection, rejected)),
+    };
+    let Some(done) = early else {
+        return Ok((connection, admitted, Unintroduced::default()));
+    };
+    let judged = tokio::select! {
+        waiting = early::until_done(&connection, done, drivers) => Ok(waiting),
+        rejected = admitted.revoked() => Err(rejected),
+    };
+    let judged = judged.and_then(|waiting| {
+        admitted.handshake_done(&connection)?;
+        Ok(waiting)
+    });
+    match judged {
+        Ok(waiting) => {
+            connection.close_reason().map_or(Ok(()), Err)?;
+            Ok((connection, admitted, waiting))
+        }
+        Err(rejected) => Err(NotAdmitted::Peer(connection, rejected)),
     }
-    connection.close_reason().map_or(Ok(connection), Err)
 }
 
 /// Handshakes at once above which an address has to prove that it is not forged, at the cost of a round trip.

@@ -62,6 +62,10 @@ pub(crate) struct Leaf {
 
 impl Leaf {
     pub(crate) fn parse(der: &[u8]) -> Result<Self, CertificateFault> {
+        if der.len() > MAX_CERTIFICATE_LEN {
+            let got = der.len();
+            return Err(CertificateFault::TooLong { got });
+        }
         let malformed = |reason: String| CertificateFault::Malformed { reason };
         let (rest, certificate) =
             X509Certificate::from_der(der).map_err(|error| malformed(error.to_string()))?;
@@ -89,10 +93,33 @@ impl Leaf {
     }
 }
 
+impl Leaf {
+    /// # Errors
+    /// [`CertificateFault::Intermediates`] if it has a FALCON key, and others came with it.
+    pub(crate) fn check_alone(&self, others: usize) -> Result<(), CertificateFault> {
+        match others {
+            got @ 1.. if self.falcon.is_some() => Err(CertificateFault::Intermediates { got }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A certificate that a peer shows cannot be read as STOQ must be able to. The peer's matter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateFault {
+    /// It is longer than any certificate need be.
+    #[error("the certificate has {got} bytes, more than {MAX_CERTIFICATE_LEN}")]
+    TooLong {
+        /// Bytes found.
+        got: usize,
+    },
+    /// A FALCON certificate does not stand alone: what goes with it is held and used by nobody.
+    #[error("a FALCON certificate stands alone, this one came with {got} more")]
+    Intermediates {
+        /// Certificates beside it.
+        got: usize,
+    },
     /// It is no X.509 certificate.
     #[error("the certificate is malformed: {reason}")]
     Malformed {
@@ -164,6 +191,8 @@ fn read_grant(value: &[u8]) -> Result<SignedGrant, CertificateFault> {
     SignedGrant::decode(grant).map_err(CertificateFault::Grant)
 }
 
+/// Three times what a FALCON certificate with a grant of many names has: peers that pad theirs make us hold it.
+const MAX_CERTIFICATE_LEN: usize = 16 * 1024;
 const FALCON_KEY: Oid<'static> = oid!(2.5.29.72);
 const GRANT: Oid<'static> = oid!(2.25.7382940155127846011);
 const ED25519: Oid<'static> = oid!(1.3.101.112);

@@ -103,7 +103,18 @@ pub(crate) enum Role {
     },
     Server {
         requests: mpsc::Sender<SessionRequest>,
+        /// What came before the handshake was done.
+        waiting: Unintroduced,
     },
+}
+
+/// Streams that have arrived, on their way to be placed.
+#[derive(Default)]
+pub(crate) struct Unintroduced {
+    /// Those whose header is being read.
+    pub(crate) streams: JoinSet<(Arrived, Introduction)>,
+    /// Those of early data whose service is being read.
+    pub(crate) early: JoinSet<()>,
 }
 
 /// Starts the driver of a connection that has just come about.
@@ -203,7 +214,7 @@ impl Driver {
         peer: Admitted,
     ) -> Self {
         let mut waiting = HashMap::new();
-        let (side, service, requests) = match role {
+        let (side, service, requests, unintroduced) = match role {
             Role::Client { service, opened } => {
                 let reply = Reply::Connect(opened);
                 waiting.insert(
@@ -213,9 +224,9 @@ impl Driver {
                         reply,
                     },
                 );
-                (Side::Client, service, None)
+                (Side::Client, service, None, Unintroduced::default())
             }
-            Role::Server { requests } => (Side::Server, None, Some(requests)),
+            Role::Server { requests, waiting } => (Side::Server, None, Some(requests), waiting),
         };
         let mut limits = machine::Limits::default();
         limits.max_sessions = endpoint.limits.max_sessions;
@@ -243,11 +254,11 @@ impl Driver {
             out,
             outgoing: Outgoing::default(),
             incoming: Incoming::default(),
-            unintroduced: JoinSet::new(),
+            unintroduced: unintroduced.streams,
             unplaced: HashMap::new(),
             next_stream: 0,
             discards: JoinSet::new(),
-            early: JoinSet::new(),
+            early: unintroduced.early,
             lingering: JoinSet::new(),
             sessions: HashMap::new(),
             waiting,

@@ -87,6 +87,9 @@ pub enum IdentityRejected {
         /// What rustls says.
         reason: String,
     },
+    /// The connection came about when less was required: its key exchange is no secret from a quantum computer.
+    #[error("the key exchange is not X25519MLKEM768, which the policy requires")]
+    KeyExchange,
     /// The client showed no certificate, and the server's policy requires one.
     #[error("the client has no FALCON identity, which the policy requires")]
     NoClientIdentity,

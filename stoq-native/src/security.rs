@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::driver;
 use crate::rejection::IdentityRejected;
+use crate::tls::HYBRID;
 use crate::tls::clients::Clients;
 use crate::tls::quic::Facts;
 use crate::tls::servers::Servers;
@@ -112,10 +113,21 @@ pub(crate) enum Judge {
     Clients(Arc<Clients>),
 }
 
+impl Judge {
+    fn is_strict(&self) -> bool {
+        match self {
+            Self::Servers(servers) => servers.is_strict(),
+            Self::Clients(clients) => clients.is_strict(),
+        }
+    }
+}
+
 /// A peer that was let in, and is judged again whenever the policy changes.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     chain: Vec<CertificateDer<'static>>,
+    /// `None` as long as the handshake is not done.
+    key_exchange: Option<NamedGroup>,
     /// Where a client thinks that it is connected to.
     server: Option<(String, u16)>,
     judges: watch::Receiver<Judge>,
@@ -128,15 +140,30 @@ impl Admitted {
         server: Option<(String, u16)>,
         drivers: &driver::Shared,
     ) -> Result<Self, IdentityRejected> {
+        let facts = facts(connection).unwrap_or_default();
         let mut admitted = Self {
-            chain: facts(connection)
-                .map(|facts| facts.chain)
-                .unwrap_or_default(),
+            chain: facts.chain,
+            key_exchange: facts.key_exchange,
             server,
             judges: drivers.judge.subscribe(),
         };
         admitted.judge()?;
+        if let (Judge::Servers(servers), Some((host, port))) =
+            (&*admitted.judges.borrow(), &admitted.server)
+        {
+            servers.remember(host, *port, &admitted.chain);
+        }
         Ok(admitted)
+    }
+
+    /// Judges the peer once more, now that the handshake is done.
+    pub(crate) fn handshake_done(
+        &mut self,
+        connection: &quinn::Connection,
+    ) -> Result<(), IdentityRejected> {
+        let facts = facts(connection).unwrap_or_default();
+        (self.chain, self.key_exchange) = (facts.chain, facts.key_exchange);
+        self.judge()
     }
 
     /// Resolves when the peer may not stay any longer.
@@ -153,7 +180,11 @@ impl Admitted {
     }
 
     fn judge(&mut self) -> Result<(), IdentityRejected> {
-        match (&*self.judges.borrow_and_update(), &self.server) {
+        let judge = self.judges.borrow_and_update();
+        if judge.is_strict() && self.key_exchange.is_some_and(|group| group != HYBRID) {
+            return Err(IdentityRejected::KeyExchange);
+        }
+        match (&*judge, &self.server) {
             (Judge::Servers(servers), Some((host, port))) => {
                 servers.judge(host, *port, &self.chain)
             }

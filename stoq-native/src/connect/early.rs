@@ -3,7 +3,10 @@
 use core::fmt;
 use std::sync::Arc;
 
+use stoq_core::close::Code;
 use stoq_core::stream::Direction;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::{Attempt, ConnectError, Connector};
@@ -17,21 +20,20 @@ use crate::target::Target;
 /// A connection on its way, on which requests can be sent before the server has answered, if there is a session with this
 /// server to resume.
 ///
-/// What is sent here can be sent again by whoever recorded it: send only what does no harm when it is carried out twice.
-/// Dropped before [`established`](Self::established), the connection is given up.
+/// What is sent here can be sent again by whoever recorded it: send only what does no harm when it is carried out twice. The
+/// session is opened meanwhile, as by [`Endpoint::connect`](crate::Endpoint::connect). Dropped before
+/// [`established`](Self::established), the connection is closed with [`Code::CANCELLED`], and its streams with it.
 pub struct EarlyConnection {
-    connector: Arc<Connector>,
-    drivers: Arc<driver::Shared>,
     target: Target,
-    attempt: Attempt,
-    state: State,
+    /// If there is a session to resume.
+    early: Option<quinn::Connection>,
+    opening: oneshot::Receiver<Opening>,
+    abort: AbortHandle,
+    established: bool,
 }
 
-enum State {
-    /// Nothing to resume.
-    Full(quinn::Connecting),
-    Early(quinn::Connection, quinn::ZeroRttAccepted),
-}
+/// What came of it, and whether the server took the early data.
+type Opening = Result<(Session, bool), ConnectError>;
 
 impl Connector {
     pub(crate) async fn connect_early(
@@ -51,19 +53,80 @@ impl Connector {
         let Judge::Servers(servers) = drivers.judge.borrow().clone() else {
             return Err(ConnectError::NotAClient);
         };
+        servers.forget_unless_believed(host, *port);
         let attempt = self.attempt(&servers, host, *port)?;
         let connecting = self.begin(endpoint, address, &attempt)?;
-        let state = match connecting.into_0rtt() {
-            Ok((connection, accepted)) => State::Early(connection, accepted),
-            Err(connecting) => State::Full(connecting),
+        let (begun, early) = match connecting.into_0rtt() {
+            Ok((connection, accepted)) => {
+                (Begun::Early(connection.clone(), accepted), Some(connection))
+            }
+            Err(connecting) => (Begun::Full(connecting), None),
         };
+        // The endpoint's own, so that what is agreed on is judged in any case, whatever the caller waits for.
+        let (sender, opening) = oneshot::channel();
+        let work = self
+            .clone()
+            .open_early(begun, attempt, drivers.clone(), target.clone());
+        let task = drivers.tasks.spawn(async move {
+            // If nobody waits any more, the session is closed by its drop.
+            let _ = sender.send(work.await);
+        });
         Ok(EarlyConnection {
-            connector: self.clone(),
-            drivers: drivers.clone(),
             target,
-            attempt,
-            state,
+            early,
+            opening,
+            abort: task.abort_handle(),
+            established: false,
         })
+    }
+
+    async fn open_early(
+        self: Arc<Self>,
+        begun: Begun,
+        attempt: Attempt,
+        drivers: Arc<driver::Shared>,
+        target: Target,
+    ) -> Opening {
+        let after = self.timeout;
+        let late = begun.connection();
+        let work = async {
+            let (connected, accepted) = match begun {
+                Begun::Full(connecting) => (connecting.await, false),
+                Begun::Early(connection, accepted) => {
+                    let accepted = accepted.await;
+                    let closed = connection.close_reason();
+                    (closed.map_or(Ok(connection), Err), accepted)
+                }
+            };
+            let (connection, peer) = attempt.finish(connected, &drivers)?;
+            let (_, session) = self.open(connection, peer, &drivers, &target).await?;
+            let url = || target.to_string();
+            let session = session.ok_or_else(|| ConnectError::NoService { url: url() })?;
+            Ok((session, accepted))
+        };
+        timeout(after, work).await.unwrap_or_else(|_| {
+            // Streams would keep it open.
+            if let Some(connection) = late {
+                connection.close(Code::TIMEOUT.value().into(), b"");
+            }
+            Err(ConnectError::Timeout { after })
+        })
+    }
+}
+
+/// A handshake that has begun.
+enum Begun {
+    /// Nothing to resume.
+    Full(quinn::Connecting),
+    Early(quinn::Connection, quinn::ZeroRttAccepted),
+}
+
+impl Begun {
+    fn connection(&self) -> Option<quinn::Connection> {
+        match self {
+            Self::Full(_) => None,
+            Self::Early(connection, _) => Some(connection.clone()),
+        }
     }
 }
 
@@ -71,7 +134,7 @@ impl EarlyConnection {
     /// Whether there is a session to resume, so that streams can be opened here. Whether the server takes them,
     /// [`established`](Self::established) says.
     pub fn can_send(&self) -> bool {
-        matches!(self.state, State::Early(..))
+        self.early.is_some()
     }
 
     /// Opens a stream in both directions, for early data.
@@ -114,40 +177,14 @@ impl EarlyConnection {
     ///
     /// # Cancel safety
     /// If the future is dropped, the connection is given up.
-    pub async fn established(self) -> Result<(Session, bool), ConnectError> {
-        let Self {
-            connector,
-            drivers,
-            target,
-            attempt,
-            state,
-        } = self;
-        let after = connector.timeout;
-        let work = async {
-            let (connected, accepted) = match state {
-                State::Full(connecting) => (connecting.await, false),
-                State::Early(connection, accepted) => {
-                    let accepted = accepted.await;
-                    let closed = connection.close_reason();
-                    (closed.map_or(Ok(connection), Err), accepted)
-                }
-            };
-            let (connection, peer) = attempt.finish(connected, &drivers)?;
-            let (_, session) = connector.open(connection, peer, &drivers, &target).await?;
-            let url = || target.to_string();
-            let session = session.ok_or_else(|| ConnectError::NoService { url: url() })?;
-            Ok((session, accepted))
-        };
-        timeout(after, work)
-            .await
-            .unwrap_or(Err(ConnectError::Timeout { after }))
+    pub async fn established(mut self) -> Result<(Session, bool), ConnectError> {
+        let opening = (&mut self.opening).await;
+        self.established = true;
+        opening.unwrap_or(Err(ConnectError::EndpointClosed))
     }
 
     fn connection(&self) -> Result<&quinn::Connection, EarlyStreamError> {
-        match &self.state {
-            State::Full(_) => Err(EarlyStreamError::NothingToResume),
-            State::Early(connection, _) => Ok(connection),
-        }
+        self.early.as_ref().ok_or(EarlyStreamError::NothingToResume)
     }
 
     async fn write_header(
@@ -158,6 +195,18 @@ impl EarlyConnection {
         let service = self.target.service.as_ref();
         let service = service.expect("connect_early refuses targets without a service");
         send.write_all(&early::header(direction, service)).await
+    }
+}
+
+impl Drop for EarlyConnection {
+    fn drop(&mut self) {
+        if self.established {
+            return;
+        }
+        self.abort.abort();
+        if let Some(connection) = &self.early {
+            connection.close(Code::CANCELLED.value().into(), b"");
+        }
     }
 }
 

@@ -38,9 +38,11 @@ impl Endpoint {
     /// [`PolicyError::WrongRole`] if this is a client's endpoint.
     pub fn set_clients(&self, policy: ClientPolicy) -> Result<(), PolicyError> {
         let clients = Arc::new(Clients::new(policy));
-        self.rebuild(|house| house.clients = clients.clone())?;
-        self.0.drivers.judge.send_replace(Judge::Clients(clients));
-        Ok(())
+        self.rebuild(|house| {
+            house.clients = clients.clone();
+            // Here, so that of two changes at once the same one comes last at the door and for who is inside.
+            self.0.drivers.judge.send_replace(Judge::Clients(clients));
+        })
     }
 
     /// A server's: shows new connections this identity. Those that run go on with the old one.

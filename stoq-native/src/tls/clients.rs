@@ -31,6 +31,11 @@ impl Clients {
         Self { policy, provider }
     }
 
+    /// Whether clients must be able to do what is post-quantum.
+    pub(crate) fn is_strict(&self) -> bool {
+        matches!(self.policy, ClientPolicy::Require(_))
+    }
+
     pub(crate) fn provider(&self) -> &Arc<CryptoProvider> {
         &self.provider
     }
@@ -38,12 +43,13 @@ impl Clients {
     /// Whether this client may be here now: asked again after each handshake, because one that resumes verifies nothing,
     /// and whenever the policy has changed. The chain is empty if it showed nothing.
     pub(crate) fn judge(&self, chain: &[CertificateDer<'_>]) -> Result<(), IdentityRejected> {
-        match (&self.policy, chain.first()) {
-            (ClientPolicy::Off, _) | (ClientPolicy::Prefer(_), None) => Ok(()),
-            (ClientPolicy::Require(_), None) => Err(IdentityRejected::NoClientIdentity),
-            (ClientPolicy::Prefer(trust) | ClientPolicy::Require(trust), Some(certificate)) => {
-                judge(trust, certificate, UnixTime::now())
-            }
+        match (&self.policy, chain) {
+            (ClientPolicy::Off, _) | (ClientPolicy::Prefer(_), []) => Ok(()),
+            (ClientPolicy::Require(_), []) => Err(IdentityRejected::NoClientIdentity),
+            (
+                ClientPolicy::Prefer(trust) | ClientPolicy::Require(trust),
+                [certificate, others @ ..],
+            ) => judge(trust, certificate, others.len(), UnixTime::now()),
         }
     }
 }
@@ -51,9 +57,12 @@ impl Clients {
 fn judge(
     trust: &ClientTrust,
     certificate: &CertificateDer<'_>,
+    others: usize,
     now: UnixTime,
 ) -> Result<(), IdentityRejected> {
     let leaf = Leaf::parse(certificate).map_err(IdentityRejected::Certificate)?;
+    leaf.check_alone(others)
+        .map_err(IdentityRejected::Certificate)?;
     let got = leaf
         .falcon
         .as_ref()
@@ -84,13 +93,13 @@ impl ClientCertVerifier for Clients {
     fn verify_client_cert(
         &self,
         certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         let judged = match &self.policy {
             ClientPolicy::Off => Ok(()),
             ClientPolicy::Prefer(trust) | ClientPolicy::Require(trust) => {
-                judge(trust, certificate, now)
+                judge(trust, certificate, intermediates.len(), now)
             }
         };
         judged

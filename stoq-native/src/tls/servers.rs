@@ -30,7 +30,15 @@ use crate::trust::{Trust, TrustError};
 pub(crate) struct Servers {
     rules: Arc<Rules>,
     resolver: Option<Arc<ClientResolver>>,
-    configs: Mutex<HashMap<(String, u16), Arc<rustls::ClientConfig>>>,
+    known: Mutex<HashMap<(String, u16), Known>>,
+}
+
+/// What a client keeps of a server, for as long as its policy stands.
+#[derive(Debug)]
+struct Known {
+    config: Arc<rustls::ClientConfig>,
+    /// What the server showed when it was last let in.
+    chain: Vec<CertificateDer<'static>>,
 }
 
 struct Rules {
@@ -63,7 +71,7 @@ impl Servers {
                 provider,
             }),
             resolver: identity.and_then(ClientResolver::new).map(Arc::new),
-            configs: Mutex::default(),
+            known: Mutex::default(),
         })
     }
 
@@ -82,16 +90,39 @@ impl Servers {
             let authority = authority(host, port);
             return Err(IdentityRejected::NothingPinned { authority });
         }
-        let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-        if configs.len() >= MAX_SERVERS {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_SERVERS {
             // Only sessions to resume are lost.
-            configs.clear();
+            known.clear();
         }
+        let known = known
+            .entry((canonical_host(host), port))
+            .or_insert_with(|| Known {
+                config: Arc::new(self.make(host, port)),
+                chain: Vec::new(),
+            });
+        Ok(known.config.clone())
+    }
+
+    /// Keeps what a server showed that was let in.
+    pub(crate) fn remember(&self, host: &str, port: u16, chain: &[CertificateDer<'static>]) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get_mut(&(canonical_host(host), port)) {
+            known.chain = chain.to_vec();
+        }
+    }
+
+    /// Before early data is sent, which nothing verifies: forgets the sessions of a server that would not be let in now with
+    /// what it showed last. Its time may be over.
+    pub(crate) fn forget_unless_believed(&self, host: &str, port: u16) {
         let key = (canonical_host(host), port);
-        let config = configs
-            .entry(key)
-            .or_insert_with(|| Arc::new(self.make(host, port)));
-        Ok(config.clone())
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known
+            .get(&key)
+            .is_some_and(|known| self.judge(host, port, &known.chain).is_err())
+        {
+            known.remove(&key);
+        }
     }
 
     /// Whether this server is believed now: asked again after each handshake, because one that resumes verifies nothing,
@@ -151,6 +182,8 @@ impl Rules {
         now: UnixTime,
     ) -> Result<(), IdentityRejected> {
         let leaf = Leaf::parse(certificate).map_err(IdentityRejected::Certificate)?;
+        leaf.check_alone(intermediates.len())
+            .map_err(IdentityRejected::Certificate)?;
         match &self.policy {
             PqPolicy::Require(trust) => judge_falcon(trust, host, port, &leaf, now),
             PqPolicy::Off(Trust::CertificateHashes(hashes))

@@ -196,7 +196,7 @@ pub(crate) fn bare_server(alpn: &[u8]) -> (quinn::Endpoint, Endpoint) {
 }
 
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+pub(crate) struct AnyCertificate(pub(crate) Arc<CryptoProvider>);
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(

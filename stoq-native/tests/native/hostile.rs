@@ -78,7 +78,7 @@ fn encode(frame: &Frame<'_>) -> Vec<u8> {
 }
 
 /// A client's SETTINGS for the service `test`.
-fn settings(version: u32) -> Vec<u8> {
+pub(crate) fn settings(version: u32) -> Vec<u8> {
     let mut number = [Vec::new(), Vec::new()];
     VarInt::from_u32(version).encode(&mut number[0]);
     VarInt::from_u32(100).encode(&mut number[1]);
