@@ -7,6 +7,7 @@ mod addresses;
 mod closing;
 mod datagrams;
 mod early;
+mod flights;
 mod gone;
 mod harness;
 mod hostile;
