@@ -8,6 +8,7 @@ use std::process::Command;
 
 use stoq_core::close::Code;
 use stoq_gateway::Gateway;
+use stoq_native::FalconId;
 use stoq_tests::gateway::gateway_for;
 use stoq_tests::services::Services;
 
@@ -49,7 +50,9 @@ fn prepared(variable: &str) -> PathBuf {
     }
 }
 
-async fn with_gateway(run: impl FnOnce(String, String, String) + Send + 'static) -> Services {
+async fn with_gateway(
+    run: impl FnOnce(String, String, [u8; 32], FalconId) + Send + 'static,
+) -> Services {
     let services = Services::start();
     let gateway = Gateway::bind(gateway_for(&services, Some(prepared("STOQ_SITE")))).await;
     let gateway = gateway.expect("loopback has free ports");
@@ -57,9 +60,10 @@ async fn with_gateway(run: impl FnOnce(String, String, String) + Send + 'static)
         "http://{}",
         gateway.http_addr().expect("http is configured")
     );
-    let hash = hex(&gateway.certificate_hash());
+    let hash = gateway.certificate_hash();
+    let id = gateway.falcon_id().expect("an identity is configured");
     let url = gateway.url().to_owned();
-    tokio::task::spawn_blocking(move || run(page, url, hash))
+    tokio::task::spawn_blocking(move || run(page, url, hash, id))
         .await
         .expect("the scripts passed");
     gateway.shutdown(std::time::Duration::ZERO).await;
@@ -71,9 +75,9 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 async fn conformance(browser: &'static str) {
-    let services = with_gateway(move |page, gateway, hash| {
+    let services = with_gateway(move |page, gateway, hash, _| {
         let page = format!("{page}/conformance.html");
-        node("conformance.mjs", &[browser, &page, &gateway, &hash]);
+        node("conformance.mjs", &[browser, &page, &gateway, &hex(&hash)]);
     })
     .await;
     assert!(
@@ -101,7 +105,7 @@ fn falcon_vectors_in_node() {
 
 #[tokio::test]
 async fn the_client_of_the_readme_runs() {
-    with_gateway(|page, gateway, hash| {
+    with_gateway(|page, gateway, _, id| {
         let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
         let readme = readme.to_str().expect("the checkout's path is text");
         node(
@@ -111,7 +115,7 @@ async fn the_client_of_the_readme_runs() {
                 &format!("{page}/conformance.html"),
                 readme,
                 &gateway,
-                &hash,
+                &id.to_string(),
             ],
         );
     })
@@ -126,6 +130,16 @@ fn the_demo_in_chromium() {
 #[test]
 fn the_demo_in_firefox() {
     node_tests("demo.test.mjs", "firefox");
+}
+
+#[test]
+fn identity_in_chromium() {
+    node_tests("identity.test.mjs", "chromium");
+}
+
+#[test]
+fn identity_in_firefox() {
+    node_tests("identity.test.mjs", "firefox");
 }
 
 #[test]

@@ -36,11 +36,21 @@ export function brokenLeg(error) {
   return UPSTREAM.has(codeOf(error)) ? "service" : "gateway";
 }
 
+/**
+ * Whether the page refused the gateway before it had tried to connect.
+ * @param {unknown} error
+ */
+export function isRefusal(error) {
+  return REFUSALS.has(codeOf(error));
+}
+
+const REFUSALS = new Set(["untrusted-identity", "endpoint-record-refused"]);
 const UPSTREAM = new Set(["upstream-unreachable", "upstream-lost"]);
 
 /** A title, and advice where there is any, for each code that a user of this page can meet. @type {Record<string, [string, string]>} */
 const WORDS = {
   "no-gateway": ["No gateway found", "Start it with “cargo xtask demo” and reload this page."],
+  "bad-pins": ["The page's pins cannot be used", "Nothing was connected. Mend the file, or take it away to connect without pins."],
   "no-error": ["Session closed", "Connect again to go on."],
   "internal-error": ["The other side failed", "Its log says more."],
   "protocol-violation": ["The other side broke the protocol", ""],
@@ -60,6 +70,9 @@ const WORDS = {
   unsupported: ["This browser cannot do this", "STOQ needs WebTransport: Chrome, Edge, Firefox, or Safari from 26.4."],
   "datagram-too-large": ["The datagram is too large for this path", ""],
   "session-refused": ["The session was refused", ""],
+  "untrusted-identity": ["The gateway is not the one that is pinned", "Nothing was connected. If the gateway has a new key, the page needs a new pin."],
+  "endpoint-record-refused": ["The gateway's record is refused", "Nothing was connected, because nobody vouches for the gateway's certificate."],
+  "invalid-argument": ["A setting of this page cannot be", ""],
   "bad-request": ["The service did not understand", ""],
   "bad-name": ["The service does not take this name", "Rename the file and try again."],
   "no-such-file": ["There is no such file", "Someone else may have deleted it."],

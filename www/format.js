@@ -88,6 +88,14 @@ export function shortHash(hash) {
 }
 
 /**
+ * Both ends of a FALCON identity, with the word that they all begin with.
+ * @param {string} id
+ */
+export function shortId(id) {
+  return id.length <= 25 ? id : `${id.slice(0, 13)}…${id.slice(-8)}`;
+}
+
+/**
  * A hash in groups of eight digits, which the eye can compare.
  * @param {string} hash hexadecimal digits
  */

@@ -3,6 +3,7 @@
 import { echoPanel } from "./echo-panel.js";
 import { filesPanel } from "./files-panel.js";
 import { find } from "./find.js";
+import { identityPanel } from "./identity-panel.js";
 import { livePlots } from "./live.js";
 import { sessionPanel } from "./session-panel.js";
 import { Link } from "./session.js";
@@ -17,6 +18,10 @@ const connect = () => {
 
 themeButton(find(document, "theme", HTMLButtonElement));
 sessionPanel(files, connect);
+identityPanel(files, (wrong) => {
+  files.wrongPin = echo.wrongPin = wrong;
+  connect();
+});
 filesPanel(files);
 livePlots(files);
 echoPanel(echo);

@@ -1,7 +1,8 @@
 // The session's facts, and the picture of the way that it goes.
 
 import { announce } from "./announce.js";
-import { brokenLeg } from "./explain.js";
+import { copyButton, showShort } from "./copy-button.js";
+import { brokenLeg, isRefusal } from "./explain.js";
 import { find, write } from "./find.js";
 import { count, hex, shortHash, span } from "./format.js";
 import { showProblem } from "./problem.js";
@@ -28,7 +29,7 @@ export const STATE_WORDS = {
 export function sessionPanel(link, reconnect) {
   const button = find(document, "reconnect", HTMLButtonElement);
   button.addEventListener("click", reconnect);
-  copyButton("certificate-hash", () => link.gateway?.certificateHashes[0]);
+  copyButton("certificate-hash", () => at("certificate-hash").dataset.whole);
   copyButton("session-hash", () => link.last && hex(link.last.hash));
   write(at("page-origin"), location.host);
 
@@ -55,16 +56,16 @@ function showState(link) {
 }
 
 /** @param {Link} link */
-function showFacts({ gateway, last, service }) {
+function showFacts({ gateway, last, security, service }) {
   if (gateway) {
     write(at("gateway-url"), `${gateway.url}/stoq/v1/${service}`);
     write(at("gateway-host"), new URL(gateway.url).host);
-    const [hash] = gateway.certificateHashes;
-    showHash("certificate-hash", hash ?? "");
+    const [hash] = (security ?? gateway).certificateHashes;
+    showShort("certificate-hash", hash ?? "", shortHash);
     if (!hash) write(at("certificate-hash"), "trusted by the browser");
   }
   if (last) {
-    showHash("session-hash", hex(last.hash));
+    showShort("session-hash", hex(last.hash), shortHash);
     write(at("max-datagram"), `${count(last.maxDatagramSize)} bytes`);
   }
 }
@@ -73,41 +74,15 @@ function showFacts({ gateway, last, service }) {
 function showLegs({ state, error }) {
   const broken = error && state !== "draining" ? brokenLeg(error) : undefined;
   // The way beyond the break is unknown; the way before it was gone.
-  const gateway = broken === "gateway" ? "broken" : broken === "service" ? "reached" : state;
+  const gateway = isRefusal(error) ? "refused" : broken === "gateway" ? "broken" : broken === "service" ? "reached" : state;
   const service = broken === "service" ? "broken" : broken === "gateway" ? "idle" : state;
   at("path").dataset.state = state;
   at("leg-gateway").dataset.state = gateway;
   at("leg-service").dataset.state = service;
-  const words = { broken: "broken", open: "open", reached: "reached", draining: "closing soon", connecting: "connecting" };
+  const words = { refused: "not tried", broken: "broken", open: "open", reached: "reached", draining: "closing soon", connecting: "connecting" };
   for (const [id, leg] of [["leg-gateway-note", gateway], ["leg-service-note", service]]) {
     write(at(id ?? ""), words[/** @type {keyof typeof words} */ (leg)] ?? "");
   }
-}
-
-/**
- * @param {string} id
- * @param {string} hash
- */
-function showHash(id, hash) {
-  const place = at(id);
-  write(place, shortHash(hash));
-  place.title = hash;
-  place.dataset.hash = hash;
-  find(document, `copy-${id}`, HTMLButtonElement).hidden = hash === "";
-}
-
-/**
- * @param {string} id
- * @param {() => string | undefined} value
- */
-function copyButton(id, value) {
-  const button = find(document, `copy-${id}`, HTMLButtonElement);
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(value() ?? "");
-    button.dataset.done = "yes";
-    announce("Copied");
-    setTimeout(() => delete button.dataset.done, 1500);
-  });
 }
 
 /** @param {string} id */

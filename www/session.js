@@ -1,10 +1,12 @@
 // Where the gateway is, and the page's sessions with its services.
 
 import init, { StoqClient, StoqError } from "stoq";
+import { NOBODY, clientOptions, pinnedFor, readPins } from "./pins.js";
 
 /**
  * @typedef {import("stoq").Session} Session
- * @typedef {{ url: string, certificateHashes: string[], services: string[] }} Gateway
+ * @typedef {import("stoq").GatewayIdentity} GatewayIdentity
+ * @typedef {{ url: string, certificateHashes: string[], services: string[], endpointRecord?: string }} Gateway
  * @typedef {"idle" | "connecting" | "open" | "draining" | "closed" | "failed"} LinkState
  */
 
@@ -29,7 +31,8 @@ export async function readGateway() {
   /** @type {Partial<Gateway> | undefined} */
   const answer = await response.json().catch(() => undefined);
   if (typeof answer?.url !== "string") throw new GatewayError("the file stoq.json names no gateway");
-  return { url: answer.url, certificateHashes: answer.certificateHashes ?? [], services: answer.services ?? [] };
+  const { url, certificateHashes = [], services = [], endpointRecord } = answer;
+  return { url, certificateHashes, services, ...(typeof endpointRecord === "string" ? { endpointRecord } : {}) };
 }
 
 /** The page's session with one service: it can be lost and opened again. Tells of each change with the event `change`. */
@@ -40,6 +43,12 @@ export class Link extends EventTarget {
   session;
   /** Where it goes, as far as known. @type {Gateway | undefined} */
   gateway;
+  /** Who may speak for the gateway; nothing while that is unknown, or if the page has no pins. @type {string[] | undefined} */
+  pinned;
+  /** What was verified of the gateway before the session was opened. @type {GatewayIdentity | undefined} */
+  security;
+  /** Connect as if somebody else were pinned. */
+  wrongPin = false;
   /** Why it failed, or was closed by others. @type {Error | undefined} */
   error;
   /** How long the last connect took, in ms. */
@@ -61,15 +70,18 @@ export class Link extends EventTarget {
     const attempt = (this.#attempt += 1);
     const old = this.session;
     this.session = undefined;
+    this.security = undefined;
     this.#become("connecting");
     // The attempt that was overtaken by another says nothing.
     const current = () => attempt === this.#attempt;
     try {
       await old?.close({ reason: "the page connects again" });
       const [gateway] = await Promise.all([readGateway(), init()]);
+      const pins = await readPins();
       if (!current()) return undefined;
       this.gateway = gateway;
-      const client = new StoqClient({ certificateHashes: gateway.certificateHashes });
+      this.pinned = pins && (this.wrongPin ? [NOBODY] : pinnedFor(pins, gateway.url));
+      const client = new StoqClient(clientOptions(gateway, pins, this.wrongPin));
       const start = performance.now();
       const session = await client.connect(`${gateway.url}/stoq/v1/${this.service}`).finally(() => client.free());
       if (!current()) {
@@ -78,6 +90,7 @@ export class Link extends EventTarget {
       }
       this.openedIn = performance.now() - start;
       this.session = session;
+      this.security = session.security ?? undefined;
       this.last = session;
       this.#watch(session);
       this.#become("open");

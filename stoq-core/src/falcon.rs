@@ -87,6 +87,8 @@ pub struct VerifyingKey {
 impl VerifyingKey {
     /// Checks a public key: its first byte says 1024, and each coefficient is below 12289.
     ///
+    /// Takes 10 to 45 µs, and 20 KB of stack: 64 KB where nothing was optimised. Allocates nothing.
+    ///
     /// # Errors
     /// [`BadKey`].
     pub fn from_bytes(bytes: &[u8; PUBLIC_KEY_LEN]) -> Result<Self, BadKey> {
@@ -114,8 +116,9 @@ impl VerifyingKey {
 
     /// Whether `signature` covers the domain's label and then `parts`, one after the other, and was made with this key.
     ///
-    /// Takes the same time for all good signatures of a length of input, some 60 to 90 µs natively and 140 µs in WebAssembly;
-    /// all that it reads is public. Allocates nothing; needs 12 KB of stack.
+    /// Takes much the same time for all good signatures of a length of input (all that it reads is public): for 2 KB, on a
+    /// server of 2026, some 25 µs with AVX2, 50 to 90 without, 60 to 100 in WebAssembly. Needs 12 KB of stack, 43 KB where
+    /// nothing was optimised, as `tests/stack.rs` sees to. Allocates nothing.
     ///
     /// # Errors
     /// [`BadSignature`], also if there are more than [`MAX_SIGNED_LEN`] bytes to cover, which no signer of ours covers.

@@ -86,8 +86,15 @@ impl TransportParameter {
         while reader.left() > 0 {
             // QUIC does not ask for the shortest form here.
             let (id, length) = (any_varint(&mut reader)?, any_varint(&mut reader)?);
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            let value = reader.bytes(length)?;
+            let left = reader.left();
+            let value = match usize::try_from(length) {
+                Ok(length) => reader.bytes(length)?,
+                // More than this machine can address.
+                Err(_) => {
+                    let wanted = length;
+                    return Err(Fault::Truncated { wanted, left }.into());
+                }
+            };
             if id != ID.into_inner() {
                 continue;
             }

@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 use stoq_core::{
     Datagram, Frame, SessionId, StreamHeader, VarInt,
+    falcon::{BadSignature, Domain, MAX_SIGNED_LEN, Signature, VerifyingKey},
     frame::{Shard, Token, TokenAlgorithm},
     stream::{Direction, Payload},
     time::UnixMicros,
@@ -82,6 +83,22 @@ fn stream_headers_and_datagrams_reserve_nothing() {
         )
     });
     assert!(reserved <= 1, "{reserved}");
+}
+
+#[test]
+fn keys_and_signatures_reserve_nothing() {
+    let record = include_bytes!("vectors/endpoint-record.bin");
+    let (message, signature) = record.split_last_chunk().expect("it ends in a signature");
+    let key = message[2..].first_chunk().expect("it begins with a key");
+    let signature = Signature::new(*signature);
+    let reserved = reservations(|| {
+        let key = VerifyingKey::from_bytes(key).expect("it is one");
+        let verify = |parts: &[&[u8]]| key.verify(Domain::ENDPOINT_RECORD, parts, &signature);
+        assert_eq!(verify(&[message]), Ok(()));
+        assert_eq!(verify(&[message, message]), Err(BadSignature));
+        assert_eq!(verify(&[&[0; MAX_SIGNED_LEN], message]), Err(BadSignature));
+    });
+    assert_eq!(reserved, 0);
 }
 
 /// How often `run` asks for memory.

@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoq_core::service::ServiceName;
-use stoq_native::{Target, Trust};
+use stoq_native::{PqPolicy, Target};
 
 pub(crate) use authority::canonical;
 pub use error::ConfigError;
@@ -54,8 +54,9 @@ pub struct Config {
     pub authority: Option<String>,
     /// Who the gateway is, to TLS.
     pub certificate: Certificate,
-    /// Who the gateway is, to pages that pin its [`FalconId`](stoq_native::FalconId): what signs its
-    /// [endpoint record](stoq_core::endpoint_record::EndpointRecord). Default: nobody, and then there is no record.
+    /// Who the gateway is: to pages that pin its [`FalconId`](stoq_native::FalconId), because it signs its
+    /// [endpoint record](stoq_core::endpoint_record::EndpointRecord), and to services that ask their clients. Default:
+    /// nobody, and then there is no record.
     pub identity: Option<Signer>,
     /// Which services there are, and where. A service stands once.
     pub routes: Vec<Route>,
@@ -151,8 +152,8 @@ pub struct Route {
     pub service: ServiceName,
     /// Where. Its service is this one, or none.
     pub upstream: Target,
-    /// Whom to believe there.
-    pub trust: Trust,
+    /// Whom to believe there, and against whom that helps.
+    pub policy: PqPolicy,
     /// Browser sessions on one upstream connection; one more opens another connection. Default 32. More means fewer
     /// handshakes, but more sessions that share one congestion window and are lost together with the connection.
     pub sessions_per_connection: NonZeroU32,
@@ -160,11 +161,11 @@ pub struct Route {
 
 impl Route {
     /// A route with the default number of sessions on a connection.
-    pub fn new(service: ServiceName, upstream: Target, trust: Trust) -> Self {
+    pub fn new(service: ServiceName, upstream: Target, policy: impl Into<PqPolicy>) -> Self {
         Self {
             service,
             upstream,
-            trust,
+            policy: policy.into(),
             sessions_per_connection: const { NonZeroU32::new(32).expect("not zero") },
         }
     }

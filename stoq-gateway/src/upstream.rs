@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stoq_core::close::Code;
-use stoq_native::{ClientConfig, Connection, Endpoint, IpVersions, OpenError, Request, Session};
+use stoq_native::{
+    ClientConfig, Connection, Endpoint, Identity, IpVersions, OpenError, Request, Session,
+};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -51,7 +53,11 @@ pub(crate) enum OpenFailure {
 impl Upstream {
     pub(crate) fn new(route: Route, config: &Config) -> Result<Self, stoq_native::BindError> {
         let (limits, timing) = (&config.limits, &config.timing);
-        let mut client = ClientConfig::new(route.trust.clone());
+        let mut client = ClientConfig::new(route.policy.clone());
+        if let Some(signer) = &config.identity {
+            let identity = Identity::falcon(signer.falcon().clone(), [""; 0]);
+            client.identity = Some(identity.expect("there is no name that could be wrong"));
+        }
         client.ip = IpVersions::Both;
         client.connect_timeout = timing.upstream_connect;
         client.idle_timeout = timing.upstream_idle;

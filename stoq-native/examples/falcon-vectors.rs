@@ -161,7 +161,7 @@ fn vector(kind: Kind, number: usize, keys: &[Key]) -> Vec<u8> {
         Kind::Label => (at, label) = (label, (label + 1) % Domain::ALL.len()),
         Kind::Message => (at, xor) = (count % length, bit),
         // In every other one a bit below the last one of the last byte of data, if that has any.
-        Kind::Padding if count % 2 == 0 && signature[data - 1] & 1 == 0 => {
+        Kind::Padding if count.is_multiple_of(2) && signature[data - 1] & 1 == 0 => {
             (at, xor) = (data - 1, 1);
         }
         Kind::Padding => (at, xor) = (data + count % (SIGNATURE_LEN - data), bit),

@@ -10,9 +10,9 @@
 
 use core::ops::RangeInclusive;
 
-use aws_lc_rs::digest;
 use stoq_core::falcon::{BadKey, PUBLIC_KEY_LEN, VerifyingKey};
 use stoq_core::grant::{GrantError, SignedGrant};
+use stoq_core::hash::Sha256;
 use x509_parser::asn1_rs::{Oid, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::{FromDer as _, X509Extension};
@@ -42,10 +42,9 @@ pub(crate) fn grant_extension(grant: &SignedGrant) -> Vec<u8> {
 
 /// SHA-256 of a certificate in DER: what browsers call a certificate hash.
 pub(crate) fn hash(certificate: &[u8]) -> [u8; 32] {
-    digest::digest(&digest::SHA256, certificate)
-        .as_ref()
-        .try_into()
-        .expect("SHA-256 has 32 bytes")
+    let mut hash = Sha256::new();
+    hash.update(certificate);
+    hash.finish()
 }
 
 /// What STOQ reads in a certificate that somebody shows. Whether to believe it is another matter.

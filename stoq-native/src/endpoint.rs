@@ -1,10 +1,12 @@
 //! The UDP socket, and what begins and ends on it.
 
+mod trust;
+
 use core::fmt;
 use core::time::Duration;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex};
 
 use stoq_core::close::Code;
 use tokio::sync::{Mutex, mpsc};
@@ -18,17 +20,15 @@ use crate::connect::{ConnectError, Connector, EarlyConnection};
 use crate::connection::Connection;
 use crate::driver;
 use crate::early::EarlyRequest;
-use crate::identity::Identity;
-use crate::parameter;
-use crate::policy::{ClientPolicy, PqPolicy};
 use crate::request::SessionRequest;
 use crate::security::Judge;
 use crate::session::Session;
 use crate::socket;
 use crate::target::Target;
 use crate::tls::clients::Clients;
-use crate::tls::quic::ServerCrypto;
 use crate::trust::TrustError;
+use trust::House;
+pub use trust::PolicyError;
 
 /// A UDP socket with the connections on it: a client's, which connects, or a server's, which accepts.
 ///
@@ -45,12 +45,14 @@ struct Inner {
 
 enum Role {
     Client(Arc<Connector>),
-    Server {
-        house: StdMutex<House>,
-        requests: Mutex<mpsc::Receiver<SessionRequest>>,
-        early: Mutex<mpsc::Receiver<EarlyRequest>>,
-        _acceptor: AbortOnDropHandle<()>,
-    },
+    Server(Box<Server>),
+}
+
+struct Server {
+    house: StdMutex<House>,
+    requests: Mutex<mpsc::Receiver<SessionRequest>>,
+    early: Mutex<mpsc::Receiver<EarlyRequest>>,
+    _acceptor: AbortOnDropHandle<()>,
 }
 
 impl Endpoint {
@@ -129,12 +131,12 @@ impl Endpoint {
         Ok(Self(Arc::new(Inner {
             quinn,
             drivers,
-            role: Role::Server {
+            role: Role::Server(Box::new(Server {
                 house: StdMutex::new(house),
                 requests: Mutex::new(requests),
                 early: Mutex::new(early),
                 _acceptor: AbortOnDropHandle::new(tokio::spawn(accepting)),
-            },
+            })),
         })))
     }
 
@@ -201,61 +203,13 @@ impl Endpoint {
         Ok(connection)
     }
 
-    /// A client's: from now on believes other servers, or the same for other reasons. Nothing that was agreed on under the
-    /// old policy is resumed, and connections whose server would not be believed now are closed with [`Code::REVOKED`].
-    ///
-    /// # Errors
-    /// [`PolicyError`] if there is nothing to trust, which leaves the old policy in force, or this is a server's endpoint.
-    pub fn set_policy(&self, policy: impl Into<PqPolicy>) -> Result<(), PolicyError> {
-        let Role::Client(connector) = &self.0.role else {
-            return Err(PolicyError::WrongRole);
-        };
-        self.0
-            .drivers
-            .judge
-            .send_replace(connector.judge(policy.into())?);
-        Ok(())
-    }
-
-    /// A server's: from now on lets other clients in. Nothing that was agreed on under the old policy is resumed, and
-    /// connections of clients that would not be let in now are closed with [`Code::REVOKED`].
-    ///
-    /// # Errors
-    /// [`PolicyError::WrongRole`] if this is a client's endpoint.
-    pub fn set_clients(&self, policy: ClientPolicy) -> Result<(), PolicyError> {
-        let clients = Arc::new(Clients::new(policy));
-        self.rebuild(|house| house.clients = clients.clone())?;
-        self.0.drivers.judge.send_replace(Judge::Clients(clients));
-        Ok(())
-    }
-
-    /// A server's: shows new connections this identity. Those that run go on with the old one.
-    ///
-    /// # Errors
-    /// [`PolicyError::WrongRole`] if this is a client's endpoint.
-    pub fn set_identity(&self, identity: Identity) -> Result<(), PolicyError> {
-        self.rebuild(|house| house.identity = identity)
-    }
-
-    fn rebuild(&self, change: impl FnOnce(&mut House)) -> Result<(), PolicyError> {
-        let Role::Server { house, .. } = &self.0.role else {
-            return Err(PolicyError::WrongRole);
-        };
-        let mut house = house.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut house);
-        if self.0.drivers.ending.get().is_none() {
-            self.0.quinn.set_server_config(Some(house.quinn()));
-        }
-        Ok(())
-    }
-
     /// The next session that a client asks for, on any connection. `None` when the endpoint is closed or shutting down,
     /// and on a client's.
     ///
     /// # Cancel safety
     /// If the future is dropped, no request is lost.
     pub async fn accept(&self) -> Option<SessionRequest> {
-        let Role::Server { requests, .. } = &self.0.role else {
+        let Role::Server(server) = &self.0.role else {
             return None;
         };
         let mut shutdown = self.0.drivers.shutdown.subscribe();
@@ -263,7 +217,7 @@ impl Endpoint {
             biased;
             () = self.0.drivers.ending.token().cancelled() => None,
             _ = shutdown.wait_for(Option::is_some) => None,
-            request = async { requests.lock().await.recv().await } => request,
+            request = async { server.requests.lock().await.recv().await } => request,
         }
     }
 
@@ -275,7 +229,7 @@ impl Endpoint {
     /// # Cancel safety
     /// If the future is dropped, no request is lost.
     pub async fn accept_early(&self) -> Option<EarlyRequest> {
-        let Role::Server { early, .. } = &self.0.role else {
+        let Role::Server(server) = &self.0.role else {
             return None;
         };
         let mut shutdown = self.0.drivers.shutdown.subscribe();
@@ -283,7 +237,7 @@ impl Endpoint {
             biased;
             () = self.0.drivers.ending.token().cancelled() => None,
             _ = shutdown.wait_for(Option::is_some) => None,
-            request = async { early.lock().await.recv().await } => request,
+            request = async { server.early.lock().await.recv().await } => request,
         }
     }
 
@@ -334,29 +288,8 @@ impl Endpoint {
         }
         match &self.0.role {
             Role::Client(connector) => Ok(connector),
-            Role::Server { .. } => Err(ConnectError::NotAClient),
+            Role::Server(_) => Err(ConnectError::NotAClient),
         }
-    }
-}
-
-/// What a server's handshakes are made of.
-struct House {
-    identity: Identity,
-    clients: Arc<Clients>,
-    transport: Arc<quinn::TransportConfig>,
-    framed_streams: bool,
-    early_data: bool,
-}
-
-impl House {
-    fn quinn(&self) -> quinn::ServerConfig {
-        let falcon_id = self.identity.falcon_id();
-        let parameter = parameter::ours(falcon_id, self.framed_streams, self.early_data);
-        let tls = self.identity.tls(&self.clients, self.early_data);
-        let crypto = ServerCrypto::new(tls, parameter);
-        let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-        server.transport_config(self.transport.clone());
-        server
     }
 }
 
@@ -409,15 +342,4 @@ pub enum BindError {
     /// The caller is not within a tokio runtime.
     #[error("not within a tokio runtime")]
     NoRuntime,
-}
-
-/// A policy was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// There is nothing to trust.
-    #[error(transparent)]
-    Trust(#[from] TrustError),
-    /// It is not a policy of this kind of endpoint: clients judge servers, servers judge clients.
-    #[error("this kind of endpoint has no such policy")]
-    WrongRole,
 }

@@ -1,5 +1,5 @@
-// The classes of the package. Those that a page makes objects of look first whether the module is loaded; all other
-// objects come from these.
+// The classes of the package. What a page can begin with looks first whether the module is loaded; all other objects come
+// from these.
 
 import * as module from '../pkg/stoq_wasm.js';
 import { mustBeLoaded } from './loader.js';
@@ -20,4 +20,14 @@ export class Sha256 extends module.Sha256 {
     mustBeLoaded();
     super();
   }
+}
+
+/**
+ * @param {Uint8Array | ArrayBuffer} record
+ * @param {import('./index.d.ts').RecordCheck} against
+ * @returns {import('./index.d.ts').GatewayIdentity}
+ */
+export function verifyEndpointRecord(record, against) {
+  mustBeLoaded();
+  return module.verifyEndpointRecord(record, against);
 }

@@ -101,11 +101,96 @@ export interface ClientOptions {
    * Without them (the default) the server needs a certificate that the browser trusts.
    */
   certificateHashes?: readonly (string | Uint8Array)[];
+  /**
+   * Who the gateways are: for each `host:port` (without a port it is 443; origins such as `https://host:port` will do), the
+   * FALCON identities (`stoq1…`) that may speak for it. {@link StoqClient.connect} then
+   *
+   * 1. goes nowhere but to gateways that stand here, with one identity at least: else `untrusted-identity`, and nothing is
+   *    contacted, which holds for all gateways if the object is empty;
+   * 2. fetches the gateway's endpoint record and verifies it in WebAssembly: the FALCON-1024 signature of one of these
+   *    identities (else `untrusted-identity`), this gateway, valid now, no serial lower than the highest seen (else
+   *    `endpoint-record-refused`);
+   * 3. lets the browser accept the certificates that the record lists, and no others. Each must be ECDSA P-256 and valid for
+   *    at most 14 days, as browsers demand; that a certificate authority has signed it does not help.
+   *
+   * It never falls back to connecting without. A gateway that replaced its certificate just after the record was read is
+   * `handshake-failed`; connecting again reads the record again. What it proves: that the holder of a pinned key has published these
+   * certificates. What it does not: the connection itself is secured with the certificate's classical key, so who can break
+   * that one, say with a quantum computer, can still pose as the gateway. And it is worth as much as the way by which the
+   * identities came here: a page that the gateway itself serves is told by the gateway whom to trust, and proves nothing.
+   *
+   * Not together with {@link certificateHashes}. Without it (the default) nothing is verified beyond what browsers do.
+   */
+  pins?: Readonly<Record<string, string | readonly string[]>>;
+  /**
+   * Where the endpoint record is, for all gateways of {@link pins}: an address, as `fetch` takes it, or the record itself. Its
+   * way need not be secure, and nothing of it is trusted before its signature is verified. Default:
+   * `https://<host:port of the URL>/.well-known/stoq/endpoint`.
+   */
+  endpointRecord?: string | URL | Uint8Array | ArrayBuffer;
+  /**
+   * Where the highest serial of each gateway's records is kept, so that an old record with a certificate that leaked since is
+   * not taken again. Default: `localStorage`; where there is none (workers, Node) or it refuses, the module's memory, which
+   * ends with the page.
+   */
+  serials?: SerialStore;
   /** What the browser's congestion control should favour; browsers may ignore it. Default: `default`. */
   congestionControl?: 'default' | 'throughput' | 'low-latency';
-  /** How long {@link StoqClient.connect} may take, in milliseconds, from 1 to 2³¹ − 1. Default: 10 000. */
+  /** How long {@link StoqClient.connect} may take, the endpoint record included, in milliseconds, from 1 to 2³¹ − 1. Default: 10 000. */
   connectTimeout?: number;
 }
+
+/**
+ * Keeps serials, as `localStorage` and `Map<string, string>` would: a serial is text of decimal digits, because the numbers
+ * of JavaScript do not hold all of them. (They count microseconds since 1970, as a rule; nothing depends on it.)
+ *
+ * A key names the gateway and who signed: `stoq-serial:<host:port>:<FalconId>`. One client asks for one key after the other.
+ * If a method throws, rejects, or gives what is no serial, `connect` fails with `endpoint-record-refused`: without the last
+ * serial an old record cannot be told from a new one. The connect's timeout covers it.
+ */
+export interface SerialStore {
+  /** The serial that is kept under a key; `undefined` or `null` if there is none. */
+  get(key: string): string | null | undefined | Promise<string | null | undefined>;
+  /** Keeps a serial, which is higher than the one before. The session is opened when this has resolved. */
+  set(key: string, serial: string): unknown;
+}
+
+/** What a verified endpoint record says of a gateway. */
+export interface GatewayIdentity {
+  /** Who signed it: one of those that are pinned. */
+  readonly falconId: string;
+  /** The gateway: `host:port`. */
+  readonly authority: string;
+  /** Its number; later records have higher ones. Decimal digits: `BigInt(serial)` compares. */
+  readonly serial: string;
+  /** When it began to hold. */
+  readonly notBefore: Date;
+  /** When it ends. */
+  readonly expiry: Date;
+  /** SHA-256 of each certificate that the gateway may present, as 64 hexadecimal digits, the newest first. */
+  readonly certificateHashes: readonly string[];
+}
+
+/** What {@link verifyEndpointRecord} holds a record against. */
+export interface RecordCheck {
+  /** The gateway that is meant: `host:port`, as in {@link ClientOptions.pins}. */
+  readonly authority: string;
+  /** Who may have signed it. */
+  readonly pins: string | readonly string[];
+  /** When it should hold: a date, or milliseconds since 1970. Default: now, by this machine's clock. */
+  readonly now?: Date | number;
+  /** The highest serial seen before. Default: none. */
+  readonly lastSerial?: string | null;
+}
+
+/**
+ * Verifies an endpoint record without connecting, as {@link ClientOptions.pins} tells. Nothing is stored.
+ *
+ * @throws {@link StoqError} `invalid-argument` · `untrusted-identity`: somebody has signed it who is not pinned; the message
+ *   says who it claims to be · `endpoint-record-refused`: malformed, a signature that does not verify, for another gateway,
+ *   not valid yet, expired, or of a lower serial; the message says which.
+ */
+export function verifyEndpointRecord(record: Uint8Array | ArrayBuffer, against: RecordCheck): GatewayIdentity;
 
 /** Opens sessions. One client may open many, at the same time too; each has a connection of its own. */
 export class StoqClient {
@@ -116,6 +201,8 @@ export class StoqClient {
    *
    * @param url `https://host:port/stoq/v1/<service>`
    * @throws {@link StoqError} `invalid-argument`: not such a URL · `unsupported`: no WebTransport here ·
+   *   `untrusted-identity`, `endpoint-record-refused`: the gateway is not the one that was pinned, see
+   *   {@link ClientOptions.pins} (also if the record cannot be fetched); no connection was tried ·
    *   `handshake-failed`: the browser could not connect (it does not say why; the message lists the likely causes) ·
    *   `timeout` · `connection-lost` · or the code with which the server refused, such as `unknown-service` or
    *   `upstream-unreachable`.
@@ -154,6 +241,8 @@ export class Session {
   readonly url: string;
   /** The name of the service. */
   readonly service: string;
+  /** What was verified of the gateway before connecting; `null` if the client has no {@link ClientOptions.pins}. */
+  readonly security: GatewayIdentity | null;
   /** The session hash, 32 bytes: the same at both ends, and different in every session. */
   readonly hash: Uint8Array;
   /** The largest datagram, in bytes, that fits the whole path now. It can change. */

@@ -10,16 +10,17 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Url, WebTransport};
 
+use crate::authority;
 use crate::control::Control;
 use crate::driver::{Driver, Handle};
 use crate::error::Error;
 use crate::js::{self, Timer};
 use crate::options::Options;
 use crate::session::Session;
+use crate::signal::in_time;
 
 /// Opens sessions. One client may open many, at the same time too.
 #[wasm_bindgen]
-#[derive(Debug)]
 pub struct StoqClient(Rc<Options>);
 
 #[wasm_bindgen]
@@ -40,29 +41,45 @@ impl StoqClient {
 }
 
 async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
-    let (url, service) = target(&url)?;
+    let deadline = js::now() + options.connect_timeout();
+    let left = || deadline.saturating_since(js::now());
+    let Target {
+        url,
+        authority,
+        service,
+    } = target(&url)?;
+    // Before all else: where nobody is pinned for the gateway there is nothing to try.
+    if let Some(pinning) = options.pinning() {
+        pinning.pins_of(&authority)?;
+    }
     if js::global("WebTransport").is_none() {
         let message =
             "no WebTransport here: it needs a recent browser, and a page from https or localhost";
         return Err(Error::new(Code::UNSUPPORTED, message));
     }
+    let record = match options.pinning() {
+        Some(pinning) => {
+            let vouched = in_time(left(), pinning.vouch(&authority)).await;
+            Some(vouched.ok_or_else(|| Error::new(Code::TIMEOUT, NO_RECORD))??)
+        }
+        None => None,
+    };
     let random = js::random()?;
-    let transport =
-        WebTransport::new_with_options(&url, &options.transport()).map_err(|thrown| {
-            let code = match js::get(&thrown, "name").as_string().as_deref() {
-                Some("NotSupportedError") => Code::UNSUPPORTED,
-                _ => Code::INVALID_ARGUMENT,
-            };
-            Error::new(
-                code,
-                format!("the browser refuses to connect: {}", js::text(&thrown)),
-            )
-        })?;
+    let chosen = options.transport(record.as_ref());
+    let transport = WebTransport::new_with_options(&url, &chosen).map_err(|thrown| {
+        let code = match js::get(&thrown, "name").as_string().as_deref() {
+            Some("NotSupportedError") => Code::UNSUPPORTED,
+            _ => Code::INVALID_ARGUMENT,
+        };
+        Error::new(
+            code,
+            format!("the browser refuses to connect: {}", js::text(&thrown)),
+        )
+    })?;
     // Before the transport is ready its `closed` has a rejection of its own, which nobody else would look at.
     js::ignore(transport.closed());
 
-    let deadline = js::now() + options.connect_timeout();
-    let control = within(options.connect_timeout(), &transport, async {
+    let control = within(left(), &transport, async {
         let ready = JsFuture::from(transport.ready()).await;
         ready.map_err(|thrown| {
             Error::new(Code::HANDSHAKE, format!("{}: {LIKELY}", js::text(&thrown)))
@@ -70,10 +87,11 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
         Control::open(&transport).await
     });
     let control = control.await?;
-    let left = deadline.saturating_since(js::now());
-    let driver = Driver::start(transport, control, service.clone(), random, left);
+    let driver = Driver::start(transport, control, service.clone(), random, left());
     let opened = driver.opened().await?;
-    Ok(Session::new(Handle::new(driver, opened), url, service))
+    let security = record.map_or(JsValue::NULL, |record| record.to_js());
+    let handle = Handle::new(driver, opened);
+    Ok(Session::new(handle, url, service, security))
 }
 
 /// What comes of `work`; the transport is closed, which ends the work, if it takes longer than `time`.
@@ -97,7 +115,13 @@ async fn within<T>(
 }
 
 /// Where a URL leads.
-fn target(url: &JsValue) -> Result<(String, ServiceName), Error> {
+struct Target {
+    url: String,
+    authority: String,
+    service: ServiceName,
+}
+
+fn target(url: &JsValue) -> Result<Target, Error> {
     let text = match url.as_string() {
         Some(text) => text,
         None if url.has_type::<Url>() => url.unchecked_ref::<Url>().href(),
@@ -116,12 +140,18 @@ fn target(url: &JsValue) -> Result<(String, ServiceName), Error> {
     }
     let service =
         ServiceName::from_path(&url.pathname()).map_err(|error| wrong(&error.to_string()))?;
-    Ok((url.href(), service))
+    Ok(Target {
+        url: url.href(),
+        authority: authority::of(&url),
+        service,
+    })
 }
 
 const SHAPE: &str = "https://host:port/stoq/v1/<service>";
+const NO_RECORD: &str =
+    "the endpoint record did not come in time, or the store of serials did not answer";
 const TOO_LATE: &str = "the server could not be reached in time";
 /// Browsers keep the reason to themselves, because a page could scan networks with it.
 const LIKELY: &str = "the server is unreachable (is it running, does UDP get through?), its certificate is not trusted \
-    (does certificateHashes hold its hash, is it ECDSA and valid for at most 14 days?), or it does not allow this page's \
+    (does certificateHashes, or the endpoint record, hold its hash, is it ECDSA and valid for at most 14 days?), or it does not allow this page's \
     origin; the browser does not tell which";

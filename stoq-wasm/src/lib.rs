@@ -14,6 +14,9 @@
 //!                   the browser's WebTransport
 //! ```
 //!
+//! Where the page has pinned the gateway's identity, the gateway's endpoint record is fetched and verified before anything
+//! else, and the browser is told to accept the certificates that it lists and no others.
+//!
 //! The bytes of application streams never enter WebAssembly: the header of a stream is read or written, and from then on
 //! chunks pass from the browser's stream to the page as the objects that they are.
 //!
@@ -25,11 +28,15 @@ mod word;
 pub use word::word;
 
 #[cfg(target_arch = "wasm32")]
+mod authority;
+#[cfg(target_arch = "wasm32")]
 mod client;
 #[cfg(target_arch = "wasm32")]
 mod control;
 #[cfg(target_arch = "wasm32")]
 mod datagrams;
+#[cfg(target_arch = "wasm32")]
+mod download;
 #[cfg(target_arch = "wasm32")]
 mod driver;
 #[cfg(target_arch = "wasm32")]
@@ -49,6 +56,14 @@ mod line;
 #[cfg(target_arch = "wasm32")]
 mod options;
 #[cfg(target_arch = "wasm32")]
+mod pinning;
+#[cfg(target_arch = "wasm32")]
+mod pins;
+#[cfg(target_arch = "wasm32")]
+mod record;
+#[cfg(target_arch = "wasm32")]
+mod serials;
+#[cfg(target_arch = "wasm32")]
 mod session;
 #[cfg(target_arch = "wasm32")]
 mod signal;
@@ -63,6 +78,7 @@ pub use {
     datagrams::Datagrams,
     error::set_error_class,
     hash::Sha256,
+    record::verify_endpoint_record,
     session::Session,
     stream::{BidirectionalStream, ReceiveStream, SendStream},
 };

@@ -9,14 +9,18 @@ use wasm_bindgen::prelude::*;
 use web_sys::{WebTransportCongestionControl, WebTransportHash, WebTransportOptions};
 
 use crate::error::Error;
+use crate::pinning::Pinning;
+use crate::record::Record;
 
 /// The `ClientOptions` of JavaScript.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Options {
     certificate_hashes: Vec<CertificateHash>,
     congestion_control: CongestionControl,
     connect_timeout: Milliseconds,
+    #[serde(skip)]
+    pinning: Option<Pinning>,
 }
 
 impl Options {
@@ -28,16 +32,27 @@ impl Options {
         if !value.is_object() {
             return Err(Error::argument("the options must be an object"));
         }
-        serde_wasm_bindgen::from_value(value)
-            .map_err(|error| Error::argument(format!("options: {error}")))
+        let pinning = Pinning::from_js(&value)?;
+        let options: Self = serde_wasm_bindgen::from_value(value)
+            .map_err(|error| Error::argument(format!("options: {error}")))?;
+        if pinning.is_some() && !options.certificate_hashes.is_empty() {
+            return Err(Error::argument(
+                "pins and certificateHashes exclude each other: with pins, the hashes come from the endpoint record",
+            ));
+        }
+        Ok(Self { pinning, ..options })
+    }
+
+    pub(crate) fn pinning(&self) -> Option<&Pinning> {
+        self.pinning.as_ref()
     }
 
     pub(crate) fn connect_timeout(&self) -> Duration {
         self.connect_timeout.0
     }
 
-    /// The browser's form of these.
-    pub(crate) fn transport(&self) -> WebTransportOptions {
+    /// The browser's form of these, with the certificates of the verified record if there is one.
+    pub(crate) fn transport(&self, record: Option<&Record>) -> WebTransportOptions {
         let options = WebTransportOptions::new();
         // A fallback to HTTP/2 would have no datagrams, and nothing of STOQ is tested there.
         options.set_require_unreliable(true);
@@ -46,11 +61,14 @@ impl Options {
             CongestionControl::Throughput => WebTransportCongestionControl::Throughput,
             CongestionControl::LowLatency => WebTransportCongestionControl::LowLatency,
         });
-        let hashes: Vec<_> = self
-            .certificate_hashes
-            .iter()
-            .map(CertificateHash::transport)
-            .collect();
+        let hashes: Vec<_> = match record {
+            Some(record) => record.certificate_hashes().iter().map(transport).collect(),
+            None => {
+                let chosen = self.certificate_hashes.iter();
+                chosen.map(|hash| transport(&hash.0)).collect()
+            }
+        };
+        // A record has one at least.
         if !hashes.is_empty() {
             options.set_server_certificate_hashes(&hashes);
         }
@@ -71,14 +89,15 @@ enum CongestionControl {
 #[derive(Clone, Copy, Debug)]
 struct CertificateHash([u8; 32]);
 
-impl CertificateHash {
-    fn transport(&self) -> WebTransportHash {
-        let hash = WebTransportHash::new();
-        hash.set_algorithm("sha-256");
-        hash.set_value_u8_array(&Uint8Array::from(&self.0[..]));
-        hash
-    }
+/// The browser's form of a hash.
+fn transport(sha256: &[u8; 32]) -> WebTransportHash {
+    let hash = WebTransportHash::new();
+    hash.set_algorithm("sha-256");
+    hash.set_value_u8_array(&Uint8Array::from(&sha256[..]));
+    hash
+}
 
+impl CertificateHash {
     fn from_hex(text: &str) -> Option<Self> {
         let digits: Vec<u8> = text
             .chars()

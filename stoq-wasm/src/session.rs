@@ -24,6 +24,7 @@ pub struct Session {
     handle: Rc<Handle>,
     url: String,
     service: ServiceName,
+    security: JsValue,
     channel: Rc<DatagramChannel>,
     // What the getters return, so that it is the same object each time.
     datagrams: OnceCell<JsValue>,
@@ -32,13 +33,19 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(handle: Handle, url: String, service: ServiceName) -> Self {
+    pub(crate) fn new(
+        handle: Handle,
+        url: String,
+        service: ServiceName,
+        security: JsValue,
+    ) -> Self {
         let handle = Rc::new(handle);
         Self {
             channel: DatagramChannel::new(handle.clone()),
             handle,
             url,
             service,
+            security,
             datagrams: OnceCell::new(),
             closed: OnceCell::new(),
             draining: OnceCell::new(),
@@ -58,6 +65,12 @@ impl Session {
     #[wasm_bindgen(getter)]
     pub fn service(&self) -> String {
         self.service.as_str().to_owned()
+    }
+
+    /// What was verified of the gateway before connecting; `null` if nothing was pinned.
+    #[wasm_bindgen(getter)]
+    pub fn security(&self) -> JsValue {
+        self.security.clone()
     }
 
     /// The session hash, 32 bytes.

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -66,6 +67,27 @@ impl Signal {
             number,
         }
     }
+}
+
+/// What comes of `work`, unless it takes longer than `time`: then it is dropped.
+pub(crate) async fn in_time<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let (signal, late) = (Signal::default(), Rc::new(Cell::new(false)));
+    let seat = signal.seat();
+    let alarm = late.clone();
+    let _timer = Timer::after(time, move || {
+        alarm.set(true);
+        signal.notify();
+    });
+    let mut work = pin!(work);
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if late.get() => Poll::Ready(None),
+        Poll::Pending => {
+            seat.wait(context);
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// See [`Signal::seat`].

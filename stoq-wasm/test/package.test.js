@@ -3,77 +3,25 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-
-/** @typedef {typeof import('stoq')} Stoq */
-
-const root = fileURLToPath(new URL('..', import.meta.url));
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const folder = mkdtempSync(join(tmpdir(), 'stoq-npm-'));
-const installed = join(folder, 'node_modules/stoq');
-let copies = 0;
-
-before(() => {
-  assert.ok(existsSync(join(root, 'pkg/stoq_wasm.js')), 'build the module first: cargo xtask build-sdk');
-  const [{ filename }] = JSON.parse(npm(['pack', '--json', '--ignore-scripts', '--pack-destination', folder], root));
-  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
-  npm(['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', join(folder, filename)], folder);
-});
-after(() => rmSync(folder, { recursive: true, force: true }));
-
-/**
- * @param {string[]} args
- * @param {string} cwd
- */
-function npm(args, cwd) {
-  return execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-}
-
-/**
- * The package, with its types.
- * @param {string} url
- * @returns {Promise<Stoq>}
- */
-function load(url) {
-  return import(url);
-}
-
-/** The installed package in its initial state: each call gives a copy of its own. */
-async function fresh() {
-  copies += 1;
-  const copy = join(folder, `copy-${copies}`);
-  execFileSync('cp', ['-r', installed, copy]);
-  return load(pathToFileURL(join(copy, 'js/node.js')).href);
-}
-
-/** The installed package, loaded. */
-async function ready() {
-  const stoq = await fresh();
-  await stoq.default();
-  return stoq;
-}
-
-/**
- * What a promise rejects with.
- * @param {Promise<unknown>} promise
- * @returns {Promise<any>}
- */
-function rejection(promise) {
-  return promise.then(
-    (value) => assert.fail(`resolved with ${value}`),
-    (error) => error,
-  );
-}
+import { test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { folder, fresh, installed, load, manifest, ready, rejection } from './installed.js';
 
 test('the package holds what its manifest lists, and nothing else', () => {
   const files = execFileSync('find', ['.', '-type', 'f'], { cwd: installed, encoding: 'utf8' });
   const found = files.trim().split('\n').map((file) => file.slice(2)).sort();
   assert.deepEqual(found, [...manifest.files, 'package.json'].sort());
   assert.equal(manifest.dependencies, undefined);
+});
+
+test('the module stays small enough for a page', (context) => {
+  const wasm = readFileSync(join(installed, 'pkg/stoq_wasm_bg.wasm'));
+  const gzipped = gzipSync(wasm, { level: 9 }).length;
+  context.diagnostic(`stoq_wasm_bg.wasm: ${wasm.length} bytes, ${gzipped} bytes gzipped`);
+  assert.ok(gzipped < 150_000, `${gzipped} bytes gzipped: build it without --dev; if it was, something large came in`);
 });
 
 test('its name leads to the loader for Node', () => {
@@ -104,10 +52,12 @@ test('browsers and bundlers get the file by the address that is written in the l
 });
 
 test('use before init throws one clear sentence', async () => {
-  const { StoqClient, Sha256 } = await fresh();
+  const { StoqClient, Sha256, verifyEndpointRecord } = await fresh();
   const sentence = /^stoq is not loaded yet: await the package's default export, `init\(\)`, before anything else$/;
   assert.throws(() => new StoqClient(), { message: sentence });
   assert.throws(() => new Sha256(), { message: sentence });
+  const check = () => verifyEndpointRecord(new Uint8Array(), { authority: 'localhost', pins: [] });
+  assert.throws(check, { message: sentence });
 });
 
 test('init may be called often, at the same time too, and loads once', async () => {

@@ -10,9 +10,12 @@ import init, {
   type CloseInfo,
   type Datagrams,
   type ErrorCode,
+  type GatewayIdentity,
   type ReceiveStream,
   type SendStream,
+  type SerialStore,
   type SessionStats,
+  verifyEndpointRecord,
 } from 'stoq';
 import type * as written from '../js/classes.js';
 
@@ -68,6 +71,24 @@ export async function use(file: Blob): Promise<CloseInfo> {
   return session.closed;
 }
 
+/** Stores that people have at hand. */
+export const stores: SerialStore[] = [
+  new Map<string, string>(),
+  { get: (key) => localStorage.getItem(key), set: (key, serial) => localStorage.setItem(key, serial) },
+  { get: async () => null, set: async () => {} },
+];
+
+export async function pinned(record: Uint8Array): Promise<bigint> {
+  const pins = { 'gateway.example:4433': 'stoq1…', localhost: ['stoq1…', 'stoq1…'] } as const;
+  const identity: GatewayIdentity = verifyEndpointRecord(record, { authority: 'gateway.example', pins: pins.localhost, now: new Date(), lastSerial: '7' });
+  for (const endpointRecord of [record, record.slice().buffer, new URL('https://gateway.example/record'), './record']) {
+    const options: ClientOptions = { pins, endpointRecord, serials: new Map<string, string>() };
+    const { security } = await new StoqClient(options).connect('https://gateway.example:4433/stoq/v1/files');
+    console.log(security?.certificateHashes[0]?.length, security?.expiry.toISOString());
+  }
+  return BigInt(identity.serial);
+}
+
 export function misuse(session: Session, error: StoqError): void {
   // @ts-expect-error Sessions come from a client.
   new Session();
@@ -77,6 +98,10 @@ export function misuse(session: Session, error: StoqError): void {
   void session.datagrams.send('text');
   // @ts-expect-error What a session says of itself cannot be changed.
   session.url = '';
+  // @ts-expect-error Serials are text: numbers do not hold them.
+  new StoqClient({ pins: {}, serials: new Map<string, number>() });
+  // @ts-expect-error Nothing is verified of nobody in particular.
+  verifyEndpointRecord(new Uint8Array(), { authority: 'gateway.example' });
   // @ts-expect-error There is no such option.
   new StoqClient({ certificateHash: '' });
 }

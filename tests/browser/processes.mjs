@@ -1,7 +1,7 @@
 // The native service and the gateway as an operator runs them: processes, started for one test and ended with it.
 
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -31,17 +31,26 @@ export async function start(program, args, ready) {
   return { process: child, line, kill };
 }
 
-/** A service with a store, a gateway before it, and a folder that goes with them. */
+/** A service with a store, a gateway with a FALCON-1024 identity before it, a page that pins it, and a folder that goes with them. */
 export class World {
   /** @type {Part} */ service;
   /** @type {Part} */ gateway;
   /** Where the page is served. */
   page = '';
+  /** Where the gateway takes sessions. */
+  url = '';
+  /** Who the gateway is. */
+  falconId = '';
   /** Everything of this test on disk. */
   folder = mkdtempSync(join(tmpdir(), 'stoq-browser-'));
 
   get store() {
     return join(this.folder, 'store');
+  }
+
+  /** A copy of what the gateway serves, because the pins beside the page are this gateway's. */
+  get site() {
+    return join(this.folder, 'site');
   }
 
   /**
@@ -57,13 +66,29 @@ export class World {
     world.hash = hash;
     const route = (service) => `[[route]]\nservice = "${service}"\nupstream = "stoq://${address}"\nhashes = ["${hash}"]\n`;
     const settings = join(world.folder, 'gateway.toml');
+    const key = join(world.folder, 'gateway.falcon.pem');
+    world.falconId = execFileSync(join(programs, 'stoq'), ['keygen', key], { encoding: 'utf8' }).trim();
+    cpSync(site, world.site, { recursive: true });
     writeFileSync(settings, `listen = "127.0.0.1:0"
       [certificate]\nnames = ["localhost", "127.0.0.1"]
-      [http]\nlisten = "127.0.0.1:0"\nroot = ${JSON.stringify(site)}
+      [identity]\nfalcon_key = ${JSON.stringify(key)}
+      [http]\nlisten = "127.0.0.1:0"\nroot = ${JSON.stringify(world.site)}
       ${route('files')}\n${route('echo')}`);
     world.gateway = await start(join(programs, 'stoq-gateway'), ['--config', settings], (line) => line.startsWith('http://'));
     world.page = world.gateway.line;
+    world.url = (await (await fetch(new URL('stoq.json', world.page))).json()).url;
+    world.pin({ [new URL(world.url).host]: [world.falconId] });
     return world;
+  }
+
+  /**
+   * Puts pins beside the page, or takes them away.
+   * @param {Record<string, string[]> | undefined} pins
+   */
+  pin(pins) {
+    const file = join(this.site, 'pins.json');
+    if (pins) writeFileSync(file, JSON.stringify(pins));
+    else rmSync(file, { force: true });
   }
 
   async startService(programs) {

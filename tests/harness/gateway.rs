@@ -1,11 +1,12 @@
 //! A gateway in front of the conformance services.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use stoq_conformance::services;
 use stoq_core::service::ServiceName;
-use stoq_gateway::config::{Certificate, Config, Http, Route};
-use stoq_native::Trust;
+use stoq_gateway::config::{Certificate, Config, Http, Route, Signer};
+use stoq_native::{FalconKey, Trust};
 
 use crate::services::Services;
 
@@ -36,6 +37,7 @@ pub fn gateway_for(services: &Services, site: Option<PathBuf>) -> Config {
     let names = vec!["localhost".into(), "127.0.0.1".into()];
     let loopback = "127.0.0.1:0".parse().expect("a constant address");
     let mut config = Config::new(loopback, Certificate::SelfSigned { names }, routes.into());
+    config.identity = Some(Signer::new(Arc::new(FalconKey::generate())));
     config.http = site.map(|root| Http {
         listen: loopback,
         root: Some(root),

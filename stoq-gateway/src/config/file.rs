@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use stoq_core::service::ServiceName;
-use stoq_native::{FalconKey, Target, Trust};
+use stoq_native::{FalconKey, Pins, PqPolicy, Target, Trust};
 
 use super::values::{address, allowed, bad, count, duration, hash, life, set, size};
 use super::{Certificate, Config, ConfigError, Http, Limits, Route, Signer, Timing};
@@ -96,6 +96,8 @@ struct RawTiming {
 struct RawRoute {
     service: String,
     upstream: String,
+    /// Identities of which any one is believed, in place of certificates.
+    falcon: Option<Vec<String>>,
     roots: Option<PathBuf>,
     hashes: Option<Vec<String>>,
     sessions_per_connection: Option<i64>,
@@ -166,27 +168,8 @@ impl RawRoute {
             .map_err(|error| bad(name("service"), &self.service, error))?;
         let upstream: Target = (self.upstream.parse())
             .map_err(|error| bad(name("upstream"), &self.upstream, error))?;
-        let trust = match (&self.roots, &self.hashes) {
-            (None, None) => Trust::SystemRoots,
-            (Some(roots), None) => Trust::roots_from_pem_file(directory.join(roots))
-                .map_err(|error| bad(name("roots"), roots.display(), error))?,
-            (None, Some(hashes)) => {
-                let hashes = hashes.iter().map(|text| {
-                    hash(text).ok_or_else(|| {
-                        bad(name("hashes"), text, "a SHA-256 is 64 hexadecimal digits")
-                    })
-                });
-                Trust::CertificateHashes(hashes.collect::<Result<_, _>>()?)
-            }
-            (Some(roots), Some(_)) => {
-                return Err(bad(
-                    name("roots"),
-                    roots.display(),
-                    "stands beside hashes, choose one",
-                ));
-            }
-        };
-        let mut route = Route::new(service, upstream, trust);
+        let policy = self.policy(&upstream, directory, name)?;
+        let mut route = Route::new(service, upstream, policy);
         let setting = name("sessions_per_connection");
         count(
             &mut route.sessions_per_connection,
@@ -194,6 +177,44 @@ impl RawRoute {
             self.sessions_per_connection,
         )?;
         Ok(route)
+    }
+}
+
+impl RawRoute {
+    fn policy(
+        &self,
+        upstream: &Target,
+        directory: &Path,
+        name: impl Fn(&str) -> String,
+    ) -> Result<PqPolicy, ConfigError> {
+        match (&self.falcon, &self.roots, &self.hashes) {
+            (None, None, None) => Ok(Trust::SystemRoots.into()),
+            (Some(ids), None, None) => {
+                let mut pins = Pins::new();
+                for text in ids {
+                    let id = (text.parse()).map_err(|error| bad(name("falcon"), text, error))?;
+                    pins = (pins.pin(&upstream.authority(), id))
+                        .map_err(|error| bad(name("upstream"), upstream, error))?;
+                }
+                Ok(pins.into())
+            }
+            (None, Some(roots), None) => Ok(Trust::roots_from_pem_file(directory.join(roots))
+                .map_err(|error| bad(name("roots"), roots.display(), error))?
+                .into()),
+            (None, None, Some(hashes)) => {
+                let hashes = hashes.iter().map(|text| {
+                    hash(text).ok_or_else(|| {
+                        bad(name("hashes"), text, "a SHA-256 is 64 hexadecimal digits")
+                    })
+                });
+                Ok(Trust::CertificateHashes(hashes.collect::<Result<_, _>>()?).into())
+            }
+            _ => Err(bad(
+                name("upstream"),
+                upstream,
+                "has more than one of falcon, roots and hashes, choose one",
+            )),
+        }
     }
 }
 
@@ -364,6 +385,16 @@ mod tests {
                 "[[route]]\nservice = \"a\"\nupstream = \"stoq://h:1\"\nhashes = [\"ab\"]",
                 "route[0].hashes",
                 "ab",
+            ),
+            (
+                "[[route]]\nservice = \"a\"\nupstream = \"stoq://h:1\"\nfalcon = [\"stoq1\"]",
+                "route[0].falcon",
+                "stoq1",
+            ),
+            (
+                "[[route]]\nservice = \"a\"\nupstream = \"stoq://h:1\"\nfalcon = []\nhashes = []",
+                "route[0].upstream",
+                "stoq://h:1/",
             ),
             (
                 "[[route]]\nservice = \"a\"\nupstream = \"stoq://h:1\"\nroots = \"no/such\"",

@@ -142,7 +142,7 @@ async fn a_target_that_is_not_there_is_unreachable() {
         let target = Target::start().await;
         let mut config = config(&target, &["echo"]);
         config.timing.upstream_connect = std::time::Duration::from_millis(200);
-        config.routes[0].trust = stoq_native::Trust::CertificateHashes(vec![[0; 32]]);
+        config.routes[0].policy = stoq_native::Trust::CertificateHashes(vec![[0; 32]]).into();
         let gateway = Gateway::bind(config).await.unwrap();
         // Another certificate than the route says, then nobody at all.
         for _ in 0..2 {

@@ -14,6 +14,7 @@ mod relay;
 mod rotation;
 mod settings;
 mod target;
+mod upstream;
 
 use std::time::Duration;
 

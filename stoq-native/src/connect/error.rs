@@ -102,7 +102,7 @@ pub enum ConnectError {
     /// There was no answer in time.
     #[error("no connection after {after:?}")]
     Timeout {
-        /// [`ClientConfig::connect_timeout`].
+        /// [`ClientConfig::connect_timeout`](crate::ClientConfig::connect_timeout).
         after: Duration,
     },
     /// The server broke a rule of the protocol.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use rcgen::{CustomExtension, KeyPair, PKCS_ED25519};
+use rcgen::{CustomExtension, KeyPair, PKCS_ED25519, date_time_ymd};
 use rustls_pki_types::CertificateDer;
 use stoq_core::grant::SignedGrant;
 
@@ -15,8 +15,12 @@ use crate::tls::composite::CompositeKey;
 
 impl Identity {
     /// A FALCON identity alone: for clients, and for servers all of whose clients speak STOQ with FALCON. The names are
-    /// as for [`self_signed`](Self::self_signed), and the certificate holds as long; who pins the identity does not
-    /// look at them.
+    /// as for [`self_signed`](Self::self_signed); who pins the identity does not look at them.
+    ///
+    /// The certificate has no end ([RFC 5280, section 4.1.2.5]): whoever holds the key could make a new one at any time, so
+    /// an end would say nothing. How long the identity is believed is for those who pin it.
+    ///
+    /// [RFC 5280, section 4.1.2.5]: https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5
     ///
     /// # Errors
     /// [`IdentityError::Name`] if a name cannot stand in a certificate.
@@ -92,6 +96,7 @@ impl Composite {
     ) -> Result<Self, IdentityError> {
         let extension = |oid, content| CustomExtension::from_oid_content(oid, content);
         let mut params = params(names)?;
+        params.not_after = date_time_ymd(9999, 12, 31);
         let key = falcon_key_extension(signer.verifying_key());
         params.custom_extensions = vec![extension(FALCON_KEY_OID, key)];
         let grant = grant.map(|grant| extension(GRANT_OID, grant_extension(grant)));

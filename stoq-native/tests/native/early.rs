@@ -1,13 +1,19 @@
 //! Early data: what arrives before the handshake is done, and what does not arrive at all.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use stoq_native::{
     ClientConfig, Code, EarlyStreamError, Endpoint, FalconKey, FalconSigner as _, FalconTrust,
     Identity, Pins, PqPolicy, ServerConfig,
 };
 
-use crate::harness::within;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::harness::{waits, within};
 
 /// A server with a FALCON identity, and a client that requires it.
 struct World {
@@ -177,4 +183,97 @@ async fn who_drops_a_request_resets_its_streams() {
         world.close().await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_somebody_recorded_is_not_taken_twice_while_the_server_remembers() {
+    within(async {
+        let key = Arc::new(FalconKey::generate());
+        let id = key.verifying_key().id();
+        let mut config = ServerConfig::new(Identity::falcon(key, ["localhost"]).unwrap());
+        config.early_data = true;
+        // A repeated packet is to be answered as a first one is.
+        config.retry_above = 1000;
+        let server = Endpoint::server("127.0.0.1:0".parse().unwrap(), config).unwrap();
+        let recorder = Recorder::start(server.local_addr().unwrap()).await;
+        let authority = recorder.address.to_string();
+        let pins = Pins::new().pin(&authority, id).unwrap();
+        let world = World {
+            server,
+            client: Endpoint::client(ClientConfig::new(pins.clone())).unwrap(),
+            url: format!("stoq://{authority}/test"),
+            policy: pins.into(),
+        };
+        world.visit().await;
+
+        recorder.recorded.lock().unwrap().clear();
+        let early = world.client.connect_early(&world.url).await.unwrap();
+        let mut send = early.open_uni().await.unwrap();
+        send.write_all(b"pay").await.unwrap();
+        send.finish().unwrap();
+        let mut request = world.server.accept_early().await.unwrap();
+        assert!(request.send.is_none());
+        assert_eq!(request.receive.read_to_end(9).await.unwrap(), b"pay");
+
+        let recorded = recorder.recorded.lock().unwrap().clone();
+        drop(early);
+        let attacker = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut answer = [0; 2048];
+        // As long as the server remembers the connection it is silent. Then it answers, as it does to a client whose
+        // session it does not know, and takes nothing.
+        let again = Duration::from_millis(100);
+        loop {
+            for datagram in &recorded {
+                let server = world.server.local_addr().unwrap();
+                attacker.send_to(datagram, server).await.unwrap();
+            }
+            if timeout(again, attacker.recv(&mut answer)).await.is_ok() {
+                break;
+            }
+        }
+        world.visit().await;
+        assert!(waits(world.server.accept_early()).await);
+        world.close().await;
+    })
+    .await;
+}
+
+/// Stands between a client and the server, and keeps what the client sends.
+struct Recorder {
+    address: SocketAddr,
+    recorded: Arc<Mutex<Vec<Vec<u8>>>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Recorder {
+    async fn start(server: SocketAddr) -> Self {
+        let front = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let back = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        back.connect(server).await.unwrap();
+        let address = front.local_addr().unwrap();
+        let recorded = Arc::<Mutex<Vec<Vec<u8>>>>::default();
+        let keep = recorded.clone();
+        let task = tokio::spawn(async move {
+            let (mut from_client, mut from_server) = ([0; 65536], [0; 65536]);
+            let mut client = None;
+            loop {
+                tokio::select! {
+                    Ok((length, from)) = front.recv_from(&mut from_client) => {
+                        client = Some(from);
+                        let datagram = &from_client[..length];
+                        keep.lock().unwrap().push(datagram.to_vec());
+                        back.send(datagram).await.unwrap();
+                    }
+                    Ok(length) = back.recv(&mut from_server) => {
+                        front.send_to(&from_server[..length], client.unwrap()).await.unwrap();
+                    }
+                }
+            }
+        });
+        Self {
+            address,
+            recorded,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
 }

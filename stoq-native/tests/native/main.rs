@@ -7,6 +7,7 @@ mod addresses;
 mod closing;
 mod datagrams;
 mod early;
+mod falcon;
 mod flights;
 mod gone;
 mod harness;
