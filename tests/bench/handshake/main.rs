@@ -31,13 +31,13 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>
 #[derive(Clone, Copy, Parser)]
 pub(crate) struct Options {
     /// Rounds of processor time; one before them warms up
-    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
     /// Connections of each contender per round
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) connections: u32,
     /// Connections of each contender over the path that delays
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) journeys: u32,
     /// Connections of each contender over the path that delays and loses
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
