@@ -112,6 +112,7 @@ impl Endpoint {
             transport: Arc::new(transport),
             framed_streams: config.framed_streams,
             early_data: config.early_data,
+            token_key: House::token_key(),
         };
         let server = house.quinn();
         let judge = Judge::Clients(house.clients.clone());
@@ -309,7 +310,7 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-fn endpoint(
+pub(crate) fn endpoint(
     socket: UdpSocket,
     address: Option<SocketAddr>,
     server: Option<quinn::ServerConfig>,

@@ -2,6 +2,7 @@
 
 mod basis;
 mod pem_file;
+mod public_file;
 
 use core::fmt;
 use core::hint::black_box;
@@ -12,6 +13,9 @@ use stoq_core::falcon::{Domain, MAX_SIGNED_LEN, PUBLIC_KEY_LEN, Signature, Verif
 use stoq_core::identity::FalconId;
 
 pub use pem_file::{FalconKeyError, KeyFileFault};
+pub use public_file::{
+    PublicKeyFault, PublicKeyFileError, verifying_key_from_pem_file, verifying_key_to_pem,
+};
 
 /// Signs with a FALCON-1024 key that it keeps to itself: a [`FalconKey`], or a device that never gives its key away.
 ///

@@ -59,6 +59,7 @@ mod endpoint;
 mod falcon;
 mod grant_file;
 mod identity;
+mod inspect;
 mod parameter;
 mod policy;
 mod queue;
@@ -80,9 +81,16 @@ pub use connect::{ConnectError, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
 pub use endpoint::{BindError, Endpoint, PolicyError};
-pub use falcon::{FalconKey, FalconKeyError, FalconSigner, KeyFileFault, SignError};
+pub use falcon::{
+    FalconKey, FalconKeyError, FalconSigner, KeyFileFault, PublicKeyFault, PublicKeyFileError,
+    SignError, verifying_key_from_pem_file, verifying_key_to_pem,
+};
 pub use grant_file::{GrantFileError, grant_from_pem_file, grant_to_pem};
 pub use identity::{Identity, IdentityError};
+pub use inspect::{
+    Agreed, AsksClients, ClassicalCertificate, FalconCertificate, HandshakeFailed, InspectError,
+    Inspection, Offer, inspect,
+};
 pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPolicy};
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use stoq_core::falcon::VerifyingKey;
 use stoq_core::identity::FalconId;
 
-use crate::target::{Target, TargetError};
+use crate::target::{Target, TargetError, canonical_host};
 use crate::trust::Trust;
 
 /// What a client asks of a server's identity.
@@ -101,7 +101,7 @@ impl Pins {
     /// Who may be at this host and port.
     pub fn ids(&self, host: &str, port: u16) -> impl Iterator<Item = &FalconId> {
         let target = Target {
-            host: host.to_ascii_lowercase(),
+            host: canonical_host(host),
             port,
             service: None,
         };

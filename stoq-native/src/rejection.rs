@@ -98,12 +98,25 @@ impl IdentityRejected {
         CertificateError::Other(OtherError(Arc::new(self))).into()
     }
 
-    /// What is said about an identity in this error, if anything.
+    /// A server that shows no certificate at all.
+    pub(crate) fn no_certificate() -> Self {
+        let reason = "the server showed no certificate".into();
+        Self::Classical { reason }
+    }
+
+    /// What is said about an identity in this error, if anything. Of a server's error: a client without a certificate is none
+    /// of a client's errors.
     pub(crate) fn from_tls(error: &rustls::Error) -> Option<Self> {
         match error {
             rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(ours))) => {
                 ours.downcast_ref::<Self>().cloned()
             }
+            rustls::Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            ) => Some(Self::Expired),
+            rustls::Error::InvalidCertificate(
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+            ) => Some(Self::NotYetValid),
             rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
                 let reason = "the handshake's signature is not good".into();
                 Some(Self::Classical { reason })

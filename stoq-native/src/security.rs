@@ -48,7 +48,11 @@ impl Security {
         }
     }
 
-    /// Whether FALCON was verified, so that the peer's identity holds against a quantum computer too.
+    /// Whether FALCON was verified, so that the peer is [`peer`](Self::peer), against a quantum computer too.
+    ///
+    /// Whether somebody of that identity may be where we connected to is the policy's matter. Under
+    /// [`Prefer`](crate::PqPolicy::Prefer) only classical authorities have a say in it, so whoever has their keys can be there
+    /// with a FALCON identity of its own: compare `peer` with one that is known, or [require](crate::PqPolicy::Require) it.
     pub const fn is_falcon_verified(&self) -> bool {
         self.peer.is_some()
     }
@@ -76,7 +80,7 @@ impl KeyExchange {
         matches!(self, Self::X25519MlKem768)
     }
 
-    fn new(group: NamedGroup) -> Self {
+    pub(crate) fn new(group: NamedGroup) -> Self {
         match group {
             NamedGroup::X25519MLKEM768 => Self::X25519MlKem768,
             NamedGroup::X25519 => Self::X25519,

@@ -1,6 +1,7 @@
 //! Where to connect, as a URL.
 
 use core::fmt;
+use core::net::IpAddr;
 use core::str::FromStr;
 
 use stoq_core::service::{InvalidServiceName, ServiceName};
@@ -65,7 +66,7 @@ impl FromStr for Target {
             name => Some(ServiceName::new(name)?),
         };
         Ok(Self {
-            host: host.to_ascii_lowercase(),
+            host: canonical_host(host),
             port,
             service,
         })
@@ -90,6 +91,14 @@ pub enum TargetError {
     /// What follows the slash is not the name of a service.
     #[error(transparent)]
     Service(#[from] InvalidServiceName),
+}
+
+/// The one spelling of a host by which it is pinned and granted: names in lower case, IP addresses as RFC 5952 has them.
+pub(crate) fn canonical_host(host: &str) -> String {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_string(),
+        Err(_) => host.to_ascii_lowercase(),
+    }
 }
 
 fn split_authority(authority: &str) -> Option<(&str, u16)> {
@@ -129,6 +138,14 @@ mod tests {
         ] {
             let target: Target = url.parse().unwrap();
             assert_eq!(target.to_string(), url);
+        }
+    }
+
+    #[test]
+    fn an_address_has_one_spelling() {
+        for url in ["stoq://[0:0::0:1]:1/a", "stoq://[::0001]:1/a"] {
+            let target: Target = url.parse().unwrap();
+            assert_eq!(target.to_string(), "stoq://[::1]:1/a");
         }
     }
 

@@ -31,7 +31,7 @@ export async function start(program, args, ready) {
   return { process: child, line, kill };
 }
 
-/** A service with a store, a gateway with a FALCON-1024 identity before it, a page that pins it, and a folder that goes with them. */
+/** A service with a store and a gateway that believe each other's FALCON-1024 identity and nobody else's, a page that pins the gateway, and a folder that goes with them. */
 export class World {
   /** @type {Part} */ service;
   /** @type {Part} */ gateway;
@@ -48,6 +48,10 @@ export class World {
     return join(this.folder, 'store');
   }
 
+  get serviceKey() {
+    return join(this.folder, 'service.falcon.pem');
+  }
+
   /** A copy of what the gateway serves, because the pins beside the page are this gateway's. */
   get site() {
     return join(this.folder, 'site');
@@ -60,14 +64,14 @@ export class World {
   static async start(programs, site) {
     const world = new World();
     process.once('exit', () => rmSync(world.folder, { recursive: true, force: true }));
-    await world.startService(programs);
-    const [, address, hash] = /^listening on (\S+) certificate-hash (\S+)$/.exec(world.service.line) ?? [];
-    world.address = address;
-    world.hash = hash;
-    const route = (service) => `[[route]]\nservice = "${service}"\nupstream = "stoq://${address}"\nhashes = ["${hash}"]\n`;
-    const settings = join(world.folder, 'gateway.toml');
     const key = join(world.folder, 'gateway.falcon.pem');
-    world.falconId = execFileSync(join(programs, 'stoq'), ['keygen', key], { encoding: 'utf8' }).trim();
+    const keygen = (file) => execFileSync(join(programs, 'stoq'), ['keygen', file], { encoding: 'utf8' }).trim();
+    world.falconId = keygen(key);
+    const serviceId = keygen(world.serviceKey);
+    await world.startService(programs);
+    const [, address] = /^listening on (\S+) .* falcon-id (\S+)$/.exec(world.service.line) ?? [];
+    const route = (service) => `[[route]]\nservice = "${service}"\nupstream = "stoq://${address}"\nfalcon = ["${serviceId}"]\n`;
+    const settings = join(world.folder, 'gateway.toml');
     cpSync(site, world.site, { recursive: true });
     writeFileSync(settings, `listen = "127.0.0.1:0"
       [certificate]\nnames = ["localhost", "127.0.0.1"]
@@ -94,7 +98,7 @@ export class World {
   async startService(programs) {
     this.service = await start(
       join(programs, 'stoq'),
-      ['serve', '--listen', '127.0.0.1:0', '--dir', this.store],
+      ['serve', '--listen', '127.0.0.1:0', '--dir', this.store, '--falcon-key', this.serviceKey, '--client', this.falconId],
       (line) => line.startsWith('listening on '),
     );
   }

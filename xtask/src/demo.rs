@@ -48,18 +48,25 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         happened,
         running: Vec::new(),
     };
-    let [listening] = parts.start(
-        "service",
-        command_of(
-            &programs,
-            "stoq",
-            &["serve", "--listen", "127.0.0.1:0", "--dir"],
-            &files,
-        ),
-        ["listening on "],
-    )?;
-    let key = folder.join(FALCON_KEY);
-    let id = falcon_id(&programs, &key)?;
+    let service_key = folder.join("service.falcon.pem");
+    falcon_id(&programs, &service_key)?;
+    let id = falcon_id(&programs, &folder.join(FALCON_KEY))?;
+    // Service and gateway know each other: neither believes, or serves, anybody else.
+    let mut service = command_of(
+        &programs,
+        "stoq",
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--client",
+            &id,
+            "--falcon-key",
+        ],
+        &service_key,
+    );
+    service.arg("--dir").arg(&files);
+    let [listening] = parts.start("service", service, ["listening on "])?;
     let config = folder.join("gateway.toml");
     fs::write(&config, gateway_config(&listening, &site, options.port)?)?;
     let [url, page, _] = parts.start(
@@ -138,14 +145,14 @@ fn pins(url: &str, id: &str) -> Result<String> {
 /// Settings of a gateway for the service that said `listening`.
 fn gateway_config(listening: &str, site: &Path, port: u16) -> Result<String> {
     let words: Vec<&str> = listening.split(' ').collect();
-    let ["listening", "on", address, "certificate-hash", hash] = words[..] else {
-        bail!("the service said `{listening}`, which names no address and certificate");
+    let ["listening", "on", address, .., "falcon-id", id] = words[..] else {
+        bail!("the service said `{listening}`, which names no address and identity");
     };
     let route = |service: &str| {
         toml::Table::from_iter([
             ("service".to_owned(), service.into()),
             ("upstream".to_owned(), format!("stoq://{address}").into()),
-            ("hashes".to_owned(), vec![hash].into()),
+            ("falcon".to_owned(), vec![id].into()),
         ])
     };
     let certificate = toml::Table::from_iter([(

@@ -66,7 +66,7 @@ impl Attempt {
         let connection = connected.map_err(|error| match self.verdict.get() {
             Some(HandshakeFault::Identity(rejected)) => rejected.clone().into(),
             Some(HandshakeFault::Parameter(error)) => ConnectError::Parameter(*error),
-            None => ConnectError::from_quic(&error).under(self.strict),
+            None => ConnectError::from_quic(&error).under(self.strict, &error),
         })?;
         let server = Some((self.host, self.port));
         let admitted = Admitted::new(&connection, server, drivers).inspect_err(|rejected| {

@@ -144,7 +144,7 @@ impl ConnectError {
         }
     }
 
-    pub(super) fn not_begun(address: SocketAddr, error: quinn::ConnectError) -> Self {
+    pub(crate) fn not_begun(address: SocketAddr, error: quinn::ConnectError) -> Self {
         match error {
             quinn::ConnectError::EndpointStopping => Self::EndpointClosed,
             other => Self::Address {
@@ -154,10 +154,11 @@ impl ConnectError {
         }
     }
 
-    /// The same, where the policy may be the reason.
-    pub(super) fn under(self, strict: bool) -> Self {
+    /// The same, where the policy may be the reason: if it is strict, and the server ended the handshake.
+    pub(super) fn under(self, strict: bool, error: &quinn::ConnectionError) -> Self {
+        let theirs = matches!(error, quinn::ConnectionError::ConnectionClosed(_));
         match self {
-            Self::Handshake { reason } if strict => Self::NotPostQuantum { reason },
+            Self::Handshake { reason } if strict && theirs => Self::NotPostQuantum { reason },
             other => other,
         }
     }
@@ -191,6 +192,7 @@ impl ConnectError {
                 reason: reason(),
             },
             NO_APPLICATION_PROTOCOL => Self::Alpn { reason: reason() },
+            ILLEGAL_PARAMETER => Self::Handshake { reason: reason() },
             // What this end thinks of the server's certificate is known without its alert.
             FIRST_CERTIFICATE_ALERT..=LAST_CERTIFICATE_ALERT | CERTIFICATE_REQUIRED if !ours => {
                 Self::IdentityRefused { reason: reason() }
@@ -218,9 +220,11 @@ const CONNECTION_REFUSED: u64 = 0x02;
 const FIRST_ALERT: u64 = 0x100;
 const LAST_ALERT: u64 = 0x1ff;
 const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
-/// bad_certificate to unknown_ca, and what lies between; and decrypt_error, which a wrong signature causes.
+/// bad_certificate to unknown_ca, and what lies between but the one below. decrypt_error, by which other servers may mean a
+/// client's signature, is not among them: it says the same of a broken handshake.
 const FIRST_CERTIFICATE_ALERT: u64 = 0x100 + 42;
 const LAST_CERTIFICATE_ALERT: u64 = 0x100 + 48;
+const ILLEGAL_PARAMETER: u64 = 0x100 + 47;
 const CERTIFICATE_REQUIRED: u64 = 0x100 + 116;
 
 #[cfg(test)]
@@ -267,5 +271,14 @@ mod tests {
             )
         };
         assert!(!identity(ours(48)) && identity(theirs(crypto(48))));
+        assert!(identity(theirs(crypto(42))) && identity(theirs(crypto(116))));
+        // illegal_parameter stands among the alerts about certificates, and is about something else.
+        assert!(!identity(theirs(crypto(47))));
+        // Nor does a fault that this end finds say that the server cannot do FALCON.
+        let lacks = |error| {
+            let under = ConnectError::from_quic(&error).under(true, &error);
+            matches!(under, ConnectError::NotPostQuantum { .. })
+        };
+        assert!(lacks(theirs(crypto(40))) && lacks(theirs(crypto(47))) && !lacks(ours(40)));
     }
 }

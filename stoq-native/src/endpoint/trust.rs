@@ -2,10 +2,13 @@
 
 use std::sync::{Arc, PoisonError};
 
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
+
 use super::{Endpoint, Role};
 use crate::identity::Identity;
 use crate::parameter;
 use crate::policy::{ClientPolicy, PqPolicy};
+use crate::request::fresh_random;
 use crate::security::Judge;
 use crate::tls::clients::Clients;
 use crate::tls::quic::ServerCrypto;
@@ -68,6 +71,8 @@ pub(super) struct House {
     pub(super) transport: Arc<quinn::TransportConfig>,
     pub(super) framed_streams: bool,
     pub(super) early_data: bool,
+    /// Outlives changes, because the tokens of Retry packets are sealed with it: the answer to one may come after the change.
+    pub(super) token_key: Arc<Prk>,
 }
 
 impl House {
@@ -78,7 +83,12 @@ impl House {
         let crypto = ServerCrypto::new(tls, parameter);
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
         server.transport_config(self.transport.clone());
+        server.token_key(self.token_key.clone());
         server
+    }
+
+    pub(super) fn token_key() -> Arc<Prk> {
+        Arc::new(Salt::new(HKDF_SHA256, &[]).extract(&fresh_random()))
     }
 }
 

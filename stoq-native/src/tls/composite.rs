@@ -84,6 +84,27 @@ fn verify(
     falcon: &VerifyingKey,
     signature: &[u8],
 ) -> Result<(), IdentityRejected> {
+    match halves(message, ed25519, falcon, signature)? {
+        Halves { ed25519: false, .. } => Err(IdentityRejected::Ed25519Signature),
+        Halves { falcon: false, .. } => Err(IdentityRejected::FalconSignature),
+        _ => Ok(()),
+    }
+}
+
+/// Which halves of a composite signature are good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Halves {
+    pub(crate) ed25519: bool,
+    pub(crate) falcon: bool,
+}
+
+/// Judges each half by itself; the signature is good if both are.
+pub(crate) fn halves(
+    message: &[u8],
+    ed25519: Option<&[u8; 32]>,
+    falcon: &VerifyingKey,
+    signature: &[u8],
+) -> Result<Halves, IdentityRejected> {
     let ed25519 = ed25519.ok_or(IdentityRejected::NoEd25519Key)?;
     let got = signature.len();
     let wrong_length = IdentityRejected::SignatureLength { got };
@@ -91,12 +112,14 @@ fn verify(
         .split_at_checked(ED25519_LEN)
         .filter(|(_, second)| second.len() == SIGNATURE_LEN)
         .ok_or(wrong_length)?;
-    UnparsedPublicKey::new(&signature::ED25519, ed25519)
-        .verify(&labelled(message), first)
-        .map_err(|_| IdentityRejected::Ed25519Signature)?;
-    Signature::try_from(second)
-        .and_then(|second| falcon.verify(Domain::COMPOSITE, &[message], &second))
-        .map_err(|_| IdentityRejected::FalconSignature)
+    Ok(Halves {
+        ed25519: UnparsedPublicKey::new(&signature::ED25519, ed25519)
+            .verify(&labelled(message), first)
+            .is_ok(),
+        falcon: Signature::try_from(second)
+            .and_then(|second| falcon.verify(Domain::COMPOSITE, &[message], &second))
+            .is_ok(),
+    })
 }
 
 fn labelled(message: &[u8]) -> Vec<u8> {

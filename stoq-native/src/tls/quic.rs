@@ -196,7 +196,13 @@ impl Session {
     }
 
     fn fault(&self, error: &rustls::Error) -> TransportError {
-        if let Some(rejected) = IdentityRejected::from_tls(error) {
+        let rejected = match (&self.tls, error) {
+            (Connection::Client(_), rustls::Error::NoCertificatesPresented) => {
+                Some(IdentityRejected::no_certificate())
+            }
+            _ => IdentityRejected::from_tls(error),
+        };
+        if let Some(rejected) = rejected {
             // Only the first counts, and there is no second.
             let _ = self.verdict.set(HandshakeFault::Identity(rejected));
         }

@@ -8,7 +8,7 @@ use rustls::client::Resumption;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use stoq_core::time::UnixMicros;
 
@@ -19,7 +19,7 @@ use crate::certificate::{self, Leaf};
 use crate::identity::Identity;
 use crate::policy::{Authority, FalconTrust, PqPolicy};
 use crate::rejection::IdentityRejected;
-use crate::target::Target;
+use crate::target::{Target, canonical_host};
 use crate::trust::{Trust, TrustError};
 
 /// A client's policy, ready to judge, and the TLS configurations made from it.
@@ -87,7 +87,7 @@ impl Servers {
             // Only sessions to resume are lost.
             configs.clear();
         }
-        let key = (host.to_ascii_lowercase(), port);
+        let key = (canonical_host(host), port);
         let config = configs
             .entry(key)
             .or_insert_with(|| Arc::new(self.make(host, port)));
@@ -102,9 +102,9 @@ impl Servers {
         port: u16,
         chain: &[CertificateDer<'_>],
     ) -> Result<(), IdentityRejected> {
-        let reason = || "the server showed no certificate".to_owned();
-        let no_certificate = || IdentityRejected::Classical { reason: reason() };
-        let (leaf, intermediates) = chain.split_first().ok_or_else(no_certificate)?;
+        let (leaf, intermediates) = chain
+            .split_first()
+            .ok_or_else(IdentityRejected::no_certificate)?;
         let name = ServerName::try_from(host).map_err(|error| IdentityRejected::Classical {
             reason: error.to_string(),
         })?;
@@ -170,14 +170,21 @@ impl Rules {
                 roots
                     .verify_server_cert(certificate, intermediates, name, &[], now)
                     .map(drop)
-                    .map_err(|error| {
-                        IdentityRejected::from_tls(&error).unwrap_or_else(|| {
-                            let reason = error.to_string();
-                            IdentityRejected::Classical { reason }
-                        })
-                    })
+                    .map_err(|error| issuer_fault(&error))
             }
         }
+    }
+}
+
+/// What webpki finds wrong in a chain.
+fn issuer_fault(error: &rustls::Error) -> IdentityRejected {
+    let classical = |reason| IdentityRejected::Classical { reason };
+    match error {
+        // rustls has one word for this signature and for the handshake's.
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
+            classical("an issuer's signature is not good".into())
+        }
+        error => IdentityRejected::from_tls(error).unwrap_or_else(|| classical(error.to_string())),
     }
 }
 
@@ -201,7 +208,7 @@ fn judge_falcon(
             }
         }
         FalconTrust::Authority(trusted) => {
-            let host = host.to_ascii_lowercase();
+            let host = canonical_host(host);
             judge_grant(trusted, leaf, Some(&host), now)?;
         }
     }
@@ -209,7 +216,7 @@ fn judge_falcon(
 }
 
 /// Whether the authority has granted this certificate's key the name.
-pub(super) fn judge_grant(
+pub(crate) fn judge_grant(
     authority: &Authority,
     leaf: &Leaf,
     name: Option<&str>,
@@ -298,11 +305,17 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        if !self.supported_verify_schemes().contains(&signed.scheme) {
-            return Err(rustls::PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+        let is_offered = self.supported_verify_schemes().contains(&signed.scheme);
+        // `Require` offers nothing classical. But whoever leaves the certificate's FALCON key out must learn that this is the
+        // matter, so a classical signature is looked at all the same.
+        if is_offered || signed.scheme != COMPOSITE {
+            let classical = &self.rules.provider.signature_verification_algorithms;
+            let valid = verify_handshake(message, certificate, signed, classical)?;
+            if is_offered {
+                return Ok(valid);
+            }
         }
-        let classical = &self.rules.provider.signature_verification_algorithms;
-        verify_handshake(message, certificate, signed, classical)
+        Err(rustls::PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use stoq_native::{FalconId, FalconKey, FalconSigner as _, grant_from_pem_file};
+use stoq_native::{
+    FalconId, FalconKey, FalconSigner as _, grant_from_pem_file, verifying_key_from_pem_file,
+    verifying_key_to_pem,
+};
 use tempfile::TempDir;
 
 use crate::process::Process;
@@ -20,7 +23,7 @@ fn plain(words: &[&str], directory: &Path) -> Output {
 }
 
 /// What a command printed that must succeed and say nothing else.
-fn done(words: &[&str], directory: &Path) -> String {
+pub(crate) fn done(words: &[&str], directory: &Path) -> String {
     let output = plain(words, directory);
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), &*complaints), (Some(0), ""));
@@ -41,6 +44,40 @@ fn a_new_key_is_named_and_for_its_owner_alone() {
     #[cfg(unix)]
     assert_eq!(mode(&path), 0o600);
     assert_eq!(FalconKey::from_pem_file(path).unwrap().id(), id);
+}
+
+#[test]
+fn a_public_key_is_printed_and_read() {
+    let directory = TempDir::new().unwrap();
+    let at = directory.path();
+    let id = done(&["keygen", "key.pem"], at);
+    let public = done(&["id", "--public", "key.pem"], at);
+    fs::write(at.join("public.pem"), &public).unwrap();
+    assert_eq!(done(&["id", "public.pem"], at), id);
+    assert_eq!(done(&["id", "public.pem", "--public"], at), public);
+    let key = FalconKey::from_pem_file(at.join("key.pem")).unwrap();
+    let back = verifying_key_from_pem_file(at.join("public.pem")).unwrap();
+    assert_eq!(back, *key.verifying_key());
+    assert_eq!(verifying_key_to_pem(&back), public);
+    // It signs nothing, and nobody is warned of it.
+    let grant = [
+        "grant",
+        "--authority-key",
+        "public.pem",
+        "--id",
+        id.trim_end(),
+    ];
+    let grant = [&grant[..], &["--days", "1", "--out", "grant.pem"]].concat();
+    let (code, complaint) = failed(&grant, at);
+    assert_eq!(code, 65);
+    assert!(complaint.contains("PUBLIC KEY"), "{complaint}");
+
+    let lines: Vec<_> = public.lines().collect();
+    let cut = public.replace(lines[1], "");
+    fs::write(at.join("public.pem"), cut).unwrap();
+    let (code, complaint) = failed(&["id", "public.pem"], at);
+    assert_eq!(code, 65);
+    assert!(complaint.contains("bytes, a public key has"), "{complaint}");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 mod drain;
 mod echo;
+mod identities;
+mod inspect;
 mod keys;
 mod kills;
 mod process;

@@ -154,7 +154,10 @@ fn watch(output: impl Read + Send + 'static, source: Source, sender: Sender<(Sou
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) address: String,
+    /// Of the classical certificate.
     pub(crate) hash: String,
+    /// Of the FALCON certificate, and whose it is.
+    pub(crate) falcon: Option<(String, String)>,
     /// The store, beside which tests may put their own files.
     pub(crate) store: PathBuf,
 }
@@ -162,25 +165,44 @@ pub(crate) struct Server {
 impl Server {
     /// Serves `directory`/store on any free port, with these words more.
     pub(crate) fn start(directory: &TempDir, words: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", directory, words)
+    }
+
+    /// The same at another address.
+    pub(crate) fn start_at(listen: &str, directory: &TempDir, words: &[&str]) -> Self {
         let store = directory.path().join("store");
         let serve = [
             "serve",
             "--dir",
             store.to_str().unwrap(),
             "--listen",
-            "127.0.0.1:0",
+            listen,
         ];
         let mut process = Process::start(&[&serve, words].concat(), directory.path());
         let line = process.wait_for("listening on ");
         let words: Vec<_> = line.split(' ').collect();
-        let ["listening", "on", address, "certificate-hash", hash] = words[..] else {
+        let [
+            "listening",
+            "on",
+            address,
+            "certificate-hash",
+            hash,
+            ref more @ ..,
+        ] = words[..]
+        else {
             panic!("{line}");
+        };
+        let falcon = match *more {
+            [] => None,
+            ["certificate-hash", hash, "falcon-id", id] => Some((hash.into(), id.into())),
+            _ => panic!("{line}"),
         };
         let (address, hash) = (address.into(), hash.into());
         Self {
             process,
             address,
             hash,
+            falcon,
             store,
         }
     }
@@ -191,11 +213,16 @@ impl Server {
 
     /// Starts a client: the command, its words with `URL` for that of the service `files`, and the hash to trust.
     pub(crate) fn client(&self, words: &[&str]) -> Process {
+        self.stranger(&[words, &["--certificate-hash", &self.hash]].concat())
+    }
+
+    /// Starts a client that trusts what its own words say.
+    pub(crate) fn stranger(&self, words: &[&str]) -> Process {
         let url = self.url("files");
         let words = words
             .iter()
             .map(|word| if *word == "URL" { url.as_str() } else { word });
-        let words: Vec<_> = words.chain(["--certificate-hash", &self.hash]).collect();
+        let words: Vec<_> = words.collect();
         Process::start(&words, self.store.parent().unwrap())
     }
 

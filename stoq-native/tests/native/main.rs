@@ -12,6 +12,8 @@ mod flights;
 mod gone;
 mod harness;
 mod hostile;
+mod identity;
+mod inspect;
 mod multiplexed;
 mod refusals;
 mod streams;

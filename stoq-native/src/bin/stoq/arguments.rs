@@ -1,14 +1,16 @@
 //! What a user can say to the command.
 
+mod peer;
+
 use crate::byte_size::ByteSize;
-use crate::digest::Digest;
-use crate::error::CommandError;
 use crate::file_name::FileName;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use stoq_native::{FalconId, Target, Trust};
+use stoq_native::{FalconId, Target, TargetError};
+
+pub(crate) use peer::PeerArguments;
 
 /// Moves files over STOQ, and serves them
 #[derive(Debug, Parser)]
@@ -34,10 +36,12 @@ pub(crate) enum Command {
     Ping(PingArguments),
     /// Make a FALCON-1024 key, and print the identity of who holds it
     Keygen(KeyArguments),
-    /// Print the identity of who holds a FALCON-1024 key
-    Id(KeyArguments),
+    /// Print the identity of who holds a FALCON-1024 key, or the public key
+    Id(IdArguments),
     /// Vouch, as an authority, for an identity: it may speak for these names for so many days
     Grant(GrantArguments),
+    /// Print what a server offers to anybody: identity, certificates, key exchange. Believes nobody
+    Inspect(InspectArguments),
 }
 
 #[derive(Debug, Args)]
@@ -60,6 +64,22 @@ pub(crate) struct ServeArguments {
     /// Name or address in the certificate for development (repeatable)
     #[arg(long = "name", value_name = "HOST", conflicts_with = "cert", default_values = ["localhost", "127.0.0.1", "::1"])]
     pub(crate) names: Vec<String>,
+    /// Private key of a FALCON identity, PEM, as `stoq keygen` makes it; shown to clients beside the certificate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) falcon_key: Option<PathBuf>,
+    /// An authority's grant for that identity, PEM, as `stoq grant` makes it
+    #[arg(long, value_name = "FILE", requires = "falcon_key")]
+    pub(crate) grant: Option<PathBuf>,
+    /// Lets in only clients with this FALCON identity, or another that is named so (repeatable)
+    #[arg(
+        long = "client",
+        value_name = "IDENTITY",
+        conflicts_with = "client_authority"
+    )]
+    pub(crate) clients: Vec<FalconId>,
+    /// Lets in only clients that show a grant by this authority; its public key, PEM, as `stoq id --public` prints it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_authority: Option<PathBuf>,
     /// Seconds that running transfers have to end after a signal; a second signal ends them at once
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) grace: u32,
@@ -118,6 +138,15 @@ pub(crate) struct KeyArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct IdArguments {
+    /// File of the private or the public key, PEM
+    pub(crate) file: PathBuf,
+    /// Print the public key, PEM, to be given to others: for --authority and --client-authority
+    #[arg(long)]
+    pub(crate) public: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct GrantArguments {
     /// The authority's private key, PEM, as `stoq keygen` makes it
     #[arg(long, value_name = "FILE")]
@@ -139,40 +168,26 @@ pub(crate) struct GrantArguments {
     pub(crate) out: PathBuf,
 }
 
-/// Which server, and why it is believed.
 #[derive(Debug, Args)]
-pub(crate) struct PeerArguments {
-    /// The service, such as stoq://example.org:4433/files
-    #[arg(value_parser = parse_url)]
-    pub(crate) url: Target,
-    /// SHA-256 of the server's certificate, in hexadecimal; any of several (repeatable)
-    #[arg(long = "certificate-hash", value_name = "HEX", conflicts_with = "ca")]
-    certificate_hashes: Vec<Digest>,
-    /// Certificate authorities to trust, PEM; by default those of the system
+pub(crate) struct InspectArguments {
+    // Not a doc comment, where the brackets would be a link.
+    #[arg(
+        value_name = "HOST:PORT",
+        value_parser = parse_address,
+        help = "The server, such as example.org:4433 or [::1]:4433"
+    )]
+    pub(crate) target: Target,
+    /// Check the server's grant against this authority; its public key, PEM, as `stoq id --public` prints it
     #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    pub(crate) authority: Option<PathBuf>,
 }
 
-impl PeerArguments {
-    /// The trust that the flags ask for.
-    pub(crate) fn trust(&self) -> Result<Trust, CommandError> {
-        if !self.certificate_hashes.is_empty() {
-            let hashes = self.certificate_hashes.iter().map(|hash| hash.0);
-            return Ok(Trust::CertificateHashes(hashes.collect()));
-        }
-        match &self.ca {
-            Some(path) => Ok(Trust::roots_from_pem_file(path)?),
-            None => Ok(Trust::SystemRoots),
-        }
-    }
-}
-
-fn parse_url(url: &str) -> Result<Target, String> {
-    let target: Target = url.parse().map_err(|error| format!("{error}"))?;
-    if target.service.is_none() {
-        return Err("name a service, as in stoq://host:port/files".into());
-    }
-    Ok(target)
+fn parse_address(address: &str) -> Result<Target, TargetError> {
+    let url = match address.contains("://") {
+        true => address.to_owned(),
+        false => format!("stoq://{address}/"),
+    };
+    url.parse()
 }
 
 #[cfg(test)]
@@ -186,10 +201,17 @@ mod tests {
     }
 
     #[test]
-    fn a_url_names_a_service() {
-        assert!(parse_url("stoq://localhost:1/files").is_ok());
-        assert!(parse_url("stoq://localhost:1/").is_err());
-        assert!(parse_url("https://localhost:1/files").is_err());
+    fn what_is_inspected_is_an_address_or_a_url() {
+        for (address, authority) in [
+            ("Example.org:1", "example.org:1"),
+            ("[::1]:1", "[::1]:1"),
+            ("stoq://h:1/files", "h:1"),
+        ] {
+            assert_eq!(parse_address(address).unwrap().authority(), authority);
+        }
+        for address in ["", "h", "h:", "::1:1", "h:0", "https://h:1", "h:1:2"] {
+            assert!(parse_address(address).is_err(), "{address}");
+        }
     }
 
     #[test]
@@ -202,21 +224,5 @@ mod tests {
         let id = FalconId::new([7; 32]).to_string();
         assert!(grant(&id).is_ok());
         assert!(grant(&id.to_uppercase()).is_err());
-    }
-
-    #[test]
-    fn a_hash_and_an_authority_are_one_too_many() {
-        let hash = "0".repeat(64);
-        let words = [
-            "stoq",
-            "list",
-            "stoq://h:1/files",
-            "--certificate-hash",
-            &hash,
-            "--ca",
-            "x",
-        ];
-        assert!(Arguments::try_parse_from(words).is_err());
-        assert!(Arguments::try_parse_from(&words[..5]).is_ok());
     }
 }

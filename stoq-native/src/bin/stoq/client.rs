@@ -25,7 +25,8 @@ pub(crate) async fn with<T>(
     work: impl AsyncFnOnce(&Client) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let mut signals = Signals::new().map_err(CommandError::System)?;
-    let mut config = ClientConfig::new(peer.trust()?);
+    let mut config = ClientConfig::new(peer.policy()?);
+    config.identity = peer.identity()?;
     config.idle_timeout = IDLE_TIMEOUT;
     config.keep_alive = Some(KEEP_ALIVE);
     let endpoint = Endpoint::client(config).map_err(CommandError::Client)?;

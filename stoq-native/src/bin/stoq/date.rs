@@ -5,7 +5,11 @@ use time::{OffsetDateTime, UtcOffset};
 
 /// Milliseconds since the Unix epoch as `2026-07-01 12:00:00Z`.
 pub(crate) fn utc(milliseconds: u64) -> String {
-    let seconds = i64::try_from(milliseconds / 1000).unwrap_or(i64::MAX);
+    utc_seconds(i64::try_from(milliseconds / 1000).unwrap_or(i64::MAX))
+}
+
+/// The same of seconds.
+pub(crate) fn utc_seconds(seconds: i64) -> String {
     let Ok(time) = OffsetDateTime::from_unix_timestamp(seconds) else {
         return format!("{:20}", "?");
     };
@@ -41,5 +45,6 @@ mod tests {
         assert_eq!(utc(1_690_000_000_999), "2023-07-22 04:26:40Z");
         assert_eq!(utc(0), "1970-01-01 00:00:00Z");
         assert_eq!(utc(u64::MAX).trim_end(), "?");
+        assert_eq!(utc_seconds(-1), "1969-12-31 23:59:59Z");
     }
 }

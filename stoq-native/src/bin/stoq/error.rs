@@ -1,15 +1,18 @@
 //! How the command fails: one line that says what happened and what to do, and an exit code.
 
+mod advice;
+
 use crate::digest::Digest;
 use crate::file_name::InvalidFileName;
-use crate::protocol::{AnswerError, LineError, Refusal, RefusalCode};
+use crate::protocol::{AnswerError, LineError, Refusal};
 use crate::signals::Signal;
 use crate::store::OpenError;
 use std::io;
 use std::path::PathBuf;
 use stoq_core::reader::Fault;
 use stoq_native::{
-    BindError, Closed, ClosedBy, Code, ConnectError, FalconKeyError, IdentityError, PingError,
+    BindError, Closed, Code, ConnectError, FalconKeyError, GrantError, GrantFileError,
+    HandshakeFailed, IdentityError, IdentityRejected, InspectError, PingError, PublicKeyFileError,
     ReadError, SignError, StreamOpenError, Target, TrustError, WriteError,
 };
 
@@ -39,7 +42,7 @@ Exit codes:
    69  the server cannot be reached, or was lost; or the address to listen on cannot be had
    71  the system failed
    73  a local file or standard output cannot be written
-   77  the server's certificate is not trusted
+   77  the server's identity is not trusted, or the server does not trust this end's
   130  ended by SIGINT
   143  ended by SIGTERM";
 
@@ -69,16 +72,16 @@ pub(crate) enum CommandError {
     OutputFile { path: PathBuf, source: io::Error },
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
-    #[error("cannot connect to {target}: {source}{advice}", advice = advice_on_connecting(source))]
+    #[error("cannot connect to {target}: {source}{advice}", advice = advice::on_connecting(source))]
     Connect {
         target: Target,
         source: ConnectError,
     },
-    #[error("the connection was lost: {0}{advice}", advice = advice_on_loss(.0))]
+    #[error("the connection was lost: {0}{advice}", advice = advice::on_loss(.0))]
     Lost(Closed),
     #[error("the server broke the transfer off: {0}; try again")]
     BrokenOff(Code),
-    #[error("the server refused: {0}{advice}", advice = advice_on_refusal(.0.code))]
+    #[error("the server refused: {0}{advice}", advice = advice::on_refusal(.0.code))]
     Refused(Refusal),
     #[error(
         "the server does not follow the protocol of the service `files`: {0}; check the service in the URL"
@@ -92,6 +95,12 @@ pub(crate) enum CommandError {
     Key(FalconKeyError),
     #[error("{0}; a key never takes the place of a file: choose another")]
     KeyFile(FalconKeyError),
+    #[error("{0}{advice}", advice = advice::on_public_key(.0))]
+    PublicKey(PublicKeyFileError),
+    #[error("{0}; `stoq grant` makes one")]
+    GrantFile(GrantFileError),
+    #[error("{} is of no use: {error}; its authority can make another with `stoq grant`", path.display())]
+    GrantUnusable { path: PathBuf, error: GrantError },
     #[error(
         "{name:?} cannot stand in a grant: a name is a host name or an address, without a port"
     )]
@@ -100,6 +109,24 @@ pub(crate) enum CommandError {
     Grant(Fault),
     #[error("the grant was not signed: {0}")]
     Sign(SignError),
+    #[error("cannot inspect {target}: {source}{advice}", target = target.authority(), advice = advice::on_inspecting(source))]
+    Inspect {
+        target: Target,
+        source: InspectError,
+    },
+    #[error("{} {}: {failed}", target.authority(), match failed {
+        HandshakeFailed::Identity(_) => "did not prove what it shows",
+        _ => "does not follow the protocol",
+    })]
+    Unproven {
+        target: Target,
+        failed: HandshakeFailed,
+    },
+    #[error("{} is not vouched for by this authority: {rejected}", target.authority())]
+    NotVouchedFor {
+        target: Target,
+        rejected: IdentityRejected,
+    },
     #[error("the system failed: {0}")]
     System(io::Error),
     #[error("{}", match .0 { Signal::Interrupt => "interrupted", Signal::Terminate => "terminated" })]
@@ -111,7 +138,7 @@ impl CommandError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Name { .. } | Self::Trust(_) | Self::Identity(_) => exit::USAGE,
-            Self::GrantName { .. } | Self::Grant(_) => exit::USAGE,
+            Self::GrantName { .. } | Self::Grant(_) | Self::GrantUnusable { .. } => exit::USAGE,
             Self::Bind(BindError::Config(_)) => exit::USAGE,
             Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
             Self::Bind(_) | Self::Lost(_) | Self::BrokenOff(_) => exit::UNREACHABLE,
@@ -120,14 +147,20 @@ impl CommandError {
             Self::KeyFile(_) => exit::NO_OUTPUT,
             Self::Input { .. } | Self::InputChanged { .. } => exit::NO_INPUT,
             Self::Key(FalconKeyError::File { .. }) => exit::NO_INPUT,
+            Self::PublicKey(PublicKeyFileError::File { .. }) => exit::NO_INPUT,
+            Self::GrantFile(GrantFileError::File { .. }) => exit::NO_INPUT,
             Self::Key(FalconKeyError::Key { .. }) => exit::DATA,
-            Self::Connect { source, .. } => match source {
-                ConnectError::Identity(_)
-                | ConnectError::IdentityRefused { .. }
-                | ConnectError::NotPostQuantum { .. } => exit::UNTRUSTED,
-                ConnectError::Refused { .. } => exit::FAILED,
-                ConnectError::Protocol(_) => exit::DATA,
+            Self::PublicKey(_) | Self::GrantFile(_) => exit::DATA,
+            Self::Connect { source, .. } => on_connecting(source),
+            Self::Inspect { source, .. } => match source {
+                InspectError::Socket(_) | InspectError::Endpoint(_) => exit::SYSTEM,
+                InspectError::Connect(error) => on_connecting(error),
                 _ => exit::UNREACHABLE,
+            },
+            Self::NotVouchedFor { .. } => exit::UNTRUSTED,
+            Self::Unproven { failed, .. } => match failed {
+                HandshakeFailed::Identity(_) => exit::UNTRUSTED,
+                _ => exit::DATA,
             },
             Self::Refused(_) | Self::Pings => exit::FAILED,
             Self::Protocol(_) | Self::Damaged { .. } => exit::DATA,
@@ -137,40 +170,14 @@ impl CommandError {
     }
 }
 
-fn advice_on_connecting(error: &ConnectError) -> &'static str {
+fn on_connecting(error: &ConnectError) -> u8 {
     match error {
-        ConnectError::Identity(_) => {
-            "; if it is your server, give what it printed at start with --pin or --certificate-hash, or --ca FILE"
-        }
-        ConnectError::IdentityRefused { .. } => "; show who you are with --identity FILE",
-        ConnectError::Refused {
-            code: Code::UNKNOWN_SERVICE,
-            ..
-        } => "; check the service in the URL",
-        ConnectError::Resolve { .. } | ConnectError::NoAddress { .. } => {
-            "; check the host in the URL"
-        }
-        ConnectError::Timeout { .. } | ConnectError::Lost(_) | ConnectError::Address { .. } => {
-            "; check host and port, that the server runs, and that firewalls let UDP pass"
-        }
-        _ => "",
-    }
-}
-
-fn advice_on_loss(closed: &Closed) -> &'static str {
-    match (closed.by, closed.code) {
-        (ClosedBy::Path, _) => "; check that the server still runs, and try again",
-        (_, Code::GOING_AWAY) => "; try again when it is back",
-        _ => "",
-    }
-}
-
-fn advice_on_refusal(code: RefusalCode) -> &'static str {
-    match code {
-        RefusalCode::NoSuchFile => "; `stoq list` shows what there is",
-        RefusalCode::QuotaExceeded => "; delete something, or let the server have a larger --quota",
-        RefusalCode::StorageError => "; the server's log says more",
-        _ => "",
+        ConnectError::Identity(_)
+        | ConnectError::IdentityRefused { .. }
+        | ConnectError::NotPostQuantum { .. } => exit::UNTRUSTED,
+        ConnectError::Refused { .. } => exit::FAILED,
+        ConnectError::Protocol(_) => exit::DATA,
+        _ => exit::UNREACHABLE,
     }
 }
 

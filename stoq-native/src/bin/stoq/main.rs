@@ -6,12 +6,14 @@
 //!   ping ─────────────────────▶ any service                       answered by the protocol itself
 //!   keygen, id ───────────────▶ a FALCON key in a file            nothing goes over the network
 //!   grant ────────────────────▶ an authority's word for an identity, in a file
+//!   inspect ──────────────────▶ what a server shows to anybody, in handshakes that carry nothing
 //! ```
 //! [`arguments`] is what a user can say, [`error::exit`] how the command ends.
 
 mod arguments;
 mod blocks;
 mod byte_size;
+mod certificates;
 mod client;
 mod date;
 mod digest;
@@ -21,6 +23,8 @@ mod file_name;
 mod files;
 mod get;
 mod grant;
+mod identity;
+mod inspect;
 mod keys;
 mod list;
 mod output;
@@ -56,7 +60,7 @@ fn main() -> ExitCode {
         Command::Serve(_) => "stoq=info,warn",
         // The library warns of keys that others can read.
         Command::Id(_) | Command::Grant(_) => "warn",
-        _ => "off",
+        _ => "off,stoq_native::falcon=warn",
     });
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -79,6 +83,7 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::Keygen(arguments) => keys::generate(&arguments),
         Command::Id(arguments) => keys::identify(&arguments),
         Command::Grant(arguments) => grant::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments).await,
     }
 }
 

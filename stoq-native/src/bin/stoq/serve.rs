@@ -1,21 +1,25 @@
 //! `stoq serve`: accept sessions, hand them to their services, drain on a signal.
 
 use crate::arguments::ServeArguments;
-use crate::digest::Digest;
+use crate::certificates::{Certificates, Summary};
 use crate::error::CommandError;
 use crate::files::RequestError;
+use crate::identity::{FalconFiles, authority};
 use crate::signals::Signals;
 use crate::store::Store;
 use crate::{echo, files, terminal};
 use core::time::Duration;
+use std::path::Path;
 use stoq_native::{
-    Code, Endpoint, Identity, RecvStream, SendStream, ServerConfig, Session, SessionRequest,
+    ClientPolicy, ClientTrust, Code, Endpoint, FalconId, RecvStream, SendStream, ServerConfig,
+    Session, SessionRequest,
 };
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-/// Serves until a signal, then drains. Says `listening on <address> certificate-hash <hex>` once it can be reached.
+/// Serves until a signal, then drains. Once it can be reached it says `listening on <address> certificate-hash <hex>`, and on
+/// the same line ` certificate-hash <hex>` for a second certificate and ` falcon-id <identity>`, if it has them.
 ///
 /// # Errors
 /// [`CommandError`] if it cannot start.
@@ -28,26 +32,32 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
         cert,
         key,
         names,
+        falcon_key,
+        grant,
+        clients,
+        client_authority,
         grace,
     } = arguments;
+    // What a user may have got wrong comes before anything is made.
+    let falcon = falcon_key.map(|key| FalconFiles::load(&key, grant.as_deref()));
+    let files = cert.as_deref().zip(key.as_deref());
+    let certificates = Certificates::load(files, names, falcon.transpose()?)?;
+    let identity = certificates.identity()?;
+    let clients = client_policy(clients, client_authority.as_deref())?;
     let opened = spawn_blocking(move || {
         Store::open(&dir, quota.0).map_err(|source| CommandError::Store { dir, source })
     });
     let store = opened
         .await
         .map_err(|failure| CommandError::System(failure.into()))??;
-    let identity = match cert.zip(key) {
-        Some((cert, key)) => Identity::from_pem_files(cert, key)?,
-        None => Identity::self_signed(names)?,
-    };
-    let hash = Digest(identity.certificate_hash());
-    let endpoint =
-        Endpoint::server(listen, ServerConfig::new(identity)).map_err(CommandError::Bind)?;
+    let summary = Summary(&identity).to_string();
+    let mut config = ServerConfig::new(identity);
+    config.clients = clients;
+    let endpoint = Endpoint::server(listen, config).map_err(CommandError::Bind)?;
     let address = endpoint.local_addr().map_err(CommandError::System)?;
-    terminal::say(format_args!(
-        "listening on {address} certificate-hash {hash}"
-    ))?;
+    terminal::say(format_args!("listening on {address}{summary}"))?;
 
+    let mut renewing = core::pin::pin!(certificates.renew(&endpoint));
     let draining = CancellationToken::new();
     let mut sessions = JoinSet::new();
     loop {
@@ -56,6 +66,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
                 info!(?signal, sessions = sessions.len(), "draining");
                 break;
             }
+            never = &mut renewing => match never {},
             Some(_) = sessions.join_next() => {}
             request = endpoint.accept() => {
                 let Some(request) = request else { break };
@@ -75,6 +86,18 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
     while sessions.join_next().await.is_some() {}
     endpoint.wait_idle().await;
     Ok(())
+}
+
+/// Which clients the flags let in.
+fn client_policy(
+    ids: Vec<FalconId>,
+    by_authority: Option<&Path>,
+) -> Result<ClientPolicy, CommandError> {
+    Ok(match by_authority {
+        Some(path) => ClientPolicy::Require(ClientTrust::Authority(authority(path)?)),
+        None if ids.is_empty() => ClientPolicy::Off,
+        None => ClientPolicy::Require(ClientTrust::Ids(ids.into_iter().collect())),
+    })
 }
 
 /// What a client reads whose session ends with the server.

@@ -1,0 +1,134 @@
+//! Which server a client means, why it believes it, and who the client is.
+
+use crate::digest::Digest;
+use crate::error::CommandError;
+use crate::identity::{FalconFiles, authority};
+use clap::Args;
+use std::path::PathBuf;
+use stoq_native::{FalconId, FalconTrust, Identity, Pins, PqPolicy, Target, Trust};
+
+/// Which server, why it is believed, and who asks.
+#[derive(Debug, Args)]
+pub(crate) struct PeerArguments {
+    /// The service, such as stoq://example.org:4433/files
+    #[arg(value_parser = parse_url)]
+    pub(crate) url: Target,
+    /// FALCON identity that the server must prove, as it printed it at start; any of several (repeatable)
+    #[arg(
+        long = "pin",
+        value_name = "IDENTITY",
+        conflicts_with_all = ["authority", "certificate_hashes", "ca"]
+    )]
+    pins: Vec<FalconId>,
+    /// Authority that must have granted the server's FALCON identity its name; its public key, PEM, as `stoq id --public`
+    /// prints it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["certificate_hashes", "ca"])]
+    authority: Option<PathBuf>,
+    /// SHA-256 of the server's certificate, in hexadecimal; any of several (repeatable). A server with a FALCON identity has
+    /// two
+    #[arg(long = "certificate-hash", value_name = "HEX", conflicts_with = "ca")]
+    certificate_hashes: Vec<Digest>,
+    /// Certificate authorities to trust, PEM; by default those of the system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Private key of the FALCON identity to show to a server that asks, PEM, as `stoq keygen` makes it
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// An authority's grant for that identity, PEM, as `stoq grant` makes it
+    #[arg(long, value_name = "FILE", requires = "identity")]
+    grant: Option<PathBuf>,
+}
+
+impl PeerArguments {
+    /// What the flags ask of the server.
+    ///
+    /// # Errors
+    /// [`CommandError`] if a file is of no use.
+    pub(crate) fn policy(&self) -> Result<PqPolicy, CommandError> {
+        if !self.pins.is_empty() {
+            let here = self.url.authority();
+            let pins = self
+                .pins
+                .iter()
+                .try_fold(Pins::new(), |pins, id| pins.pin(&here, *id));
+            return Ok(pins.expect("it is the authority of a URL").into());
+        }
+        if let Some(path) = &self.authority {
+            return Ok(FalconTrust::Authority(authority(path)?).into());
+        }
+        if !self.certificate_hashes.is_empty() {
+            let hashes = self.certificate_hashes.iter().map(|hash| hash.0);
+            return Ok(Trust::CertificateHashes(hashes.collect()).into());
+        }
+        Ok(match &self.ca {
+            Some(path) => Trust::roots_from_pem_file(path)?.into(),
+            None => Trust::SystemRoots.into(),
+        })
+    }
+
+    /// Who the client is, if the flags say so.
+    ///
+    /// # Errors
+    /// [`CommandError`] if a file is of no use.
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, CommandError> {
+        let Some(key) = &self.identity else {
+            return Ok(None);
+        };
+        let files = FalconFiles::load(key, self.grant.as_deref())?;
+        Ok(Some(files.identity(&[])?))
+    }
+}
+
+fn parse_url(url: &str) -> Result<Target, String> {
+    let target: Target = url.parse().map_err(|error| format!("{error}"))?;
+    if target.service.is_none() {
+        return Err("name a service, as in stoq://host:port/files".into());
+    }
+    Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::Arguments;
+    use clap::Parser as _;
+
+    #[test]
+    fn a_url_names_a_service() {
+        assert!(parse_url("stoq://localhost:1/files").is_ok());
+        assert!(parse_url("stoq://localhost:1/").is_err());
+        assert!(parse_url("https://localhost:1/files").is_err());
+    }
+
+    #[test]
+    fn a_server_is_believed_for_one_reason() {
+        let list = |words: &[&str]| {
+            let list = ["stoq", "list", "stoq://h:1/files"];
+            Arguments::try_parse_from([&list[..], words].concat()).is_ok()
+        };
+        let (hash, id) = ("0".repeat(64), FalconId::new([7; 32]).to_string());
+        let reasons = [
+            ["--pin", &id],
+            ["--authority", "x"],
+            ["--certificate-hash", &hash],
+            ["--ca", "x"],
+        ];
+        for (at, reason) in reasons.iter().enumerate() {
+            assert!(list(reason), "{reason:?}");
+            for other in &reasons[at + 1..] {
+                let both = [&reason[..], other].concat();
+                assert!(!list(&both), "{both:?}");
+            }
+        }
+        assert!(list(&["--pin", &id, "--pin", &id]));
+        assert!(!list(&["--pin", &hash]));
+    }
+
+    #[test]
+    fn a_grant_is_of_no_use_without_its_identity() {
+        let list = ["stoq", "list", "stoq://h:1/files", "--grant", "g"];
+        assert!(Arguments::try_parse_from(list).is_err());
+        let with = [&list[..], &["--identity", "k"]].concat();
+        assert!(Arguments::try_parse_from(with).is_ok());
+    }
+}

@@ -1,0 +1,87 @@
+//! What to do about an error: said after it, on the same line.
+
+use crate::protocol::RefusalCode;
+use stoq_native::{
+    Closed, ClosedBy, Code, ConnectError, IdentityRejected, InspectError, PublicKeyFault,
+    PublicKeyFileError,
+};
+
+pub(super) fn on_connecting(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::Identity(rejected) => on_identity(rejected),
+        ConnectError::IdentityRefused { .. } => {
+            "; show who you are with --identity FILE, and --grant FILE if the server goes by an authority; its operator knows whom it lets in"
+        }
+        ConnectError::NotPostQuantum { .. } => {
+            "; `stoq inspect` shows what it offers; without FALCON, --certificate-hash or --ca is what can be had"
+        }
+        ConnectError::Refused {
+            code: Code::UNKNOWN_SERVICE,
+            ..
+        } => "; check the service in the URL",
+        ConnectError::Resolve { .. } | ConnectError::NoAddress { .. } => {
+            "; check the host in the URL"
+        }
+        ConnectError::Timeout { .. } | ConnectError::Lost(_) | ConnectError::Address { .. } => {
+            "; check host and port, that the server runs, and that firewalls let UDP pass"
+        }
+        _ => "",
+    }
+}
+
+fn on_identity(rejected: &IdentityRejected) -> &'static str {
+    match rejected {
+        IdentityRejected::NotPinned { .. } => {
+            "; if its operator says that this is the server's identity, give it with --pin"
+        }
+        IdentityRejected::NoGrant | IdentityRejected::Grant(_) => {
+            "; its operator can have the authority vouch for it (`stoq grant`), or tell you its identity for --pin"
+        }
+        IdentityRejected::Hash { .. } | IdentityRejected::Classical { .. } => {
+            "; if it is your server, give what it printed at start with --pin or --certificate-hash, or --ca FILE"
+        }
+        IdentityRejected::NotYetValid | IdentityRejected::Expired => {
+            "; check the clocks, or have the server's certificate renewed"
+        }
+        // Whoever shows this is broken, or not who it says it is.
+        _ => "",
+    }
+}
+
+pub(super) fn on_inspecting(error: &InspectError) -> &'static str {
+    match error {
+        InspectError::Connect(error) => on_connecting(error),
+        InspectError::NotStoq { http3: true, .. } => {
+            ": it may be a gateway, and this its port for browsers; the servers behind it speak STOQ"
+        }
+        InspectError::NotStoq { .. } => "; check the port",
+        _ => "",
+    }
+}
+
+pub(super) fn on_public_key(error: &PublicKeyFileError) -> &'static str {
+    match error {
+        PublicKeyFileError::Key {
+            fault: PublicKeyFault::Label { .. },
+            ..
+        } => "; `stoq id --public` prints that of a key",
+        _ => "",
+    }
+}
+
+pub(super) fn on_loss(closed: &Closed) -> &'static str {
+    match (closed.by, closed.code) {
+        (ClosedBy::Path, _) => "; check that the server still runs, and try again",
+        (_, Code::GOING_AWAY) => "; try again when it is back",
+        _ => "",
+    }
+}
+
+pub(super) fn on_refusal(code: RefusalCode) -> &'static str {
+    match code {
+        RefusalCode::NoSuchFile => "; `stoq list` shows what there is",
+        RefusalCode::QuotaExceeded => "; delete something, or let the server have a larger --quota",
+        RefusalCode::StorageError => "; the server's log says more",
+        _ => "",
+    }
+}
