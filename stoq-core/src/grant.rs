@@ -45,8 +45,8 @@ pub struct SignedGrant {
 }
 
 impl Grant {
-    /// Names that one grant may have. 16: more than a host has, and with names of 20 bytes the handshake still fits the
-    /// server's first flight.
+    /// Names that one grant may have. 16: more than a host has. Eight of 20 bytes fit the first flight of a server, which has
+    /// them twice in its certificate; with many more its handshakes take a second round trip.
     pub const MAX_NAMES: usize = 16;
     /// Bytes of one name: as many as DNS allows.
     pub const MAX_NAME_LEN: usize = 253;

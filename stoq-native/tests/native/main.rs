@@ -8,6 +8,7 @@ mod closing;
 mod datagrams;
 mod early;
 mod falcon;
+mod flights;
 mod gone;
 mod harness;
 mod hostile;

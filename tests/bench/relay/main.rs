@@ -3,6 +3,8 @@
 //! ratio within the run.
 
 mod contenders;
+#[path = "../machine.rs"]
+mod machine;
 mod measure;
 mod report;
 

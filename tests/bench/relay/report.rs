@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::machine::{machine, versions};
 use crate::measure::Sample;
 
 /// Samples by contender, round by round.
@@ -27,7 +28,10 @@ impl Report {
 
     pub(crate) fn print(&self) {
         println!("machine   {}", machine());
-        println!("versions  {}", versions());
+        println!(
+            "versions  {}",
+            versions(&["quinn", "wtransport", "stoq-native", "stoq-gateway"])
+        );
         println!(
             "rounds    {}, contenders in turn; medians\n",
             self.rounds.len()
@@ -74,30 +78,4 @@ fn percentile(times: &[Duration], percent: usize) -> f64 {
     let mut times = times.to_vec();
     times.sort();
     times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e6
-}
-
-fn machine() -> String {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("unknown processor", |(_, model)| model);
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!(
-        "{model}, {cores} cores, {} {}",
-        std::env::consts::OS,
-        std::env::consts::ARCH
-    )
-}
-
-/// The peers' versions, as the lock file pins them.
-fn versions() -> String {
-    let lock = include_str!("../../../Cargo.lock");
-    ["quinn", "wtransport", "stoq-native", "stoq-gateway"]
-        .map(|name| {
-            let after = lock.split_once(&format!("name = \"{name}\"\nversion = \""));
-            let version = after.and_then(|(_, rest)| rest.split('"').next());
-            format!("{name} {}", version.unwrap_or("unknown"))
-        })
-        .join(", ")
 }
