@@ -58,7 +58,8 @@ impl Capabilities {
 }
 
 impl TransportParameter {
-    /// The longest value that is read; this version writes 58 bytes at most, and later ones may have a little more to say.
+    /// The longest value that is read; 58 bytes is the longest there is. Nothing may follow the last field: what a later version
+    /// adds goes into a parameter of its own.
     pub const MAX_LEN: usize = 64;
 
     /// Reads the parameter's value.

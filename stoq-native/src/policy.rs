@@ -17,6 +17,9 @@ use crate::trust::Trust;
 /// | `Prefer` | hybrid where the server has it | FALCON and classical if the server has both, else classical | attackers of today: one with a quantum computer just leaves FALCON out |
 /// | `Require` | hybrid | FALCON and classical | both |
 ///
+/// Under `Require` everything rests on FALCON: pins and grants name that key alone, so whoever breaks or steals it can pose as
+/// the server, and the Ed25519 signature beside it stops nobody.
+///
 /// Hybrid is X25519MLKEM768. Only a FALCON anchor gives post-quantum authentication, so `Require` cannot be built from
 /// certificate authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +57,8 @@ impl From<Pins> for PqPolicy {
 pub enum FalconTrust {
     /// These, each at its host and port: one pinned peer cannot pass for another.
     Pins(Pins),
-    /// Those that an authority has granted the host's name.
+    /// Those that an authority has granted the host's name. The grant's time counts when a connection comes about, and whenever
+    /// the policy changes; one that runs is not closed when the time is over.
     Authority(Authority),
 }
 

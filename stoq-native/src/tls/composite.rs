@@ -4,8 +4,10 @@
 //! CertificateVerify = Ed25519 [64] · FALCON [1280], each over "stoq composite v1" · the content of RFC 8446, section 4.4.3
 //! ```
 //!
-//! Its code point, 0xFE7C, is of the range for private use (RFC 8446, section 4.2.3). Ed25519 stands beside FALCON because
-//! FALCON is young and its implementations had no independent audit: whoever wants to pose as a peer must break both.
+//! Its code point, 0xFE7C, is of the range for private use (RFC 8446, section 4.2.3). What Ed25519 adds
+//! depends on who vouches for its key: where a classical authority or a hash vouches for the whole certificate (`Prefer`), whoever
+//! wants to pose as a peer must break both. Pins and grants (`Require`) name the FALCON key alone, and whoever breaks or steals
+//! that makes a new certificate with an Ed25519 key of their own.
 
 use std::sync::Arc;
 

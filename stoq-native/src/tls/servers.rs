@@ -364,7 +364,8 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Servers whose sessions to resume are kept. Each costs some 10 KB with what is kept of its certificate: at most 10 MB.
+/// Servers whose sessions to resume are kept. Each costs some 10 KB with what is kept of its certificates, so 10 MB; a server
+/// that is trusted and pads its classical chain can make it 64 KB for each of its tickets.
 const MAX_SERVERS: usize = 1024;
 /// Tickets of one server: as many as servers send at once, twice.
 const SESSIONS_PER_SERVER: usize = 4;

@@ -7,6 +7,7 @@ mod attacker;
 mod certificates;
 mod clients;
 mod counting;
+mod key_exchange;
 mod malformed;
 mod parameter;
 mod resumption;

@@ -185,7 +185,15 @@ pub(crate) fn settings(service: Option<&str>) -> Vec<u8> {
 
 /// TLS of a server that is built with rustls alone.
 pub(crate) fn server_tls(shows: Arc<dyn ResolvesServerCert>) -> rustls::ServerConfig {
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+    server_tls_over(provider(), shows)
+}
+
+/// The same, with these algorithms.
+pub(crate) fn server_tls_over(
+    provider: Arc<CryptoProvider>,
+    shows: Arc<dyn ResolvesServerCert>,
+) -> rustls::ServerConfig {
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_no_client_auth()
