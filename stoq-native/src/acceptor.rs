@@ -98,6 +98,16 @@ async fn handshake(
     }
 }
 
+/// Closes the connection when it is dropped: requests that were handed over would keep it open when the handshake takes too
+/// long.
+struct Unfinished<'a>(&'a quinn::Connection);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.close(Code::TIMEOUT.value().into(), b"");
+    }
+}
+
 /// Why a stranger does not become a peer.
 enum NotAdmitted {
     Handshake(quinn::ConnectionError),
@@ -144,10 +154,12 @@ async fn admit(
     let Some(done) = early else {
         return Ok((connection, admitted, Unintroduced::default()));
     };
+    let unfinished = Unfinished(&connection);
     let judged = tokio::select! {
         waiting = early::until_done(&connection, done, drivers) => Ok(waiting),
         rejected = admitted.revoked() => Err(rejected),
     };
+    core::mem::forget(unfinished);
     let judged = judged.and_then(|waiting| {
         admitted.handshake_done(&connection)?;
         Ok(waiting)

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stoq_native::{
-    ClientConfig, Endpoint, FalconKey, FalconSigner as _, Identity, Pins, ServerConfig,
+    ClientConfig, EarlyStreamError, Endpoint, FalconKey, FalconSigner as _, Identity, Pins,
+    ServerConfig,
 };
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -116,36 +117,7 @@ async fn nothing_but_early_requests_is_taken_before_the_handshake_is_done() {
     within(async {
         let peers = Peers::with(|server, _| server.early_data = true);
         let gate = Gate::start(peers.address()).await;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![stoq_native::ALPN.to_vec()];
-        tls.enable_early_data = true;
-        let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
-        let config = quinn::ClientConfig::new(Arc::new(tls));
-        let endpoint = quinn::Endpoint::client("[::1]:0".parse().unwrap()).unwrap();
-        let connect = || {
-            endpoint
-                .connect_with(config.clone(), gate.address, "localhost")
-                .unwrap()
-        };
-        let (early, _accepted) = loop {
-            gate.holds.store(true, Ordering::SeqCst);
-            match connect().into_0rtt() {
-                Ok(early) => break early,
-                // There is no ticket yet, or it has not arrived.
-                Err(connecting) => {
-                    gate.holds.store(false, Ordering::SeqCst);
-                    let connection = connecting.await.unwrap();
-                    until(|| connection.stats().frame_rx.handshake_done > 0).await;
-                    connection.close(0u8.into(), b"");
-                }
-            }
-        };
+        let early = held_back(&gate).await;
         let mut control = early.open_uni().await.unwrap();
         control.write_all(&[0]).await.unwrap();
         control.write_all(&settings(1)).await.unwrap();
@@ -171,6 +143,60 @@ async fn nothing_but_early_requests_is_taken_before_the_handshake_is_done() {
         peers.close().await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_early_request_ends_with_a_handshake_that_is_not_finished() {
+    within(async {
+        let peers = Peers::with(|server, _| {
+            server.early_data = true;
+            server.handshake_timeout = Duration::from_millis(500);
+        });
+        let gate = Gate::start(peers.address()).await;
+        let early = held_back(&gate).await;
+        let (mut request, _answer) = early.open_bi().await.unwrap();
+        request.write_all(b"\x03\x04testread").await.unwrap();
+        let mut taken = peers.server.accept_early().await.unwrap();
+        // The rest never comes.
+        let lost = taken.receive.read_to_end(9).await.unwrap_err();
+        assert!(matches!(lost, EarlyStreamError::Lost(_)), "{lost:?}");
+        peers.close().await;
+    })
+    .await;
+}
+
+/// A connection of stock quinn with early data, to whose first packets the gate keeps the server's answer.
+async fn held_back(gate: &Gate) -> quinn::Connection {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![stoq_native::ALPN.to_vec()];
+    tls.enable_early_data = true;
+    let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
+    let config = quinn::ClientConfig::new(Arc::new(tls));
+    let endpoint = quinn::Endpoint::client("[::1]:0".parse().unwrap()).unwrap();
+    let connect = || {
+        endpoint
+            .connect_with(config.clone(), gate.address, "localhost")
+            .unwrap()
+    };
+    loop {
+        gate.holds.store(true, Ordering::SeqCst);
+        match connect().into_0rtt() {
+            Ok((early, _)) => return early,
+            // There is no ticket yet, or it has not arrived.
+            Err(connecting) => {
+                gate.holds.store(false, Ordering::SeqCst);
+                let connection = connecting.await.unwrap();
+                until(|| connection.stats().frame_rx.handshake_done > 0).await;
+                connection.close(0u8.into(), b"");
+            }
+        }
+    }
 }
 
 /// Stands between a client and the server, and can hold back what the server says.
