@@ -57,7 +57,9 @@ async fn who_gives_up_an_early_connection_closes_it() {
         let world = world(true);
         world.visit().await;
         let early = world.client.connect_early(&world.url).await.unwrap();
-        let (_send, mut receive) = early.open_bi().await.unwrap();
+        let (mut send, mut receive) = early.open_bi().await.unwrap();
+        send.write_all(b"?").await.unwrap();
+        let request = world.server.accept_early().await.unwrap();
         drop(early);
         let lost = receive.read_to_end(64).await.unwrap_err();
         // The second, if the server had not answered by then.
@@ -65,6 +67,7 @@ async fn who_gives_up_an_early_connection_closes_it() {
             matches!(lost, EarlyStreamError::Lost(_) | EarlyStreamError::Rejected),
             "{lost:?}"
         );
+        drop(request);
         // The endpoint knew of it, so it knows that it has ended.
         world.client.wait_idle().await;
         world.close().await;
