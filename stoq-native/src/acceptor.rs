@@ -1,5 +1,6 @@
 //! The loop that takes connections from strangers.
 
+mod crowd;
 mod early;
 mod rate;
 
@@ -17,6 +18,7 @@ use crate::driver::{self, Role, Unintroduced};
 use crate::rejection::IdentityRejected;
 use crate::request::SessionRequest;
 use crate::security::{Admitted, facts};
+use crowd::{Crowd, network};
 use rate::Rate;
 
 /// What strangers may ask of a server before they have proved anything.
@@ -47,31 +49,43 @@ pub(crate) async fn accept(
     requests: mpsc::Sender<SessionRequest>,
     door: Door,
 ) {
+    // Each ends with the network that it came from.
     let mut handshakes = JoinSet::new();
+    let mut crowd = Crowd::default();
     let mut unvalidated = Rate::new(door.retry_above, Instant::now());
     loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
-            Some(_) = handshakes.join_next() => continue,
+            Some(ended) = handshakes.join_next() => {
+                // Only a panic does not say whose it was, and it has been reported.
+                ended.into_iter().for_each(|network| crowd.leave(network));
+                continue;
+            }
         };
         let Some(incoming) = incoming else { return };
         let shutting_down = drivers.shutdown.borrow().is_some();
         let full = drivers.tasks.len() + handshakes.len() >= door.max_connections;
-        if shutting_down || full || handshakes.len() >= MAX_HANDSHAKES {
-            incoming.refuse();
-        } else if !incoming.remote_address_validated()
-            && (handshakes.len() >= RETRY_AT || !unvalidated.allows(Instant::now()))
+        let network = network(incoming.remote_address().ip());
+        let proven = incoming.remote_address_validated();
+        if shutting_down
+            || full
+            || handshakes.len() >= MAX_HANDSHAKES
+            || proven && crowd.from(network) >= MAX_OF_NETWORK
         {
+            incoming.refuse();
+        } else if !proven && (handshakes.len() >= RETRY_AT || !unvalidated.allows(Instant::now())) {
             // Whoever only pretends to be at that address never sees the answer. No signature has been made yet.
             let _ = incoming.retry();
         } else {
             let early_data = door.early_data;
             let handshake = handshake(incoming, early_data, drivers.clone(), requests.clone());
             let within = door.handshake_timeout;
+            crowd.enter(network);
             handshakes.spawn(async move {
                 if timeout(within, handshake).await.is_err() {
                     tracing::debug!("handshake took too long");
                 }
+                network
             });
         }
     }
@@ -175,5 +189,8 @@ async fn admit(
 
 /// Handshakes at once above which an address has to prove that it is not forged, at the cost of a round trip.
 const RETRY_AT: usize = 128;
+/// Handshakes at once from one network whose address has proved that it is not forged, so that one network cannot take all
+/// places: a crowd behind one address, all of whom come back in the same moment.
+const MAX_OF_NETWORK: usize = 256;
 /// Handshakes at once: each may cost a signature and some 20 KB until its time is up.
 const MAX_HANDSHAKES: usize = 1024;

@@ -74,7 +74,8 @@ pub struct ServerConfig {
     pub early_data: bool,
     /// First packets a second, from addresses that have not proved themselves, above which the server answers with a Retry
     /// ([RFC 9000, section 8.1.2]) before it spends a signature. Default 100: with FALCON a handshake costs some 2 ms, so a
-    /// flood from forged addresses takes at most a fifth of one core. Lower: new clients pay a round trip earlier; 0: always.
+    /// flood from forged addresses takes at most a fifth of one core. Addresses that have proved themselves are bounded in
+    /// number only: 256 handshakes at once from one network (an IPv4 address, 64 bits of an IPv6 one), 1024 in all. Lower: new clients pay a round trip earlier; 0: always.
     ///
     /// [RFC 9000, section 8.1.2]: https://www.rfc-editor.org/rfc/rfc9000#section-8.1.2
     pub retry_above: u32,
