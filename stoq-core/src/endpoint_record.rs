@@ -9,8 +9,9 @@ use crate::falcon::{
     BadKey, BadSignature, Domain, MAX_SIGNED_LEN, SIGNATURE_LEN, Signature, VerifyingKey,
 };
 use crate::grant::is_canonical;
-use crate::identity::{FalconId, SignatureAlgorithm};
+use crate::identity::FalconId;
 use crate::reader::{Fault, Reader};
+use crate::signed;
 use crate::time::UnixMicros;
 use crate::varint::VarInt;
 
@@ -67,8 +68,7 @@ impl EndpointRecord {
     pub fn to_be_signed(&self, key: &VerifyingKey) -> Result<Vec<u8>, Fault> {
         self.check_form()?;
         let mut out = Vec::new();
-        out.put_u8(VERSION);
-        out.put_u8(key.algorithm().0);
+        signed::write_header(&mut out);
         out.put_slice(key.as_bytes());
         out.put_u64(self.serial);
         out.put_u64(self.not_before.0);
@@ -145,14 +145,7 @@ impl SignedEndpointRecord {
                 got: bytes.len() as u64,
             }));
         }
-        let body = bytes.len().saturating_sub(SIGNATURE_LEN);
-        let (body, signature) = bytes.split_at(body);
-        let signature = Signature::try_from(signature).map_err(|BadSignature| {
-            fault(Fault::Truncated {
-                wanted: SIGNATURE_LEN as u64,
-                left: signature.len(),
-            })
-        })?;
+        let (body, signature) = signed::split(bytes).map_err(fault)?;
         let (record, key) = read(body).map_err(fault)?;
         record.check_form().map_err(fault)?;
         Ok(Self {
@@ -182,9 +175,7 @@ impl SignedEndpointRecord {
 
     /// The only encoding of this record.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = self.bytes.clone();
-        out.put_slice(self.signature.as_bytes());
-        out
+        signed::join(&self.bytes, &self.signature)
     }
 
     /// What it says, verified or not: to be shown, not to be acted on.
@@ -259,16 +250,7 @@ pub enum EndpointRecordError {
 
 fn read(body: &[u8]) -> Result<(EndpointRecord, &[u8; 1793]), Fault> {
     let mut reader = Reader::new(body);
-    for (field, expected) in [
-        ("version", VERSION),
-        ("algorithm", SignatureAlgorithm::FALCON_PADDED_1024.0),
-    ] {
-        let got = reader.u8()?;
-        if got != expected {
-            let got = got.into();
-            return Err(Fault::OutOfRange { field, got });
-        }
-    }
+    signed::read_header(&mut reader)?;
     let key = reader.array()?;
     let (serial, not_before, expiry) = (reader.u64()?, reader.u64()?, reader.u64()?);
     let authority = reader.text("authority", EndpointRecord::MAX_AUTHORITY_LEN)?;
@@ -287,5 +269,3 @@ fn read(body: &[u8]) -> Result<(EndpointRecord, &[u8; 1793]), Fault> {
     };
     Ok((record, key))
 }
-
-const VERSION: u8 = 1;

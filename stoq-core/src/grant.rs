@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use bytes::BufMut;
 
 use crate::falcon::{BadSignature, Domain, MAX_SIGNED_LEN, SIGNATURE_LEN, Signature, VerifyingKey};
-use crate::identity::{FalconId, SignatureAlgorithm};
+use crate::identity::FalconId;
 use crate::reader::{Fault, Reader};
+use crate::signed;
 use crate::time::UnixMicros;
 use crate::varint::VarInt;
 
@@ -60,8 +61,7 @@ impl Grant {
     pub fn to_be_signed(&self) -> Result<Vec<u8>, Fault> {
         check_names(&self.names)?;
         let mut out = Vec::new();
-        out.put_u8(VERSION);
-        out.put_u8(SignatureAlgorithm::FALCON_PADDED_1024.0);
+        signed::write_header(&mut out);
         out.put_slice(self.authority.as_bytes());
         out.put_slice(self.subject.as_bytes());
         out.put_u64(self.serial);
@@ -112,14 +112,7 @@ impl SignedGrant {
     pub fn decode(bytes: &[u8]) -> Result<Self, GrantError> {
         let fault = GrantError::Malformed;
         check_len(bytes.len()).map_err(fault)?;
-        let body = bytes.len().saturating_sub(SIGNATURE_LEN);
-        let (body, signature) = bytes.split_at(body);
-        let signature = Signature::try_from(signature).map_err(|BadSignature| {
-            fault(Fault::Truncated {
-                wanted: SIGNATURE_LEN as u64,
-                left: signature.len(),
-            })
-        })?;
+        let (body, signature) = signed::split(bytes).map_err(fault)?;
         Ok(Self {
             grant: read(body).map_err(fault)?,
             bytes: body.into(),
@@ -141,9 +134,7 @@ impl SignedGrant {
 
     /// The only encoding of this grant.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = self.bytes.clone();
-        out.put_slice(self.signature.as_bytes());
-        out
+        signed::join(&self.bytes, &self.signature)
     }
 
     /// What it says it grants, verified or not: to be shown, not to be acted on.
@@ -237,16 +228,7 @@ fn check_names(names: &[String]) -> Result<(), Fault> {
 
 fn read(body: &[u8]) -> Result<Grant, Fault> {
     let mut reader = Reader::new(body);
-    for (field, expected) in [
-        ("version", VERSION),
-        ("algorithm", SignatureAlgorithm::FALCON_PADDED_1024.0),
-    ] {
-        let got = reader.u8()?;
-        if got != expected {
-            let got = got.into();
-            return Err(Fault::OutOfRange { field, got });
-        }
-    }
+    signed::read_header(&mut reader)?;
     let authority = FalconId::new(*reader.array()?);
     let subject = FalconId::new(*reader.array()?);
     let (serial, not_before, not_after) = (reader.u64()?, reader.u64()?, reader.u64()?);
@@ -267,5 +249,3 @@ fn read(body: &[u8]) -> Result<Grant, Fault> {
         names,
     })
 }
-
-const VERSION: u8 = 1;

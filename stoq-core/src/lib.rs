@@ -62,6 +62,7 @@ pub mod reader;
 pub mod service;
 pub mod session;
 pub mod session_id;
+mod signed;
 pub mod stream;
 pub mod time;
 pub mod transport_parameter;

@@ -213,13 +213,8 @@ impl Endpoint {
         let Role::Server(server) = &self.0.role else {
             return None;
         };
-        let mut shutdown = self.0.drivers.shutdown.subscribe();
-        tokio::select! {
-            biased;
-            () = self.0.drivers.ending.token().cancelled() => None,
-            _ = shutdown.wait_for(Option::is_some) => None,
-            request = async { server.requests.lock().await.recv().await } => request,
-        }
+        self.unless_ending(async { server.requests.lock().await.recv().await })
+            .await
     }
 
     /// The next request that came as early data, on any connection. `None` when the endpoint is closed or shutting down, on a
@@ -233,13 +228,8 @@ impl Endpoint {
         let Role::Server(server) = &self.0.role else {
             return None;
         };
-        let mut shutdown = self.0.drivers.shutdown.subscribe();
-        tokio::select! {
-            biased;
-            () = self.0.drivers.ending.token().cancelled() => None,
-            _ = shutdown.wait_for(Option::is_some) => None,
-            request = async { server.early.lock().await.recv().await } => request,
-        }
+        self.unless_ending(async { server.early.lock().await.recv().await })
+            .await
     }
 
     /// The address of the socket.
@@ -281,6 +271,17 @@ impl Endpoint {
         let _ = timeout(grace, self.0.drivers.tasks.wait()).await;
         self.close(Code::GOING_AWAY, "the endpoint has shut down");
         self.wait_idle().await;
+    }
+
+    /// What comes, or `None` when the endpoint is closed or shutting down.
+    async fn unless_ending<T>(&self, coming: impl Future<Output = Option<T>>) -> Option<T> {
+        let mut shutdown = self.0.drivers.shutdown.subscribe();
+        tokio::select! {
+            biased;
+            () = self.0.drivers.ending.token().cancelled() => None,
+            _ = shutdown.wait_for(Option::is_some) => None,
+            came = coming => came,
+        }
     }
 
     fn connector(&self) -> Result<&Arc<Connector>, ConnectError> {
