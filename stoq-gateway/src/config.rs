@@ -212,8 +212,14 @@ pub struct Limits {
     /// Bytes of one stream that a target may have under way. Default 256 KiB: 2 Gbit/s at a round trip of 1 ms, 200 Mbit/s at
     /// 10 ms. Smaller than `stream_window` because targets are near, and because anybody may ask for much and read nothing.
     pub upstream_stream_window: NonZeroU32,
-    /// HTTP connections at once. Default 64.
+    /// HTTP connections at once; one more waits until another ends. Default 256: in each, 128 KiB may wait to be sent, and the
+    /// system counts about twice that. One that sends no request, or takes nothing of an answer, for 30 s is ended.
     pub max_http_connections: NonZeroU32,
+    /// HTTP connections at once from one IPv4 address, or one /64 network of IPv6; one more is closed. Default 64: a quarter
+    /// of all, so that one address cannot take every place, and enough for ten browsers, with six each, behind one address.
+    /// A proxy in front of the gateway is one address: then as many as
+    /// [`max_http_connections`](Self::max_http_connections) are right, and the proxy has to be fair.
+    pub max_http_connections_per_address: NonZeroU32,
 }
 
 impl Default for Limits {
@@ -229,7 +235,8 @@ impl Default for Limits {
             stream_window: number(MIB),
             send_window: number(4 * MIB),
             upstream_stream_window: number(MIB / 4),
-            max_http_connections: number(64),
+            max_http_connections: number(256),
+            max_http_connections_per_address: number(64),
         }
     }
 }
@@ -256,8 +263,11 @@ pub struct Timing {
     /// When the service is told to stop: how long running sessions may go on. Default 10 s.
     pub grace: Duration,
     /// How long a certificate that the gateway makes itself is given to browsers before another takes its place, from 1 s to
-    /// 12 days. Default 24 h: a key that was stolen is worth little for long. Shorter than 10 h, and certificates that have
-    /// not ended yet leave the endpoint record, which has room for 32.
+    /// 12 days. Default 24 h: a key serves the gateway for a day, and pages that read `/stoq.json` or the endpoint record
+    /// just before a change meet it once a day. It does not make a stolen key worthless: every certificate stays listed
+    /// until it ends, so that pages which know it go on, and a key that was stolen can pose as the gateway for up to 13 days.
+    /// A restart withdraws it: the gateway then lists one new certificate and no others. Shorter than 10 h, and certificates
+    /// that have not ended yet leave the endpoint record, which has room for 32.
     pub certificate_renewal: Duration,
     /// How long an endpoint record holds, from 1 s to 12 days. It is signed again when a third of that is over. Default 24 h:
     /// as long a record can be shown to a page that never saw a later one. Shorter gives a signer that fails less time to

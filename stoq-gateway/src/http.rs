@@ -1,7 +1,15 @@
 //! The page that goes with the gateway: static files, `/stoq.json`, which says where the gateway is and which certificates
 //! it has, and the endpoint record, which says the latter in the gateway's own hand.
+//!
+//! Everybody can connect here, so nobody may keep others out: there are so many places, an address has a share of them, and
+//! a place is lost by who sends no request, or does not read what it asked for, for [half a minute](PATIENCE). Whoever reads
+//! may take as long as it needs.
+
+mod paced;
+mod places;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::{
@@ -16,7 +24,6 @@ use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
 use stoq_core::endpoint_record::EndpointRecord;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -24,6 +31,8 @@ use crate::config::{Config, Http};
 use crate::record::now;
 use crate::shared::Facts;
 use crate::tasks::Spawner;
+use paced::Paced;
+use places::Places;
 
 /// Accepts connections until dropped; each is a task of `spawner`.
 pub(crate) async fn serve(
@@ -34,17 +43,11 @@ pub(crate) async fn serve(
     spawner: Spawner,
 ) {
     let router = router(&http, facts);
-    let places = Arc::new(Semaphore::new(
-        config.limits.max_http_connections.get() as usize
-    ));
+    let places = Places::new(&config.limits);
     loop {
-        let place = places
-            .clone()
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let free = places.free().await;
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: those in use must end first.
                 tracing::warn!(%error, "cannot accept an HTTP connection");
@@ -52,9 +55,13 @@ pub(crate) async fn serve(
                 continue;
             }
         };
+        let Some(place) = places.give(free, address.ip()) else {
+            tracing::debug!(%address, "too many HTTP connections from there");
+            continue;
+        };
         let router = router.clone();
         spawner.spawn(async move {
-            connection(stream, router).await;
+            connection(stream, router, PATIENCE).await;
             drop(place);
         });
     }
@@ -136,7 +143,8 @@ async fn endpoint_record(State(facts): State<Arc<Facts>>) -> Response {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router) {
+/// Serves one, until it ends or `patience` does: with a peer that sends no request, or takes nothing of the answer.
+async fn connection(stream: TcpStream, router: Router, patience: Duration) {
     // Without this a small answer would wait for the acknowledgement of the one before it.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
@@ -144,8 +152,8 @@ async fn connection(stream: TcpStream, router: Router) {
     let service = TowerToHyperService::new(router);
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+        .header_read_timeout(patience)
+        .serve_connection(TokioIo::new(Paced::new(stream, patience)), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "HTTP connection");
@@ -153,13 +161,72 @@ async fn connection(stream: TcpStream, router: Router) {
 }
 
 /// Between two tries when no connection can be accepted.
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
-/// For the next request's header, on a new connection or a kept one: after that it makes room.
-const HEADER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// For the whole header of the next request, on a new connection or a kept one, and for a peer to take anything at all of an
+/// answer: after that it makes room.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+
+    /// A peer that has asked for a file of this size, and the task that serves it with this patience.
+    async fn asked(size: usize, patience: Duration) -> (TcpStream, tokio::task::JoinSet<()>) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("large"), vec![7; size]).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut served = tokio::task::JoinSet::new();
+        served.spawn(async move {
+            let router = Router::new().fallback_service(ServeDir::new(folder.path()));
+            connection(stream, router, patience).await;
+        });
+        let request = b"GET /large HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        peer.write_all(request).await.unwrap();
+        (peer, served)
+    }
+
+    #[tokio::test]
+    async fn who_reads_nothing_of_a_large_answer_makes_room() {
+        let (mut peer, mut served) = asked(64 * MIB, Duration::from_millis(200)).await;
+        tokio::time::timeout(Duration::from_secs(20), served.join_next())
+            .await
+            .expect("the connection ends")
+            .unwrap()
+            .unwrap();
+        let mut got = Vec::new();
+        let _ = peer.read_to_end(&mut got).await;
+        assert!(got.len() < 64 * MIB);
+    }
+
+    #[tokio::test]
+    async fn who_reads_slowly_gets_all() {
+        const SIZE: usize = 6 * MIB;
+        let patience = Duration::from_millis(500);
+        let (mut peer, mut served) = asked(SIZE, patience).await;
+        let start = Instant::now();
+        let (mut got, mut piece) = (0, vec![0; 128 * 1024]);
+        loop {
+            match peer.read(&mut piece).await.unwrap() {
+                0 => break,
+                length => got += length,
+            }
+            // This peer's slowness is what is tried.
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        assert!(got > SIZE, "{got} bytes, the header among them");
+        assert!(start.elapsed() > 2 * patience, "it was slow");
+        served.join_next().await.unwrap().unwrap();
+    }
+
+    const MIB: usize = 1024 * 1024;
 
     #[test]
     fn the_own_page_is_known_by_every_local_name() {

@@ -108,13 +108,14 @@ export interface ClientOptions {
    * 1. goes nowhere but to gateways that stand here, with one identity at least: else `untrusted-identity`, and nothing is
    *    contacted, which holds for all gateways if the object is empty;
    * 2. fetches the gateway's endpoint record and verifies it in WebAssembly: the FALCON-1024 signature of one of these
-   *    identities (else `untrusted-identity`), this gateway, valid now, no serial lower than the highest seen (else
-   *    `endpoint-record-refused`);
+   *    identities (else `untrusted-identity`), this gateway, valid now, no serial lower than the highest seen of this
+   *    gateway, whoever signed that one (else `endpoint-record-refused`);
    * 3. lets the browser accept the certificates that the record lists, and no others. Each must be ECDSA P-256 and valid for
    *    at most 14 days, as browsers demand; that a certificate authority has signed it does not help.
    *
-   * It never falls back to connecting without. A gateway that replaced its certificate just after the record was read is
-   * `handshake-failed`; connecting again reads the record again. What it proves: that the holder of a pinned key has published these
+   * It never falls back to connecting without. If the handshake fails, because the gateway replaced its certificate just
+   * after the record was read, say, the record is fetched and verified again, and if it has a higher serial, the browser
+   * tries once more with that one, within the same time; not if the record was given as bytes. What it proves: that the holder of a pinned key has published these
    * certificates. What it does not: the connection itself is secured with the certificate's classical key, so who can break
    * that one, say with a quantum computer, can still pose as the gateway. And it is worth as much as the way by which the
    * identities came here: a page that the gateway itself serves is told by the gateway whom to trust, and proves nothing.
@@ -129,9 +130,10 @@ export interface ClientOptions {
    */
   endpointRecord?: string | URL | Uint8Array | ArrayBuffer;
   /**
-   * Where the highest serial of each gateway's records is kept, so that an old record with a certificate that leaked since is
-   * not taken again. Default: `localStorage`; where there is none (workers, Node) or it refuses, the module's memory, which
-   * ends with the page.
+   * Where the highest serial of each gateway's records is kept, so that a record from before one that was seen is not taken:
+   * one, say, with certificates that the gateway has withdrawn since (it does so when it restarts). It does not help against
+   * a key that was stolen while its certificate is still listed, which is up to 13 days. Default: `localStorage`; where
+   * there is none (workers, Node) or it refuses, the module's memory, which ends with the page.
    */
   serials?: SerialStore;
   /** What the browser's congestion control should favour; browsers may ignore it. Default: `default`. */
@@ -144,14 +146,17 @@ export interface ClientOptions {
  * Keeps serials, as `localStorage` and `Map<string, string>` would: a serial is text of decimal digits, because the numbers
  * of JavaScript do not hold all of them. (They count microseconds since 1970, as a rule; nothing depends on it.)
  *
- * A key names the gateway and who signed: `stoq-serial:<host:port>:<FalconId>`. One client asks for one key after the other.
+ * A key names the gateway: `stoq-serial:<host:port>`. Who signed does not matter, so that where a successor is pinned too,
+ * records of the one before it are not taken after the successor's. All clients that share a store ask for one key after the
+ * other, and each looks again right before it writes. Pages that write in the same moment are not kept apart: the lower serial
+ * may stay, until a connect of either raises it again.
  * If a method throws, rejects, or gives what is no serial, `connect` fails with `endpoint-record-refused`: without the last
  * serial an old record cannot be told from a new one. The connect's timeout covers it.
  */
 export interface SerialStore {
   /** The serial that is kept under a key; `undefined` or `null` if there is none. */
   get(key: string): string | null | undefined | Promise<string | null | undefined>;
-  /** Keeps a serial, which is higher than the one before. The session is opened when this has resolved. */
+  /** Keeps a serial, which is higher than the one that {@link get} gave just before. The session is opened when this has resolved. */
   set(key: string, serial: string): unknown;
 }
 

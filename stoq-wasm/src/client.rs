@@ -16,6 +16,7 @@ use crate::driver::{Driver, Handle};
 use crate::error::Error;
 use crate::js::{self, Timer};
 use crate::options::Options;
+use crate::record::Record;
 use crate::session::Session;
 use crate::signal::in_time;
 
@@ -57,16 +58,44 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
             "no WebTransport here: it needs a recent browser, and a page from https or localhost";
         return Err(Error::new(Code::UNSUPPORTED, message));
     }
-    let record = match options.pinning() {
+    let mut record = match options.pinning() {
         Some(pinning) => {
             let vouched = in_time(left(), pinning.vouch(&authority)).await;
             Some(vouched.ok_or_else(|| Error::new(Code::TIMEOUT, NO_RECORD))??)
         }
         None => None,
     };
-    let random = js::random()?;
-    let chosen = options.transport(record.as_ref());
-    let transport = WebTransport::new_with_options(&url, &chosen).map_err(|thrown| {
+    let mut reached = reach(&options, &url, record.as_ref(), left()).await;
+    // The certificate may have been replaced after the record was read. Once: a gateway does not do that all the time.
+    if let (Err(error), Some(pinning), Some(known)) = (&reached, options.pinning(), &record)
+        && error.code() == Code::HANDSHAKE
+        && let Some(later) = in_time(left(), pinning.later(&authority, known))
+            .await
+            .flatten()
+    {
+        reached = reach(&options, &url, Some(&later), left()).await;
+        record = Some(later);
+    }
+    let (transport, control) = reached?;
+    let driver = Driver::start(transport, control, service.clone(), js::random()?, left());
+    let opened = driver.opened().await?;
+    let security = record.map_or(JsValue::NULL, |record| record.to_js());
+    let handle = Handle::new(driver, opened);
+    Ok(Session::new(handle, url, service, security))
+}
+
+/// A connection to a gateway that has one of the certificates of `record`, if there is one.
+///
+/// # Errors
+/// `handshake-failed`, `timeout`, or that the browser will not even try.
+async fn reach(
+    options: &Options,
+    url: &str,
+    record: Option<&Record>,
+    time: Duration,
+) -> Result<(WebTransport, Control), Error> {
+    let chosen = options.transport(record);
+    let transport = WebTransport::new_with_options(url, &chosen).map_err(|thrown| {
         let code = match js::get(&thrown, "name").as_string().as_deref() {
             Some("NotSupportedError") => Code::UNSUPPORTED,
             _ => Code::INVALID_ARGUMENT,
@@ -79,7 +108,7 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
     // Before the transport is ready its `closed` has a rejection of its own, which nobody else would look at.
     js::ignore(transport.closed());
 
-    let control = within(left(), &transport, async {
+    let control = within(time, &transport, async {
         let ready = JsFuture::from(transport.ready()).await;
         ready.map_err(|thrown| {
             Error::new(Code::HANDSHAKE, format!("{}: {LIKELY}", js::text(&thrown)))
@@ -87,11 +116,7 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
         Control::open(&transport).await
     });
     let control = control.await?;
-    let driver = Driver::start(transport, control, service.clone(), random, left());
-    let opened = driver.opened().await?;
-    let security = record.map_or(JsValue::NULL, |record| record.to_js());
-    let handle = Handle::new(driver, opened);
-    Ok(Session::new(handle, url, service, security))
+    Ok((transport, control))
 }
 
 /// What comes of `work`; the transport is closed, which ends the work, if it takes longer than `time`.

@@ -75,14 +75,22 @@ impl Pinning {
         let pins = self.pins_of(authority)?;
         let bytes = self.source.load(authority).await?;
         let record = Record::verify(&bytes, pins)?;
-        let key = serials::key(authority, &record.signer.to_string());
+        let key = serials::key(authority);
         let _turn = self.serials.turn().await;
         let last = self.serials.get(&key).await?;
         record.check(record::now_here(), authority, last)?;
-        if last.is_none_or(|last| record.serial() > last) {
-            self.serials.set(&key, record.serial()).await?;
-        }
+        self.serials.raise(&key, record.serial()).await?;
         Ok(record)
+    }
+
+    /// A later record than this one, if there is one by now, [vouched](Self::vouch) for like every other. One that the page
+    /// gave has none, and one that fails is none: what there was before stays the answer.
+    pub(crate) async fn later(&self, authority: &str, than: &Record) -> Option<Record> {
+        if matches!(self.source, Source::Given(_)) {
+            return None;
+        }
+        let record = self.vouch(authority).await.ok()?;
+        (record.serial() > than.serial()).then_some(record)
     }
 }
 

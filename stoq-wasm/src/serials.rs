@@ -1,6 +1,7 @@
 //! The highest serial seen of each gateway's endpoint record, so that an old record is not taken for a new one.
 
 use std::cell::RefCell;
+use std::rc::{Rc, Weak};
 
 use js_sys::{Function, Object, Promise};
 use stoq_core::Code;
@@ -25,7 +26,7 @@ pub(crate) struct Given {
     store: Object,
     get: Function,
     set: Function,
-    users: Line,
+    users: Rc<Line>,
 }
 
 impl Serials {
@@ -40,7 +41,7 @@ impl Serials {
                 store: store.clone(),
                 get,
                 set,
-                users: Line::default(),
+                users: users(store),
             }))),
             _ => Err(Error::argument(
                 "serials must be an object with the methods get and set",
@@ -48,7 +49,8 @@ impl Serials {
         }
     }
 
-    /// Keeps others from changing what is read until it has been written. The default needs none: it never waits.
+    /// Keeps other connects of this module, whichever client's, from changing what is read until it has been written. The
+    /// default needs none: it never waits.
     pub(crate) async fn turn(&self) -> Option<Turn<'_>> {
         match self {
             Self::Here => None,
@@ -67,23 +69,29 @@ impl Serials {
         }
     }
 
-    /// Keeps a serial, which is higher than the one before.
-    pub(crate) async fn set(&self, key: &str, serial: u64) -> Result<(), Error> {
+    /// Keeps a serial, unless the one that is kept by now is as high: it looks again, because other pages write too.
+    pub(crate) async fn raise(&self, key: &str, serial: u64) -> Result<(), Error> {
+        let raises = |kept: Option<u64>| kept.is_none_or(|kept| serial > kept);
         match self {
             Self::Here => {
                 MEMORY.with_borrow_mut(|memory| {
                     match memory.iter_mut().find(|(known, _)| known == key) {
-                        Some((_, known)) => *known = serial,
+                        Some((_, known)) => *known = serial.max(*known),
                         None => memory.push((key.to_owned(), serial)),
                     }
                 });
                 // Storage may be full, or read only: then the module's memory has to do.
-                if let Some(storage) = storage() {
+                if let Some(storage) = storage()
+                    && raises(stored(key)?)
+                {
                     let _ = storage.set_item(key, &serial.to_string());
                 }
                 Ok(())
             }
             Self::Given(given) => {
+                if !raises(self.get(key).await?) {
+                    return Ok(());
+                }
                 let serial = serial.to_string().into();
                 let answer = given.set.call2(&given.store, &key.into(), &serial);
                 settled(answer).await.map(drop)
@@ -92,9 +100,24 @@ impl Serials {
     }
 }
 
-/// The key for one signer's records of one gateway.
-pub(crate) fn key(authority: &str, signer: &str) -> String {
-    [PREFIX, authority, ":", signer].concat()
+/// The line for a page's store: the same one for all clients that share the store.
+fn users(store: &Object) -> Rc<Line> {
+    LINES.with_borrow_mut(|lines| {
+        lines.retain(|(_, line)| line.strong_count() > 0);
+        let known = lines.iter().find(|(known, _)| Object::is(known, store));
+        known
+            .and_then(|(_, line)| line.upgrade())
+            .unwrap_or_else(|| {
+                let line = Rc::new(Line::default());
+                lines.push((store.clone(), Rc::downgrade(&line)));
+                line
+            })
+    })
+}
+
+/// The key for one gateway's records, whoever signs them: the records of a successor count on from those before.
+pub(crate) fn key(authority: &str) -> String {
+    [PREFIX, authority].concat()
 }
 
 /// Reads a serial as it is kept: decimal digits; `undefined` and `null` where there is none.
@@ -156,4 +179,5 @@ const PREFIX: &str = "stoq-serial:";
 
 thread_local! {
     static MEMORY: RefCell<Vec<(String, u64)>> = const { RefCell::new(Vec::new()) };
+    static LINES: RefCell<Vec<(Object, Weak<Line>)>> = const { RefCell::new(Vec::new()) };
 }

@@ -2,6 +2,7 @@
 // even asked. Records come from a real server; the browser's part is a class that writes down what it is given.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, afterEach, before, beforeEach, mock, test } from 'node:test';
 import { fresh, ready, rejection } from './installed.js';
@@ -12,7 +13,7 @@ import { anotherId, authority, expiry, falconId, meanwhile, newer, notBefore, ol
 const URL_OF_SERVICE = `https://${authority}/stoq/v1/files`;
 /** For what should come at once, on a busy machine. */
 const PATIENCE = 30_000;
-const KEY = `stoq-serial:${authority}:${falconId}`;
+const KEY = `stoq-serial:${authority}`;
 
 /** @type {import('./installed.js').Stoq} */
 let stoq;
@@ -93,7 +94,43 @@ test('the browser is told the certificates of the record, and no others', async 
   const { code } = await connect({});
   assert.equal(code, 'handshake-failed');
   assert.deepEqual(tried, [{ url: URL_OF_SERVICE, hashes: newer.certificateHashes.map((hash) => `sha-256 ${hash}`) }]);
-  assert.deepEqual(asked, ['/record']);
+  // And once more after the handshake failed, where it is the same.
+  assert.deepEqual(asked, ['/record', '/record']);
+});
+
+test('a record that is later by then is tried once, after a handshake that failed', async () => {
+  const answers = [older, newer, newer, newer];
+  answer = (_, response) => response.end(answers.shift()?.bytes);
+  assert.equal((await connect({})).code, 'handshake-failed');
+  assert.deepEqual(tried.map(({ hashes }) => hashes), [older, newer].map(({ certificateHashes }) => certificateHashes.map((hash) => `sha-256 ${hash}`)));
+  assert.equal(asked.length, 2);
+});
+
+test('what was verified before stays the answer where there is nothing later that verifies', async () => {
+  const flipped = newer.bytes.slice();
+  flipped[3000] = (flipped[3000] ?? 0) ^ 1;
+  for (const second of [older.bytes, flipped, new Uint8Array()]) {
+    [tried, asked] = [[], []];
+    const answers = [older.bytes, second];
+    answer = (_, response) => response.end(answers.shift());
+    assert.equal((await connect({})).code, 'handshake-failed');
+    assert.deepEqual([tried.length, asked.length], [1, 2]);
+  }
+  [tried, asked] = [[], []];
+  assert.equal((await connect({ endpointRecord: older.bytes })).code, 'handshake-failed');
+  assert.deepEqual([tried.length, asked.length], [1, 0], 'there is no other than the one that was given');
+});
+
+test('the second look does not take longer than the time to connect', { timeout: PATIENCE }, async () => {
+  let first = true;
+  answer = (_, response) => {
+    if (first) response.end(newer.bytes);
+    first = false;
+  };
+  const start = performance.now();
+  assert.equal((await connect({ connectTimeout: 500 })).code, 'handshake-failed');
+  assert.ok(performance.now() - start < 5_000);
+  assert.deepEqual([tried.length, asked.length], [1, 2]);
 });
 
 test('the record may be at an address, or given', async () => {
@@ -120,10 +157,9 @@ test('by default it is where a gateway serves it', async (context) => {
   const client = new stoq.StoqClient({ pins });
   assert.equal((await rejection(client.connect(URL_OF_SERVICE))).code, 'handshake-failed');
   assert.equal((await rejection(client.connect('https://gateway.example/stoq/v1/files'))).code, 'endpoint-record-refused');
-  assert.deepEqual(addresses, [
-    ['https://gateway.example:4433/.well-known/stoq/endpoint', 'no-store', 'omit'],
-    ['https://gateway.example:443/.well-known/stoq/endpoint', 'no-store', 'omit'],
-  ]);
+  const known = ['https://gateway.example:4433/.well-known/stoq/endpoint', 'no-store', 'omit'];
+  const other = ['https://gateway.example:443/.well-known/stoq/endpoint', 'no-store', 'omit'];
+  assert.deepEqual(addresses, [known, known, other], 'once more after the handshake failed');
 });
 
 test('a gateway that nobody is pinned for is not contacted', async () => {
@@ -226,6 +262,46 @@ test('the highest serial is kept in a store of the page\'s', async () => {
   assert.equal((await connect({ endpointRecord: older.bytes })).code, 'handshake-failed');
 });
 
+test('who signed the highest serial does not matter', async () => {
+  // Core's record, whose signer is pinned beside another, as is done when one follows the other.
+  const record = readFileSync(new URL('../../stoq-core/tests/vectors/endpoint-record.bin', import.meta.url));
+  const url = 'https://gateway.example/stoq/v1/files';
+  mock.timers.setTime(1_700_000_000_000);
+  const { message } = await connect({ pins: { 'gateway.example': anotherId }, endpointRecord: record }, url);
+  const signer = /stoq1[a-z2-7]{52}/.exec(message)?.[0] ?? assert.fail(message);
+  const given = { pins: { 'gateway.example': [falconId, signer] }, endpointRecord: record };
+  const serials = new Map();
+  assert.equal((await connect({ ...given, serials }, url)).code, 'handshake-failed');
+  assert.deepEqual([...serials], [['stoq-serial:gateway.example:443', '7']]);
+  // What somebody else who is pinned has reached.
+  serials.set('stoq-serial:gateway.example:443', '8');
+  tried = [];
+  refused(await connect({ ...given, serials }, url), 'endpoint-record-refused', /an old one, served again/);
+});
+
+test('clients that share a store do not overtake each other', async () => {
+  const kept = new Map();
+  const soon = () => new Promise((resolve) => { setTimeout(resolve, 20); });
+  const serials = {
+    get: async (/** @type {string} */ key) => { const found = kept.get(key); await soon(); return found; },
+    set: async (/** @type {string} */ key, /** @type {string} */ serial) => { await soon(); kept.set(key, serial); },
+  };
+  for (const [one, other] of [[newer, older], [older, newer]]) {
+    kept.clear();
+    await Promise.all([one, other].map((record) => connect({ serials, endpointRecord: record?.bytes })));
+    assert.equal(kept.get(KEY), newer.serial);
+  }
+});
+
+test('what another page has written meanwhile is not lowered', async () => {
+  // The other page writes between the two looks of this one.
+  /** @type {(string | null)[]} */
+  const looks = [null, newer.serial];
+  const serials = { get: () => looks.shift(), set: () => assert.fail('it is lower') };
+  assert.equal((await connect({ serials, endpointRecord: older.bytes })).code, 'handshake-failed');
+  assert.deepEqual(looks, []);
+});
+
 test('a store may take its time, and connects do not overtake each other', async () => {
   const kept = new Map();
   const soon = () => new Promise((resolve) => { setTimeout(resolve, 20); });
@@ -276,6 +352,10 @@ test('localStorage is used where there is one', async () => {
   const offer = (/** @type {unknown} */ value) => Object.defineProperty(globalThis, 'localStorage', { value, configurable: true });
   try {
     offer(storage);
+    assert.equal((await connect({})).code, 'handshake-failed');
+    assert.deepEqual([...items], [[KEY, newer.serial]]);
+    // What another page lowered, because it wrote in the same moment, is raised again.
+    items.set(KEY, older.serial);
     assert.equal((await connect({})).code, 'handshake-failed');
     assert.deepEqual([...items], [[KEY, newer.serial]]);
     // Another page, that is another module, of the same origin.

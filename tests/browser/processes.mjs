@@ -6,6 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
+/** What must not outlive this process, however it ends: one handler for all, because each part of each test leaves again. @type {Set<() => void>} */
+const leftovers = new Set();
+process.once('exit', () => leftovers.forEach((clear) => clear()));
+
 /** @typedef {{ process: import('node:child_process').ChildProcess, line: string, kill: (signal?: NodeJS.Signals) => Promise<void> }} Part */
 
 /**
@@ -17,8 +21,10 @@ import { createInterface } from 'node:readline';
  */
 export async function start(program, args, ready) {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  process.once('exit', () => child.kill('SIGKILL'));
+  const stop = () => child.kill('SIGKILL');
+  leftovers.add(stop);
   const ended = new Promise((resolve) => child.once('exit', resolve));
+  void ended.then(() => leftovers.delete(stop));
   const line = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', (text) => ready(text) && resolve(text));
     child.once('error', reject);
@@ -63,7 +69,7 @@ export class World {
    */
   static async start(programs, site) {
     const world = new World();
-    process.once('exit', () => rmSync(world.folder, { recursive: true, force: true }));
+    leftovers.add(world.#clear);
     const key = join(world.folder, 'gateway.falcon.pem');
     const keygen = (file) => execFileSync(join(programs, 'stoq'), ['keygen', file], { encoding: 'utf8' }).trim();
     world.falconId = keygen(key);
@@ -106,6 +112,9 @@ export class World {
   async stop() {
     await this.gateway.kill('SIGKILL');
     await this.service.kill('SIGKILL');
-    rmSync(this.folder, { recursive: true, force: true });
+    this.#clear();
+    leftovers.delete(this.#clear);
   }
+
+  #clear = () => rmSync(this.folder, { recursive: true, force: true });
 }

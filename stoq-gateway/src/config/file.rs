@@ -75,6 +75,7 @@ struct RawLimits {
     send_window: Option<String>,
     upstream_stream_window: Option<String>,
     max_http_connections: Option<i64>,
+    max_http_connections_per_address: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -239,6 +240,11 @@ impl RawLimits {
             &mut limits.max_http_connections,
             "limits.max_http_connections",
             self.max_http_connections,
+        )?;
+        count(
+            &mut limits.max_http_connections_per_address,
+            "limits.max_http_connections_per_address",
+            self.max_http_connections_per_address,
         )?;
         size(
             &mut limits.stream_window,

@@ -6,6 +6,8 @@
 )]
 
 mod admission;
+#[cfg(target_os = "linux")] // which has all of 127.0.0.0/8
+mod crowd;
 mod ending;
 mod page;
 mod pressure;
