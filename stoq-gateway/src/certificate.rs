@@ -89,12 +89,13 @@ fn browsers_take_by_hash(certificate: &X509Certificate<'_>) -> bool {
 
 /// What quinn needs to accept browsers with this identity.
 pub(crate) fn server_config(identity: &Identity, config: &Config) -> quinn::ServerConfig {
-    let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto(identity)));
+    let mut server = quinn::ServerConfig::with_crypto(crypto(identity));
     server.transport_config(Arc::new(transport(config)));
     server
 }
 
-fn crypto(identity: &Identity) -> QuicServerConfig {
+/// TLS with this identity.
+pub(crate) fn crypto(identity: &Identity) -> Arc<QuicServerConfig> {
     let mut provider = aws_lc_rs::default_provider();
     // The post-quantum hybrid first: browsers offer a share of it, so it costs no round trip.
     provider.kx_groups = vec![
@@ -119,7 +120,9 @@ fn crypto(identity: &Identity) -> QuicServerConfig {
         .with_single_cert(chain, key)
         .expect("an identity holds a key that belongs to its certificate");
     tls.alpn_protocols = vec![wtransport::proto::WEBTRANSPORT_ALPN.to_vec()];
-    QuicServerConfig::try_from(tls).expect("the provider has the suite of QUIC's first packets")
+    let tls = QuicServerConfig::try_from(tls)
+        .expect("the provider has the suite of QUIC's first packets");
+    Arc::new(tls)
 }
 
 fn transport(config: &Config) -> TransportConfig {

@@ -66,7 +66,7 @@ impl Gateway {
         config.check()?;
         let config = Arc::new(config);
         let loaded = Loaded::load(&config).await.map_err(|(error, _)| error)?;
-        let endpoint =
+        let (endpoint, server) =
             bind::udp(&config, &loaded.current.identity).map_err(|error| BindError::Socket {
                 address: config.listen,
                 error,
@@ -108,6 +108,7 @@ impl Gateway {
         ));
         let place = Place {
             endpoint: endpoint.clone(),
+            server,
             config: config.clone(),
             facts: facts.clone(),
             metrics: metrics.clone(),

@@ -33,6 +33,8 @@ pub(crate) type Order = oneshot::Sender<Result<[u8; 32], RenewError>>;
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) endpoint: Endpoint,
+    /// All but the certificate. It holds the key of Retry's tokens, because the answer to one may come after a renewal.
+    pub(crate) server: quinn::ServerConfig,
     pub(crate) config: Arc<Config>,
     pub(crate) facts: Arc<Facts>,
     pub(crate) metrics: Arc<Metrics>,
@@ -152,7 +154,8 @@ impl Rotation {
             }
         };
         self.place.facts.publish(listed, record);
-        let server = certificate::server_config(&next.identity, &self.place.config);
+        self.place.server.crypto = certificate::crypto(&next.identity);
+        let server = self.place.server.clone();
         self.place.endpoint.set_server_config(Some(server));
         self.current = next;
         count(&self.place.metrics.certificates_renewed);

@@ -51,8 +51,11 @@ pub enum BindError {
     },
 }
 
-/// The socket for browsers, and quinn on it.
-pub(super) fn udp(config: &Config, identity: &Identity) -> io::Result<Endpoint> {
+/// The socket for browsers, and quinn on it, with what a new certificate goes into.
+pub(super) fn udp(
+    config: &Config,
+    identity: &Identity,
+) -> io::Result<(Endpoint, quinn::ServerConfig)> {
     let address = config.listen;
     let socket = Socket::new(
         Domain::for_address(address),
@@ -75,12 +78,13 @@ pub(super) fn udp(config: &Config, identity: &Identity) -> io::Result<Endpoint> 
     socket.bind(&address.into())?;
     let server = certificate::server_config(identity, config);
     let socket = UdpSocket::from(socket);
-    Endpoint::new(
+    let endpoint = Endpoint::new(
         EndpointConfig::default(),
-        Some(server),
+        Some(server.clone()),
         socket,
         Arc::new(TokioRuntime),
-    )
+    )?;
+    Ok((endpoint, server))
 }
 
 /// The socket for the page.
