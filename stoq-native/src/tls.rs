@@ -11,6 +11,7 @@
 pub(crate) mod clients;
 pub(crate) mod composite;
 pub(crate) mod identities;
+pub(crate) mod judgement;
 mod keys;
 pub(crate) mod quic;
 pub(crate) mod servers;

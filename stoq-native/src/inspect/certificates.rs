@@ -10,7 +10,7 @@ use crate::certificate::Leaf;
 use crate::policy::Authority;
 use crate::rejection::IdentityRejected;
 use crate::tls::composite::Halves;
-use crate::tls::servers::judge_grant;
+use crate::tls::judgement::judge_grant;
 
 /// A certificate with a FALCON key, as it is shown. The certificate itself is signed by nobody who counts: what counts is
 /// whether its holder has signed the handshake, and who vouches for the key.

@@ -9,7 +9,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::composite::{COMPOSITE, verify_handshake};
-use super::servers::{judge_grant, judge_time};
+use super::judgement::{judge_grant, judge_time};
 use super::{provider, strict_provider};
 use crate::certificate::Leaf;
 use crate::policy::{ClientPolicy, ClientTrust};
