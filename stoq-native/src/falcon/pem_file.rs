@@ -69,8 +69,11 @@ impl FalconKey {
         let path = path.as_ref();
         let write = || {
             let mut file = create_private(path)?;
-            file.write_all(self.to_pem().as_bytes())?;
-            file.sync_all()
+            let written = file
+                .write_all(self.to_pem().as_bytes())
+                .and_then(|()| file.sync_all());
+            // Half a key would stand in the way of the next attempt.
+            written.inspect_err(|_| drop(fs::remove_file(path)))
         };
         write().map_err(|error| FalconKeyError::File {
             path: path.into(),
