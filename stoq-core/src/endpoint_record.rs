@@ -61,6 +61,12 @@ impl EndpointRecord {
     /// Where a gateway serves it (RFC 8615).
     pub const PATH: &str = "/.well-known/stoq/endpoint";
 
+    /// Whether this can stand as a record's [`authority`](Self::authority): neither too long nor with bytes that have
+    /// another spelling. That there is a host and a port in it is for who writes it.
+    pub fn is_authority(text: &str) -> bool {
+        text.len() <= Self::MAX_AUTHORITY_LEN && is_canonical(text)
+    }
+
     /// What the gateway signs with its key, with [`Domain::ENDPOINT_RECORD`].
     ///
     /// # Errors
@@ -115,7 +121,7 @@ impl EndpointRecord {
 
     fn check_form(&self) -> Result<(), Fault> {
         let authority = &self.authority;
-        if authority.len() > Self::MAX_AUTHORITY_LEN || !is_canonical(authority) {
+        if !Self::is_authority(authority) {
             return Err(Fault::OutOfRange {
                 field: "authority",
                 got: authority.len() as u64,

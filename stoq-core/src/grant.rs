@@ -196,7 +196,7 @@ pub enum GrantError {
 /// Whether a host name, address or authority is written as canonical encodings want it: printable ASCII without upper case.
 pub(crate) fn is_canonical(name: &str) -> bool {
     let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]_*".contains(&byte);
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]_".contains(&byte);
     !name.is_empty() && name.bytes().all(allowed)
 }
 

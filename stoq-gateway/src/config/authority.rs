@@ -12,11 +12,8 @@ pub(crate) fn canonical(authority: &str) -> Option<String> {
     }
     let url = Url::parse(&format!("https://{authority}")).ok()?;
     let (host, port) = (url.host_str()?, url.port_or_known_default()?);
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]_".contains(&byte);
     let canonical = format!("{host}:{port}");
-    (host.bytes().all(allowed) && canonical.len() <= EndpointRecord::MAX_AUTHORITY_LEN)
-        .then_some(canonical)
+    EndpointRecord::is_authority(&canonical).then_some(canonical)
 }
 
 #[cfg(test)]
