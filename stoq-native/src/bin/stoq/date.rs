@@ -1,7 +1,17 @@
-//! Dates as the command prints them.
+//! Dates as the command prints them, and as grants hold them.
 
 use core::fmt::Write;
+use std::time::SystemTime;
+use stoq_native::UnixMicros;
 use time::{OffsetDateTime, UtcOffset};
+
+/// A date as grants hold it; the epoch, for what was before it.
+pub(crate) fn unix_micros(time: SystemTime) -> UnixMicros {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    UnixMicros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
 
 /// Milliseconds since the Unix epoch as `2026-07-01 12:00:00Z`.
 pub(crate) fn utc(milliseconds: u64) -> String {

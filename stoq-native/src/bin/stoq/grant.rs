@@ -1,7 +1,7 @@
 //! `stoq grant`.
 
 use crate::arguments::GrantArguments;
-use crate::date::utc;
+use crate::date::{unix_micros, utc};
 use crate::error::CommandError;
 use crate::file_name::FileName;
 use crate::output::Output;
@@ -11,7 +11,7 @@ use core::time::Duration;
 use rustls_pki_types::DnsName;
 use std::io::Write;
 use std::time::SystemTime;
-use stoq_native::{Domain, FalconKey, FalconSigner, Grant, SignedGrant, UnixMicros, grant_to_pem};
+use stoq_native::{Domain, FalconKey, FalconSigner, Grant, SignedGrant, grant_to_pem};
 
 /// Signs a grant with an authority's key, writes it to a file, and prints its serial and its last moment.
 ///
@@ -71,13 +71,6 @@ fn canonical(names: Vec<String>) -> Result<Vec<String>, CommandError> {
     names.sort_unstable();
     names.dedup();
     Ok(names)
-}
-
-fn unix_micros(time: SystemTime) -> UnixMicros {
-    let since = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    UnixMicros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,12 +1,13 @@
 //! Identities and authorities, as the flags name their files.
 
+use crate::date::unix_micros;
 use crate::error::CommandError;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 use stoq_native::{
-    Authority, FalconKey, FalconSigner, Identity, IdentityError, SignedGrant, UnixMicros,
-    grant_from_pem_file, verifying_key_from_pem_file,
+    Authority, FalconKey, FalconSigner, Identity, IdentityError, SignedGrant, grant_from_pem_file,
+    verifying_key_from_pem_file,
 };
 
 /// A FALCON key, and perhaps an authority's word for who holds it.
@@ -28,7 +29,9 @@ impl FalconFiles {
             Some(path) => {
                 let grant = grant_from_pem_file(path).map_err(CommandError::GrantFile)?;
                 let path = path.to_owned();
-                let checked = grant.claim().check(now(), &key.id(), None);
+                let checked = grant
+                    .claim()
+                    .check(unix_micros(SystemTime::now()), &key.id(), None);
                 checked.map_err(|error| CommandError::GrantUnusable { path, error })?;
                 Some(grant)
             }
@@ -58,10 +61,4 @@ impl FalconFiles {
 pub(crate) fn authority(path: &Path) -> Result<Authority, CommandError> {
     let key = verifying_key_from_pem_file(path).map_err(CommandError::PublicKey)?;
     Ok(Authority::new(key))
-}
-
-fn now() -> UnixMicros {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let micros = since.unwrap_or_default().as_micros();
-    UnixMicros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
