@@ -58,6 +58,8 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
             "no WebTransport here: it needs a recent browser, and a page from https or localhost";
         return Err(Error::new(Code::UNSUPPORTED, message));
     }
+    // Here, because a failure later would leave a connection that nobody closes.
+    let random = js::random()?;
     let mut record = match options.pinning() {
         Some(pinning) => {
             let vouched = in_time(left(), pinning.vouch(&authority)).await;
@@ -77,7 +79,7 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
         record = Some(later);
     }
     let (transport, control) = reached?;
-    let driver = Driver::start(transport, control, service.clone(), js::random()?, left());
+    let driver = Driver::start(transport, control, service.clone(), random, left());
     let opened = driver.opened().await?;
     let security = record.map_or(JsValue::NULL, |record| record.to_js());
     let handle = Handle::new(driver, opened);
