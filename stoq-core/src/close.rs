@@ -164,6 +164,54 @@ table! {
     ENDPOINT_RECORD = 0x5354_001e, "endpoint-record-refused";
     /// The server did not take what was sent as early data: send it again.
     EARLY_DATA_REJECTED = 0x5354_001f, "early-data-rejected";
+    /// The access token cannot be read.
+    TOKEN_MALFORMED = 0x5354_0020, "access-token-malformed";
+    /// The access token's signature does not hold.
+    TOKEN_FORGED = 0x5354_0021, "access-token-forged";
+    /// The access token's issuer is none that is trusted here.
+    TOKEN_ISSUER = 0x5354_0022, "access-token-untrusted-issuer";
+    /// The access token has expired.
+    TOKEN_EXPIRED = 0x5354_0023, "access-token-expired";
+    /// The access token does not hold yet.
+    TOKEN_NOT_YET_VALID = 0x5354_0024, "access-token-not-yet-valid";
+    /// The access token is for another verifier.
+    TOKEN_AUDIENCE = 0x5354_0025, "access-token-wrong-audience";
+    /// The access token is for another service.
+    TOKEN_SERVICE = 0x5354_0026, "access-token-wrong-service";
+    /// The access token was revoked.
+    TOKEN_REVOKED = 0x5354_0027, "access-token-revoked";
+    /// The service wants an access token.
+    TOKEN_REQUIRED = 0x5354_0028, "access-token-required";
+    /// The access token does not permit this.
+    PERMISSION = 0x5354_0029, "permission-denied";
+    /// The holder of the access token did not show that it is.
+    HOLDER_MISSING = 0x5354_002a, "holder-proof-missing";
+    /// Another key than the access token's holder has signed.
+    HOLDER_WRONG = 0x5354_002b, "holder-proof-wrong";
+    /// The relay stands in the chain already.
+    HOP_LOOP = 0x5354_002c, "hop-loop";
+    /// The chain of relays has reached its maximum.
+    TOO_MANY_HOPS = 0x5354_002d, "too-many-hops";
+    /// The relay does not forward there.
+    NEXT_HOP = 0x5354_002e, "next-hop-not-allowed";
+    /// A channel id was used twice in a session.
+    CHANNEL_REUSED = 0x5354_002f, "channel-reused";
+    /// Data are not those that their token vouches for.
+    BAD_TOKEN = 0x5354_0030, "bad-token";
+    /// A token came twice, or too late for the window.
+    REPLAYED_TOKEN = 0x5354_0031, "replayed-token";
+    /// A token's time is outside what the receiver takes.
+    STALE_TOKEN = 0x5354_0032, "stale-token";
+    /// The signature of a run of tokens does not hold.
+    BAD_SIGNATURE = 0x5354_0033, "bad-signature";
+    /// A signature names tokens that did not come.
+    UNSENT_RUN = 0x5354_0034, "unsent-run";
+    /// The answer was signed for another request.
+    WRONG_REQUEST = 0x5354_0035, "wrong-request";
+    /// The stream ended without a signature of its end.
+    TRUNCATED = 0x5354_0036, "truncated";
+    /// Data are signed by a key that is not trusted for them.
+    UNTRUSTED_ORIGIN = 0x5354_0037, "untrusted-origin";
 }
 
 impl From<u32> for Code {
