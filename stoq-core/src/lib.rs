@@ -50,6 +50,7 @@ extern crate alloc;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod channel;
 pub mod close;
 pub mod datagram;
 pub mod endpoint_record;
@@ -59,12 +60,15 @@ pub mod grant;
 pub mod hash;
 pub mod identity;
 pub mod reader;
+pub mod replay;
+pub mod run;
 pub mod service;
 pub mod session;
 pub mod session_id;
 mod signed;
 pub mod stream;
 pub mod time;
+pub mod token;
 pub mod transport_parameter;
 pub mod varint;
 

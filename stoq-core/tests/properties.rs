@@ -8,6 +8,7 @@ mod identity;
 mod session;
 
 use core::{net::Ipv6Addr, time::Duration};
+use std::collections::BTreeSet;
 
 use proptest::{array, collection::vec, prelude::*, string::string_regex};
 use stoq_core::{
@@ -15,7 +16,7 @@ use stoq_core::{
     frame::{
         AnswerHeaders, Auth, CloseSession, FalconKey, FalconSignature, FrameType, GoAway, Headers,
         Hop, Ping, Priority, Relay, RequestHeaders, RstStream, Seed, SeedNode, SeedPriority,
-        SettingId, Settings, Shard, Stats, Token, TokenAlgorithm, WindowUpdate,
+        SettingId, Settings, Shard, Stats, Token, TokenAlgorithm, TokenRun, WindowUpdate,
     },
     identity::{FalconId, SignatureAlgorithm},
     stream::{Direction, Payload},
@@ -124,6 +125,7 @@ struct Parts {
     long: Vec<u8>,
     text: String,
     pairs: Vec<(String, String)>,
+    run: Vec<u8>,
 }
 
 fn parts() -> impl Strategy<Value = Parts> {
@@ -134,6 +136,7 @@ fn parts() -> impl Strategy<Value = Parts> {
     let blobs = (vec(any::<u8>(), 0..300), vec(any::<u8>(), 1793));
     (numbers, fixed, blobs, text(), pairs).prop_map(
         |(numbers, (small, word, flag, random), (blob, long), text, pairs)| Parts {
+            run: run(&numbers, &random),
             numbers,
             small,
             word,
@@ -145,6 +148,15 @@ fn parts() -> impl Strategy<Value = Parts> {
             pairs,
         },
     )
+}
+
+/// Tokens with these sequences.
+fn run(numbers: &[VarInt], tag: &[u8; 32]) -> Vec<u8> {
+    let mut run = Vec::new();
+    for sequence in BTreeSet::from_iter(numbers) {
+        TokenRun::put(*sequence, tag, &mut run);
+    }
+    run
 }
 
 /// Integers of all four lengths, and the edges between them.
@@ -242,8 +254,11 @@ impl Parts {
                 algorithm: SignatureAlgorithm(self.small),
                 first: first.min(second),
                 last: first.max(second),
+                request: third,
+                is_final: self.flag,
                 signature: self.long.first_chunk().expect("1793 bytes"),
             }),
+            Frame::TokenRun(TokenRun::new(&self.run).expect("in ascending order")),
             Frame::FalconKey(FalconKey {
                 algorithm: SignatureAlgorithm(self.small),
                 key: self.long.first_chunk().expect("1793 bytes"),
