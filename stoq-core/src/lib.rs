@@ -58,6 +58,7 @@ pub mod falcon;
 pub mod frame;
 pub mod grant;
 pub mod hash;
+pub mod hops;
 pub mod identity;
 pub mod reader;
 pub mod replay;
