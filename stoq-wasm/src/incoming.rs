@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use js_sys::Uint8Array;
+use stoq_core::channel::ChannelId;
 use stoq_core::session::Input;
 use stoq_core::stream::Direction;
 use stoq_core::{Code, StreamHeader};
@@ -105,29 +106,62 @@ impl Driver {
     /// Reads exactly the header of a stream, byte by byte, and leaves the rest to whoever reads next: or the code to
     /// reject the stream with, or `None` if the session has ended.
     async fn header(&self, arrival: &Arrival) -> Option<Result<StreamHeader, Code>> {
+        let direction = arrival.direction();
+        let header = self.beginning(arrival, |bytes| {
+            let header = StreamHeader::decode(bytes, direction);
+            Ok(header.map_err(|error| error.code())?.map(|(it, _)| it))
+        });
+        header.await
+    }
+
+    /// Reads the name of the channel of a verified stream, and lets the user have the stream.
+    pub(crate) async fn read_channel(self: Rc<Self>, arrival: Arrival) {
+        let name = |bytes: &[u8]| Ok(bytes.try_into().ok().map(ChannelId::new));
+        let claimed = match self.beginning(&arrival, name).await {
+            Some(Ok(channel)) => self.channels.claim(channel).map(|()| channel),
+            Some(Err(code)) => return arrival.reject(code),
+            None => return,
+        };
+        match claimed {
+            Ok(_) if self.ending.get().is_some() => arrival.reject(Code::SESSION_CLOSED),
+            Ok(channel) => {
+                self.put_stream(arrival, Some(channel));
+                self.news.notify();
+            }
+            Err(error) => arrival.reject(error.code()),
+        }
+    }
+
+    /// Reads a stream byte by byte until `what` finds something in all that was read, and leaves the rest to whoever reads
+    /// next: or the code to reject the stream with, or `None` if the session has ended.
+    async fn beginning<T>(
+        &self,
+        arrival: &Arrival,
+        what: impl Fn(&[u8]) -> Result<Option<T>, Code>,
+    ) -> Option<Result<T, Code>> {
         let options = ReadableStreamGetReaderOptions::new();
         options.set_mode(ReadableStreamReaderMode::Byob);
         let reader = arrival.readable().get_reader_with_options(&options);
         let reader: ReadableStreamByobReader = reader.unchecked_into();
-        let mut bytes = Vec::with_capacity(StreamHeader::MAX_LEN);
+        let mut bytes = Vec::with_capacity(ChannelId::LEN);
         loop {
             let view = Uint8Array::new_with_length(1);
             let read = self
                 .ending
                 .settle(reader.read_with_array_buffer_view(&view))
                 .await;
-            let header = match read {
+            let found = match read {
                 Ok(result) => value(&result).map_or(Err(Code::CANCELLED), |byte| {
                     bytes.push(byte.unchecked_ref::<Uint8Array>().get_index(0));
-                    StreamHeader::decode(&bytes, arrival.direction()).map_err(|error| error.code())
+                    what(&bytes)
                 }),
                 // It was reset before it said what it is. One in both directions still has its other half.
                 Err(Broken::Rejected(_)) => Err(Code::CANCELLED),
                 Err(Broken::Ended) => return None,
             };
-            if let Some(header) = header.transpose() {
+            if let Some(found) = found.transpose() {
                 reader.release_lock();
-                return Some(header.map(|(header, _)| header));
+                return Some(found);
             }
         }
     }
