@@ -62,6 +62,7 @@ pub mod reader;
 pub mod service;
 pub mod session;
 pub mod session_id;
+pub mod shards;
 mod signed;
 pub mod stream;
 pub mod time;
