@@ -29,12 +29,16 @@
 //! # Ok::<_, stoq_core::shards::PlanError>(())
 //! ```
 //!
-//! # Memory
+//! # Memory and time
 //!
 //! What a peer can make a [`Reassembly`] hold is [`Limits::max_bytes`]. While a message is put together there is besides
-//! the message itself, which is no larger than its shards, and if a data shard is missing what the code works in,
-//! [`WORK_LEN`] and 128 KiB of stack. The code's tables are made when a message is first cut with parity, or first
-//! rebuilt, and stay for the life of the process: 8.5 MiB natively (8 MiB for products and four tables of 128 KiB).
+//! the message itself, which is no larger than its shards, and if a data shard is missing what the code works in:
+//! [`WORK_LEN`] and 128 KiB of stack.
+//!
+//! The code's tables are made when a message is first cut into several shards with parity, or first rebuilt from parity.
+//! They are one set for the process and stay: 8.4 MiB made in 10 ms natively (8 MiB of products and three tables of
+//! 128 KiB), 385 KiB made in 8 ms in WebAssembly. A message of 20 KB that has lost 4 of 25 shards is then rebuilt in some
+//! 30 µs natively and 400 µs in WebAssembly, one of 4 bytes in 2 µs and 12 µs.
 
 mod code;
 mod cutter;

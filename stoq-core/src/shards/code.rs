@@ -3,9 +3,15 @@
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
-use reed_solomon_simd::{Error, ReedSolomonDecoder, ReedSolomonEncoder};
+use reed_solomon_simd::{
+    Error,
+    rate::{DefaultRateDecoder, DefaultRateEncoder, RateDecoder as _, RateEncoder as _},
+};
 
+use self::engine::SmallEngine;
 use super::Plan;
+
+mod engine;
 
 /// The most bytes that the code works in while it makes parity or puts a message together, 1 MiB: each of up to 512 rows,
 /// twice the shards rounded up to a power of two, gets 2 KiB. Longer shards, which no usual path carries, are worked
@@ -32,7 +38,10 @@ fn encode<'a>(
     parity: &mut [u8],
     piece: Range<usize>,
 ) -> Result<(), Error> {
-    let mut encoder = ReedSolomonEncoder::new(plan.data.into(), plan.parity.into(), piece.len())?;
+    let mut encoder = {
+        let (data, parity) = (plan.data.into(), plan.parity.into());
+        DefaultRateEncoder::new(data, parity, piece.len(), SmallEngine::new(), None)?
+    };
     for index in 0..plan.data {
         encoder.add_original_shard(shard(index))?;
     }
@@ -52,7 +61,10 @@ pub(super) fn restore<'a>(
 ) -> Result<(), Error> {
     let shard_len = rows.len() / usize::from(data);
     for piece in pieces(data, parity, shard_len) {
-        let mut decoder = ReedSolomonDecoder::new(data.into(), parity.into(), piece.len())?;
+        let mut decoder = {
+            let (data, parity) = (data.into(), parity.into());
+            DefaultRateDecoder::new(data, parity, piece.len(), SmallEngine::new(), None)?
+        };
         for (index, shard) in shards.clone() {
             let shard = &shard[piece.clone()];
             match index.checked_sub(data) {
