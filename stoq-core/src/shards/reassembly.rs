@@ -15,8 +15,8 @@ pub struct Limits {
     /// Bytes of shards held at once, their bookkeeping included. Default 1 MiB: four of the largest messages at usual
     /// sizes of datagrams, and a thousand sessions stay within 1 GiB. A message whose shards alone are larger is refused.
     pub max_bytes: usize,
-    /// Messages in flight at once, at least one. Default 64. Each shard is looked up among them in turn, and each has a
-    /// place of 256 bytes in a table, which stays.
+    /// Messages in flight at once, at least one. Default 64. Each shard is looked up among them in turn, and the
+    /// table that they stand in, 128 bytes each, stays as long as it ever was.
     pub max_messages: usize,
     /// How long after its first shard a message may still become whole. Default 5 s: what is sent together arrives within
     /// a second or two, even on bad paths, or not at all.
