@@ -196,7 +196,7 @@ fn shards_on(text: &str) -> (usize, Parity, Vec<usize>) {
     let [room, parity, lost] = text.split(',').collect::<Vec<_>>()[..] else {
         panic!("{text}");
     };
-    let number = |text: &str| text.parse::<usize>().unwrap();
+    let number = |text: &str| text.parse::<usize>().expect("a number");
     let numbers =
         |text: &str| -> Vec<usize> { text.split_whitespace().skip(1).map(number).collect() };
     (
