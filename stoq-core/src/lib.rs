@@ -66,6 +66,7 @@ pub mod run;
 pub mod service;
 pub mod session;
 pub mod session_id;
+pub mod shards;
 mod signed;
 pub mod stream;
 pub mod time;
