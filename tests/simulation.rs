@@ -65,12 +65,8 @@ fn simulate(seed: u64) {
         }
         match random.u32(0..10) {
             0..=2 => {
-                let request = Request {
-                    service: ServiceName::new("echo").unwrap(),
-                    random: [action as u8; 32],
-                    authority: String::new(),
-                    headers: Vec::new(),
-                };
+                let service = ServiceName::new("echo").unwrap();
+                let request = Request::new(service, [action as u8; 32]);
                 match world.client(|client, out| client.open(&request, out)) {
                     Ok(id) => asked.push(id),
                     Err(error) => assert_eq!(error, OpenError::NotOpen),
@@ -117,7 +113,7 @@ fn send_datagram(
     let session = random.choice(asked).copied().unwrap_or(SessionId::ZERO);
     let mut datagram = BytesMut::new();
     Datagram::header(session, &mut datagram);
-    let start = datagram.len();
+    let start = Datagram::prefix_len(session);
     datagram.put_u64(action);
     datagram.put_bytes(action as u8, random.usize(0..1_000));
     let datagram = datagram.freeze();
@@ -177,7 +173,7 @@ fn check(world: &mut World, log: &mut Log) {
                 let expected = [Code::SESSION_CLOSED, Code::HELD_TOO_LONG, Code::LIMIT];
                 assert!(expected.contains(&code), "{code}");
             }
-            Output::Datagram { session, payload } => assert_eq!(log.datagrams[&payload], session),
+            Output::Datagram { session, content } => assert_eq!(log.datagrams[&content], session),
             Output::Closed { id, code, .. } => {
                 assert!(code == Code::NO_ERROR || log.closed.contains(&(id, code.value())));
             }

@@ -1,5 +1,6 @@
 //! Frames: what control streams, framed streams and datagrams are made of.
 
+mod access_tokens;
 mod auth;
 mod close_session;
 mod error;
@@ -12,6 +13,7 @@ mod hop;
 mod mux;
 mod ping;
 mod priority;
+mod route;
 mod seed;
 mod settings;
 mod shard;
@@ -20,6 +22,7 @@ mod token;
 
 use bytes::BufMut;
 
+pub use access_tokens::AccessTokens;
 pub use auth::Auth;
 pub use close_session::CloseSession;
 pub use error::DecodeError;
@@ -32,6 +35,7 @@ pub use hop::{Hop, Relay};
 pub use mux::{RstStream, WindowUpdate};
 pub use ping::Ping;
 pub use priority::Priority;
+pub use route::Route;
 pub use seed::{Seed, SeedNode, SeedPriority};
 pub use settings::{SettingId, Settings};
 pub use shard::Shard;

@@ -59,6 +59,7 @@ pub mod falcon;
 pub mod frame;
 pub mod grant;
 pub mod hash;
+pub mod hops;
 pub mod identity;
 pub mod reader;
 pub mod service;

@@ -101,22 +101,18 @@ struct Entry {
 
 impl Session {
     /// Starts the machine. The stream type of our control stream, and a client's SETTINGS, are in `out`.
-    pub fn new(now: Timestamp, config: Config, out: &mut Vec<Output>) -> Self {
+    ///
+    /// # Errors
+    /// [`OpenError::TooLarge`] if a client's access tokens or route are over their bounds; `out` is as it was.
+    pub fn new(now: Timestamp, config: Config, out: &mut Vec<Output>) -> Result<Self, OpenError> {
         let mut first = BytesMut::new();
         StreamHeader::Control.encode(Direction::Unidirectional, &mut first);
         if config.side == Side::Client {
-            let service = config.service.as_ref();
-            let max_datagram_size = config.limits.max_datagram_size;
-            settings::encode(
-                &config,
-                &config.random,
-                max_datagram_size,
-                service,
-                &mut first,
-            );
+            let settings = settings::of_client(&config);
+            first.extend_from_slice(&settings.map_err(|error| OpenError::TooLarge { error })?);
         }
         out.push(Output::Send(first.freeze()));
-        Self {
+        Ok(Self {
             state: State::AwaitingSettings {
                 until: now + config.limits.settings_timeout,
             },
@@ -132,7 +128,7 @@ impl Session {
             next_ping: 0,
             last_allowed: None,
             datagrams_dropped: 0,
-        }
+        })
     }
 
     /// Feeds one input, appends all that it causes to `out`, and returns when [`Input::Tick`] is next due.

@@ -14,8 +14,9 @@ use crate::{
 /// ```text
 /// CONTROL         00                                       unidirectional, one each way
 /// session 0       01 raw | 02 framed                       either direction
+///                 04 announce                              unidirectional, at most one each way
 /// early           03                                       native peers, in early data only; see [`Early`](Self::Early)
-/// session N > 0   type [2] · N [1..8] · 01 raw | 02 framed type 41 on bidirectional, 54 on unidirectional streams
+/// session N > 0   type [2] · N [1..8] · 01 | 02 | 04        type 41 on bidirectional, 54 on unidirectional streams
 /// anything else   type [1..8]                              read and thrown away
 /// ```
 ///
@@ -52,8 +53,10 @@ pub enum Direction {
 pub enum Payload {
     /// Bytes of the application, as they are.
     Raw,
-    /// Frames.
+    /// A channel id, and then frames: data with tokens and signatures.
     Framed,
+    /// Frames that concern the whole session from end to end: seeds, and signatures of datagrams. One stream each way.
+    Announce,
 }
 
 impl StreamHeader {
@@ -135,6 +138,10 @@ impl StreamHeader {
                 session: SessionId::ZERO,
                 payload: Payload::Framed,
             }),
+            ANNOUNCE if direction == Direction::Unidirectional => Ok(Self::Data {
+                session: SessionId::ZERO,
+                payload: Payload::Announce,
+            }),
             EARLY => Ok(Self::Early),
             session_type if session_type == direction.session_type() => {
                 let session = SessionId::from(reader.varint()?);
@@ -147,6 +154,7 @@ impl StreamHeader {
                 let payload = match reader.varint()? {
                     RAW => Payload::Raw,
                     FRAMED => Payload::Framed,
+                    ANNOUNCE if direction == Direction::Unidirectional => Payload::Announce,
                     other => {
                         return Err(Fault::OutOfRange {
                             field: "payload type",
@@ -156,7 +164,7 @@ impl StreamHeader {
                 };
                 Ok(Self::Data { session, payload })
             }
-            wrong @ (CONTROL | SESSION_BIDI | SESSION_UNI) => {
+            wrong @ (CONTROL | ANNOUNCE | SESSION_BIDI | SESSION_UNI) => {
                 let field = match direction {
                     Direction::Bidirectional => "type of a bidirectional stream",
                     Direction::Unidirectional => "type of a unidirectional stream",
@@ -185,6 +193,7 @@ impl Payload {
         match self {
             Self::Raw => RAW,
             Self::Framed => FRAMED,
+            Self::Announce => ANNOUNCE,
         }
     }
 }
@@ -193,6 +202,7 @@ const CONTROL: VarInt = VarInt::from_u32(0x00);
 const RAW: VarInt = VarInt::from_u32(0x01);
 const FRAMED: VarInt = VarInt::from_u32(0x02);
 const EARLY: VarInt = VarInt::from_u32(0x03);
+const ANNOUNCE: VarInt = VarInt::from_u32(0x04);
 const SESSION_BIDI: VarInt = VarInt::from_u32(0x41);
 const SESSION_UNI: VarInt = VarInt::from_u32(0x54);
 
@@ -215,7 +225,15 @@ mod tests {
 
     #[test]
     fn no_type_of_ours_is_grease() {
-        for ours in [CONTROL, RAW, FRAMED, EARLY, SESSION_BIDI, SESSION_UNI] {
+        for ours in [
+            CONTROL,
+            RAW,
+            FRAMED,
+            EARLY,
+            ANNOUNCE,
+            SESSION_BIDI,
+            SESSION_UNI,
+        ] {
             for n in 0..4 {
                 assert_ne!(StreamHeader::grease(n), StreamHeader::Unknown(ours));
             }

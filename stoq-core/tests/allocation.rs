@@ -77,9 +77,9 @@ fn stream_headers_and_datagrams_reserve_nothing() {
         assert_eq!(
             Datagram::decode(datagram)
                 .expect("a datagram")
-                .payload
+                .content
                 .len(),
-            1200
+            1201
         )
     });
     assert!(reserved <= 1, "{reserved}");

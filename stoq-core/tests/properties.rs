@@ -16,7 +16,7 @@ use stoq_core::{
     Code, Frame, SessionId, StreamHeader, VarInt,
     frame::{
         AnswerHeaders, Auth, CloseSession, FalconKey, FalconSignature, FrameType, GoAway, Headers,
-        Hop, Ping, Priority, Relay, RequestHeaders, RstStream, Seed, SeedNode, SeedPriority,
+        Hop, Ping, Priority, Relay, RequestHeaders, Route, RstStream, Seed, SeedNode, SeedPriority,
         SettingId, Settings, Shard, Stats, Token, TokenAlgorithm, WindowUpdate,
     },
     identity::{FalconId, SignatureAlgorithm},
@@ -35,9 +35,13 @@ proptest! {
     }
 
     #[test]
-    fn stream_headers(session in varint(), framed: bool, unknown in varint(), bytes in vec(any::<u8>(), 0..20)) {
-        let payload = if framed { Payload::Framed } else { Payload::Raw };
+    fn stream_headers(session in varint(), kind in 0usize..3, unknown in varint(), bytes in vec(any::<u8>(), 0..20)) {
         for direction in [Direction::Bidirectional, Direction::Unidirectional] {
+            let kinds = match direction {
+                Direction::Bidirectional => [Payload::Raw, Payload::Framed, Payload::Raw],
+                Direction::Unidirectional => [Payload::Raw, Payload::Framed, Payload::Announce],
+            };
+            let payload = kinds[kind];
             codec::stream_header(&StreamHeader::Data { session: session.into(), payload }, direction);
             codec::stream_header(&StreamHeader::grease(unknown.into_inner() as u32), direction);
             codec::stream_header(&StreamHeader::Early, direction);
@@ -45,7 +49,7 @@ proptest! {
         codec::stream_header(&StreamHeader::Control, Direction::Unidirectional);
         codec::stream_header_bytes(&bytes);
         // Past the type of session streams, where random bytes seldom get.
-        codec::stream_header_bytes(&[&[0x40, 0x41 + 0x13 * u8::from(framed)][..], &bytes].concat());
+        codec::stream_header_bytes(&[&[0x40, 0x41 + 0x13 * u8::from(kind > 0)][..], &bytes].concat());
     }
 
     #[test]
@@ -184,6 +188,16 @@ impl Parts {
                 authority: &self.text,
                 path: &self.text,
                 fields: self.pairs(),
+                access_tokens: self
+                    .pairs
+                    .iter()
+                    .take(4)
+                    .map(|(name, _)| name.as_bytes())
+                    .collect(),
+                route: Route(vec![
+                    FalconId::new(self.random);
+                    usize::from(self.small) % 17
+                ]),
                 hop: hop.clone(),
             })),
             Frame::Headers(Headers::Answer(AnswerHeaders {
@@ -226,6 +240,7 @@ impl Parts {
             }),
             Frame::Auth(Auth {
                 id,
+                token: self.random,
                 algorithm: self.small,
                 signature: &self.blob,
             }),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use stoq_core::{
     Code, Datagram, Frame, StreamHeader, VarInt,
     access::{Revocations, SignedAccessToken},
+    datagram::Content,
     endpoint_record::SignedEndpointRecord,
     falcon::{SIGNATURE_LEN, Signature, VerifyingKey},
     grant::SignedGrant,
@@ -73,16 +74,36 @@ fn datagrams() {
     for vector in Vector::read(include_str!("vectors/datagrams.txt")) {
         let decoded = Datagram::decode(Bytes::from(vector.bytes.clone()));
         match (&decoded, &vector.expected) {
-            (Ok(datagram), Expected::Is(value) | Expected::Skips(value)) => {
+            (Ok(datagram), Expected::Is(value)) => {
                 assert_eq!(&show(datagram), value, "{vector}");
                 let mut out = Vec::new();
-                Datagram::header(datagram.session, &mut out);
+                Datagram::prefix(datagram.session, &mut out);
                 assert_eq!(
                     out.len(),
-                    Datagram::header_len(datagram.session),
+                    Datagram::prefix_len(datagram.session),
                     "{vector}"
                 );
-                out.extend_from_slice(&datagram.payload);
+                out.extend_from_slice(&datagram.content);
+                assert_eq!(out, vector.bytes, "{vector}");
+            }
+            (Err(error), Expected::Error(expected)) => {
+                assert_eq!(&show(error), expected, "{vector}")
+            }
+            _ => panic!("{vector}: {decoded:?}"),
+        }
+    }
+}
+
+#[test]
+fn contents_of_datagrams() {
+    for vector in Vector::read(include_str!("vectors/contents.txt")) {
+        let decoded = Content::decode(Bytes::from(vector.bytes.clone()));
+        match (&decoded, &vector.expected) {
+            (Ok(content), Expected::Is(value) | Expected::Skips(value)) => {
+                assert_eq!(&show(content), value, "{vector}");
+                let mut out = Vec::new();
+                content.encode(&mut out);
+                assert_eq!(out.len(), content.encoded_len(), "{vector}");
                 assert_eq!(
                     out == vector.bytes,
                     matches!(vector.expected, Expected::Is(_)),

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use stoq_core::close::Code;
 use stoq_core::frame::Stats;
 use stoq_core::service::ServiceName;
-use stoq_core::session::{Answer, Config, IncomingRequest, Input, Limits, Output, Session, Side};
+use stoq_core::session::{Answer, Config, IncomingRequest, Input, Output, Session, Side};
 use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Payload, StreamHeader};
 use stoq_core::time::Timestamp;
@@ -82,21 +82,16 @@ impl Control {
         max_streams: u32,
         settings_timeout: Duration,
     ) -> (Self, mpsc::UnboundedReceiver<Event>) {
-        let config = Config {
-            side: Side::Server,
-            service,
-            random: [0; 32],
-            limits: Limits {
-                // A WebTransport session is one session; a page opens another one for another service.
-                max_sessions: 0,
-                max_streams,
-                settings_timeout,
-                ..Limits::default()
-            },
-        };
+        let mut config = Config::new(Side::Server, [0; 32]);
+        config.service = service;
+        // A WebTransport session is one session; a page opens another one for another service.
+        config.limits.max_sessions = 0;
+        config.limits.max_streams = max_streams;
+        config.limits.settings_timeout = settings_timeout;
         let (events, receiver) = mpsc::unbounded_channel();
         let mut out = Vec::new();
-        let machine = Session::new(Timestamp::default(), config, &mut out);
+        let machine = Session::new(Timestamp::default(), config, &mut out)
+            .expect("a server shows nothing and goes nowhere");
         let control = Self {
             inner: Mutex::new(Inner {
                 machine,
@@ -289,14 +284,10 @@ mod tests {
     #[test]
     fn stats_do_not_pile_up() {
         let (control, _events) = Control::new(None, 1, Duration::from_secs(1));
-        let config = Config {
-            side: Side::Client,
-            service: Some("echo".parse().unwrap()),
-            random: [7; 32],
-            limits: Limits::default(),
-        };
+        let mut config = Config::new(Side::Client, [7; 32]);
+        config.service = Some("echo".parse().unwrap());
         let mut said = Vec::new();
-        Session::new(Timestamp::default(), config, &mut said);
+        Session::new(Timestamp::default(), config, &mut said).unwrap();
         let [Output::Send(settings)] = &said[..] else {
             panic!("{said:?}");
         };
@@ -304,10 +295,7 @@ mod tests {
         assert_eq!(header, [0]);
         assert!(control.control_stream(2));
         assert!(control.input(Input::Control(settings)));
-        control.accept(&Answer {
-            random: [8; 32],
-            max_datagram_size: 1000,
-        });
+        control.accept(&Answer::new([8; 32], 1000));
         let stats = Stats {
             rtt: Duration::from_millis(20),
             rtt_variation: Duration::ZERO,

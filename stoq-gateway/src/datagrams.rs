@@ -18,7 +18,7 @@ pub(crate) struct Datagrams {
     metrics: Arc<Metrics>,
     browser: Connection,
     target: Session,
-    /// What stands in front of each datagram to the browser: the session in HTTP/3's count, and STOQ's header.
+    /// What stands in front of each datagram to the browser: the session in HTTP/3's count.
     prefix: Bytes,
 }
 
@@ -26,11 +26,10 @@ impl Datagrams {
     pub(crate) fn new(metrics: &Arc<Metrics>, browser: &Connection, target: &Session) -> Self {
         // RFC 9297, section 2.1: a quarter of the id of the stream that the session was asked for on.
         let quarter = browser.session_id().into_u64() / 4;
-        let mut prefix = BytesMut::with_capacity(8 + Datagram::MAX_HEADER_LEN);
+        let mut prefix = BytesMut::with_capacity(VarInt::MAX_LEN);
         VarInt::try_from(quarter)
             .expect("stream ids are below 2^62")
             .encode(&mut prefix);
-        Datagram::header(SessionId::ZERO, &mut prefix);
         Self {
             metrics: metrics.clone(),
             browser: browser.clone(),
@@ -48,7 +47,7 @@ impl Datagrams {
             .max_datagram_size()
             .unwrap_or(0);
         let max = quic
-            .saturating_sub(self.prefix.len())
+            .saturating_sub(self.prefix.len() + Datagram::header_len(SessionId::ZERO))
             .min(self.target.max_datagram_size());
         u32::try_from(max).unwrap_or(u32::MAX)
     }
@@ -64,8 +63,8 @@ impl Datagrams {
             let sent = match Datagram::decode(datagram.payload()) {
                 Ok(Datagram {
                     session: SessionId::ZERO,
-                    payload,
-                }) => self.target.send_datagram(payload).is_ok(),
+                    content,
+                }) => self.target.send_content(content).is_ok(),
                 _ => false,
             };
             self.count(sent);
@@ -74,14 +73,15 @@ impl Datagrams {
 
     async fn carry_to_browser(self, largest: usize) {
         let quic = self.browser.quic_connection();
-        while let Ok(payload) = self.target.recv_datagram().await {
-            if payload.len() > largest {
+        let largest = largest + Datagram::header_len(SessionId::ZERO);
+        while let Ok(content) = self.target.recv_content().await {
+            if content.len() > largest {
                 self.count(false);
                 continue;
             }
-            let mut datagram = BytesMut::with_capacity(self.prefix.len() + payload.len());
+            let mut datagram = BytesMut::with_capacity(self.prefix.len() + content.len());
             datagram.put_slice(&self.prefix);
-            datagram.put_slice(&payload);
+            datagram.put_slice(&content);
             // Without room QUIC pushes out the oldest that waits: that one is counted as dropped, this one goes.
             if quic.datagram_send_buffer_space() < datagram.len() {
                 count(&self.metrics.datagrams_dropped);

@@ -218,6 +218,7 @@ impl Visit {
         let largest = control.accept(&Answer {
             random: session.random(),
             max_datagram_size: datagrams.max_size(),
+            hops: session.hops().cloned(),
         });
         count(&self.shared.metrics.sessions_total);
         streams.accept_from_target();
@@ -267,6 +268,9 @@ impl Visit {
                 .iter()
                 .map(|origin| ("origin".into(), origin.clone()))
                 .collect(),
+            access_tokens: request.access_tokens.clone(),
+            route: request.route.clone(),
+            hops: None,
         };
         let opened = tokio::select! {
             opened = upstream.open(request) => opened,

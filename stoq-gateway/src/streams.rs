@@ -80,7 +80,7 @@ impl Streams {
                 return;
             };
             let bidirectional = async {
-                while let Ok((send, receive)) = target.accept_bi().await {
+                while let Ok((send, receive)) = target.accept_any_bi().await {
                     let (ends, send) = (ends.clone(), Unfinished::new(ToTarget(send)));
                     spawner.spawn(async move {
                         ends.target_bidirectional(send, FromTarget(receive)).await;
@@ -88,7 +88,7 @@ impl Streams {
                 }
             };
             let unidirectional = async {
-                while let Ok(receive) = target.accept_uni().await {
+                while let Ok(receive) = target.accept_any_uni().await {
                     let ends = ends.clone();
                     spawner.spawn(
                         async move { ends.target_unidirectional(FromTarget(receive)).await },

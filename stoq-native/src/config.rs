@@ -34,9 +34,9 @@ pub struct ClientConfig {
     /// How often an idle connection sends something, so that neither end nor a NAT forgets it. Default 10 s:
     /// a third of the idle time-out, so two may be lost. `None`: an idle connection ends.
     pub keep_alive: Option<Duration>,
-    /// Take the peer's framed streams, which carry STOQ's frames instead of the application's own bytes; see
-    /// [`RecvStream::payload`](crate::RecvStream::payload). Default `false`: they are rejected with
-    /// [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that who does not ask never takes frames for data. Relays ask.
+    /// Take the peer's framed streams, which carry STOQ's frames instead of the application's own bytes. Default `false`:
+    /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
+    /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
     /// What a peer can make this end hold.
     pub limits: Limits,
@@ -94,9 +94,9 @@ pub struct ServerConfig {
     ///
     /// [RFC 9000, section 20.1]: https://www.rfc-editor.org/rfc/rfc9000#section-20.1
     pub max_connections: usize,
-    /// Take the peer's framed streams, which carry STOQ's frames instead of the application's own bytes; see
-    /// [`RecvStream::payload`](crate::RecvStream::payload). Default `false`: they are rejected with
-    /// [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that who does not ask never takes frames for data. Relays ask.
+    /// Take the peer's framed streams, which carry STOQ's frames instead of the application's own bytes. Default `false`:
+    /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
+    /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
     /// What a peer can make this end hold.
     pub limits: Limits,

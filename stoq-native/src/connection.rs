@@ -164,6 +164,12 @@ impl Connection {
         }
     }
 
+    /// A datagram that was taken for a session could not be read.
+    pub(crate) fn count_dropped_datagram(&self) {
+        let dropped = &self.shared().dropped_in_queues;
+        dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn quinn(&self) -> &quinn::Connection {
         &self.shared().quinn
     }

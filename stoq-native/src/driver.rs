@@ -232,14 +232,12 @@ impl Driver {
         limits.max_sessions = endpoint.limits.max_sessions;
         limits.max_streams = endpoint.limits.max_streams;
         limits.max_datagram_size = MAX_DATAGRAM_SIZE;
-        let config = machine::Config {
-            side,
-            service,
-            random: fresh_random(),
-            limits,
-        };
+        let mut config = machine::Config::new(side, fresh_random());
+        config.service = service;
+        config.limits = limits;
         let mut out = Vec::new();
-        let machine = machine::Session::new(Timestamp::default(), config, &mut out);
+        let machine = machine::Session::new(Timestamp::default(), config, &mut out)
+            .expect("a connection that shows nothing and goes straight is within every bound");
         Self {
             shutdown: endpoint.shutdown.subscribe(),
             quinn,

@@ -60,17 +60,22 @@ impl<T> Queue<T> {
     pub(crate) async fn pop(&self) -> Option<T> {
         loop {
             let arrived = self.arrived.notified();
-            {
-                let mut items = self.lock();
-                if let Some((item, weight)) = items.items.pop_front() {
-                    items.weight -= weight;
-                    return Some(item);
-                }
-                if items.closed {
-                    return None;
-                }
+            if let Some(popped) = self.try_pop() {
+                return popped;
             }
             arrived.await;
+        }
+    }
+
+    /// What [`pop`](Self::pop) would answer, if it would do so at once.
+    pub(crate) fn try_pop(&self) -> Option<Option<T>> {
+        let mut items = self.lock();
+        match items.items.pop_front() {
+            Some((item, weight)) => {
+                items.weight -= weight;
+                Some(Some(item))
+            }
+            None => items.closed.then_some(None),
         }
     }
 

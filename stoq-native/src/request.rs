@@ -4,7 +4,10 @@ use core::fmt;
 use core::mem;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use stoq_core::close::Code;
+use stoq_core::hops::HopChain;
+use stoq_core::identity::FalconId;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Answer, IncomingRequest};
 use stoq_core::session_id::SessionId;
@@ -26,6 +29,12 @@ pub struct Request {
     pub authority: String,
     /// Names and values for the server to read.
     pub headers: Vec<(String, String)>,
+    /// What to show to be let in: access tokens, at most [`AccessTokens::MAX_COUNT`](stoq_core::frame::AccessTokens::MAX_COUNT).
+    pub access_tokens: Vec<Bytes>,
+    /// The relays to pass behind this server, at most [`Route::MAX_COUNT`](stoq_core::frame::Route::MAX_COUNT).
+    pub route: Vec<FalconId>,
+    /// A relay: the chain that came in, with itself at the end.
+    pub hops: Option<HopChain>,
 }
 
 impl Request {
@@ -36,6 +45,9 @@ impl Request {
             random: fresh_random(),
             authority: String::new(),
             headers: Vec::new(),
+            access_tokens: Vec::new(),
+            route: Vec::new(),
+            hops: None,
         }
     }
 }
@@ -47,12 +59,18 @@ impl From<Request> for stoq_core::session::Request {
             random,
             authority,
             headers,
+            access_tokens,
+            route,
+            hops,
         } = request;
         Self {
             service,
             random,
             authority,
             headers,
+            access_tokens,
+            route,
+            hops,
         }
     }
 }
@@ -66,6 +84,9 @@ pub struct SessionRequest {
     authority: String,
     path: String,
     headers: Vec<(String, String)>,
+    access_tokens: Vec<Bytes>,
+    route: Vec<FalconId>,
+    hops: Option<HopChain>,
     connection: Connection,
     answered: bool,
 }
@@ -83,6 +104,9 @@ impl SessionRequest {
             random: request.random,
             authority: request.authority,
             headers: request.headers,
+            access_tokens: request.access_tokens,
+            route: request.route,
+            hops: request.hops,
             connection,
             answered: false,
         }
@@ -108,6 +132,22 @@ impl SessionRequest {
         &self.headers
     }
 
+    /// What the client shows to be let in, for this server or for those behind it. Nobody has looked at it yet.
+    pub fn access_tokens(&self) -> &[Bytes] {
+        &self.access_tokens
+    }
+
+    /// The relays that the request has still to pass: who is asked with a route is asked as a relay.
+    pub fn route(&self) -> &[FalconId] {
+        &self.route
+    }
+
+    /// The relays that the request has passed. Only the last is authenticated, as the peer of
+    /// [`connection`](Self::connection); the others are claims.
+    pub fn hops(&self) -> Option<&HopChain> {
+        self.hops.as_ref()
+    }
+
     /// The random bytes of the client at the far end; a relay passes them on.
     pub fn random(&self) -> [u8; 32] {
         self.random
@@ -131,10 +171,8 @@ impl SessionRequest {
     /// # Cancel safety
     /// If the future is dropped before it resolves, the session is closed again.
     pub async fn accept(self) -> Result<Session, Closed> {
-        let answer = Answer {
-            random: fresh_random(),
-            max_datagram_size: MAX_DATAGRAM_SIZE,
-        };
+        let mut answer = Answer::new(fresh_random(), MAX_DATAGRAM_SIZE);
+        answer.hops.clone_from(&self.hops);
         self.accept_with(answer).await
     }
 

@@ -1,5 +1,6 @@
 //! The handle of one session.
 
+mod datagrams;
 mod error;
 mod shared;
 
@@ -8,10 +9,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use stoq_core::close::Code;
-use stoq_core::datagram::Datagram;
 use stoq_core::hash::SessionHash;
+use stoq_core::hops::HopChain;
 use stoq_core::service::ServiceName;
 use stoq_core::session as machine;
 use stoq_core::session_id::SessionId;
@@ -108,7 +109,7 @@ impl Session {
         Ok(send)
     }
 
-    /// The next stream in both directions that the peer opens.
+    /// The next raw stream in both directions that the peer opens.
     ///
     /// # Errors
     /// [`Closed`] when the session has ended, and all that came before the peer closed has been accepted.
@@ -116,11 +117,25 @@ impl Session {
     /// # Cancel safety
     /// If the future is dropped, no stream is lost.
     pub async fn accept_bi(&self) -> Result<(SendStream, RecvStream), Closed> {
-        let arrived = self.arrived(Direction::Bidirectional).await?;
+        let lanes = &self.0.shared.arrived[Direction::Bidirectional as usize];
+        let arrived = self.arrived(lanes.pop(Payload::Raw as usize)).await?;
         Ok(arrived.accept_bi(self).expect("queued with both halves"))
     }
 
-    /// The next stream that the peer opens and on which only it sends.
+    /// [`accept_bi`](Self::accept_bi), whatever the stream carries: for relays. The receiving half tells what it is.
+    ///
+    /// # Errors
+    /// As `accept_bi`.
+    ///
+    /// # Cancel safety
+    /// As `accept_bi`.
+    pub async fn accept_any_bi(&self) -> Result<(SendStream, RecvStream), Closed> {
+        let lanes = &self.0.shared.arrived[Direction::Bidirectional as usize];
+        let arrived = self.arrived(lanes.pop_any()).await?;
+        Ok(arrived.accept_bi(self).expect("queued with both halves"))
+    }
+
+    /// The next raw stream that the peer opens and on which only it sends.
     ///
     /// # Errors
     /// [`Closed`] when the session has ended, and all that came before the peer closed has been accepted.
@@ -128,73 +143,22 @@ impl Session {
     /// # Cancel safety
     /// If the future is dropped, no stream is lost.
     pub async fn accept_uni(&self) -> Result<RecvStream, Closed> {
-        let arrived = self.arrived(Direction::Unidirectional).await?;
+        let lanes = &self.0.shared.arrived[Direction::Unidirectional as usize];
+        let arrived = self.arrived(lanes.pop(Payload::Raw as usize)).await?;
         Ok(arrived.accept_uni(self).expect("queued with its half"))
     }
 
-    /// Sends a datagram, which may be lost, doubled or overtaken. Never waits: when more are sent than the path carries,
-    /// the oldest that wait are dropped.
+    /// [`accept_uni`](Self::accept_uni), whatever the stream carries: for relays. The stream tells what it is.
     ///
     /// # Errors
-    /// [`SendDatagramError`] if it is larger than [`max_datagram_size`](Self::max_datagram_size), or the session is
-    /// closed.
-    pub fn send_datagram(&self, payload: Bytes) -> Result<(), SendDatagramError> {
-        let Shared {
-            id,
-            ending,
-            counters,
-            ..
-        } = &*self.0.shared;
-        if let Some(closed) = ending.get() {
-            return Err(SendDatagramError::SessionClosed(closed.clone()));
-        }
-        let too_large = || SendDatagramError::TooLarge {
-            limit: self.max_datagram_size(),
-            got: payload.len(),
-        };
-        if payload.len() > self.max_datagram_size() {
-            return Err(too_large());
-        }
-        let mut datagram = BytesMut::with_capacity(Datagram::header_len(*id) + payload.len());
-        Datagram::header(*id, &mut datagram);
-        datagram.extend_from_slice(&payload);
-        match self.quinn().send_datagram(datagram.freeze()) {
-            Ok(()) => {
-                count(&counters.sent_datagrams);
-                Ok(())
-            }
-            // The path's limit can have shrunk since it was looked at.
-            Err(quinn::SendDatagramError::TooLarge) => Err(too_large()),
-            Err(quinn::SendDatagramError::ConnectionLost(error)) => {
-                Err(SendDatagramError::SessionClosed(self.end_by(&error)))
-            }
-            Err(
-                quinn::SendDatagramError::UnsupportedByPeer | quinn::SendDatagramError::Disabled,
-            ) => Err(SendDatagramError::Unsupported),
-        }
-    }
-
-    /// The next datagram from the peer. Those that came before the session ended can still be received.
-    ///
-    /// # Errors
-    /// [`Closed`] when the session has ended and nothing is left.
+    /// As `accept_uni`.
     ///
     /// # Cancel safety
-    /// If the future is dropped, no datagram is lost.
-    pub async fn recv_datagram(&self) -> Result<Bytes, Closed> {
-        match self.0.shared.datagrams.pop().await {
-            Some(payload) => Ok(payload),
-            None => Err(self.closed().await),
-        }
-    }
-
-    /// Largest datagram, in bytes, that can be sent now: the least of what the path carries and what the far end takes.
-    /// It changes with the path. 0 if the peer takes none.
-    pub fn max_datagram_size(&self) -> usize {
-        let path = self.quinn().max_datagram_size().unwrap_or(0);
-        let shared = &self.0.shared;
-        path.saturating_sub(Datagram::header_len(shared.id))
-            .min(usize::try_from(shared.max_datagram_size).unwrap_or(usize::MAX))
+    /// As `accept_uni`.
+    pub async fn accept_any_uni(&self) -> Result<RecvStream, Closed> {
+        let lanes = &self.0.shared.arrived[Direction::Unidirectional as usize];
+        let arrived = self.arrived(lanes.pop_any()).await?;
+        Ok(arrived.accept_uni(self).expect("queued with its half"))
     }
 
     /// Closes the session, and the connection with it if it is the connection's own. The peer is told code and reason
@@ -260,6 +224,12 @@ impl Session {
         self.0.shared.random
     }
 
+    /// The relays between the client and the target, as the target saw them; `None` if there was none, or none that says so.
+    /// What relays say of themselves and of those before them are claims: [`HopChain`] says which.
+    pub fn hops(&self) -> Option<&HopChain> {
+        self.0.shared.hops.as_ref()
+    }
+
     /// The connection that carries the session.
     pub fn connection(&self) -> &Connection {
         &self.0.connection
@@ -292,12 +262,14 @@ impl Session {
         self.0.connection.quinn()
     }
 
-    async fn arrived(&self, direction: Direction) -> Result<Arrived, Closed> {
-        let shared = &self.0.shared;
-        let Some(arrived) = shared.arrived[direction as usize].pop().await else {
+    async fn arrived(
+        &self,
+        next: impl Future<Output = Option<Arrived>>,
+    ) -> Result<Arrived, Closed> {
+        let Some(arrived) = next.await else {
             return Err(self.closed().await);
         };
-        count(&shared.counters.accepted_streams);
+        count(&self.0.shared.counters.accepted_streams);
         Ok(arrived)
     }
 

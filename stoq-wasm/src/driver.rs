@@ -6,7 +6,8 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use js_sys::{Promise, Uint8Array};
-use stoq_core::session::{CLOSE_TIMEOUT, Config, Input, Limits, Output, Session, Side};
+use stoq_core::datagram::Content;
+use stoq_core::session::{CLOSE_TIMEOUT, Config, Input, Output, Session, Side};
 use stoq_core::stream::{Direction, Payload};
 use stoq_core::{Code, ServiceName, SessionId, StreamHeader};
 use wasm_bindgen::prelude::*;
@@ -61,17 +62,12 @@ impl Driver {
         random: [u8; 32],
         patience: Duration,
     ) -> Rc<Self> {
-        let config = Config {
-            side: Side::Client,
-            service: Some(service),
-            random,
-            limits: Limits {
-                settings_timeout: patience,
-                ..Limits::default()
-            },
-        };
+        let mut config = Config::new(Side::Client, random);
+        config.service = Some(service);
+        config.limits.settings_timeout = patience;
         let mut out = Vec::new();
-        let machine = Session::new(js::now(), config, &mut out);
+        let machine = Session::new(js::now(), config, &mut out)
+            .expect("a session that shows nothing and goes straight is within every bound");
         let news = Signal::default();
         let driver = Rc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -266,7 +262,11 @@ impl Driver {
                     js::spawn(arrival.discard(driver));
                 }
             }
-            Output::Datagram { payload, .. } => self.inbox.put_datagram(&payload),
+            Output::Datagram { content, .. } => {
+                if let Ok(Content::Data(data)) = Content::decode(content) {
+                    self.inbox.put_datagram(&data);
+                }
+            }
             Output::Pong { id, rtt } => {
                 self.inbox.ping_rtt.set(Some(rtt));
                 self.inbox.pongs.borrow_mut().push((id, rtt));
@@ -293,7 +293,7 @@ impl Driver {
         let Some(arrival) = self.take_arrival(stream) else {
             return;
         };
-        if payload == Payload::Framed {
+        if payload != Payload::Raw {
             // Verified streams come with a later step; handing out their frames as data would be a lie.
             return arrival.reject(Code::UNSUPPORTED);
         }

@@ -7,7 +7,7 @@ use stoq_conformance::{Connect, Failure, RecvHalf, SendHalf, Session as SessionU
 use stoq_core::close::Code;
 use stoq_core::datagram::Datagram;
 use stoq_core::service::ServiceName;
-use stoq_core::session::{Config, Input, Limits, Output, PingId, Session as Machine, Side};
+use stoq_core::session::{Config, Input, Output, PingId, Session as Machine, Side};
 use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use stoq_core::time::Timestamp;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use stoq_core::service::ServiceName;
-use stoq_core::session::{Answer, Config, Input, Limits, Output, Session, SessionError, Side};
+use stoq_core::session::{Answer, Config, Input, Output, Session, SessionError, Side};
 use stoq_core::session_id::SessionId;
 use stoq_core::stream::StreamHeader;
 use stoq_core::time::Timestamp;
@@ -122,10 +122,7 @@ impl World {
             .retain(|output| !matches!(output, Output::Requested(_)));
         for id in asked {
             self.answered = self.answered.wrapping_add(1);
-            let answer = Answer {
-                random: [self.answered; 32],
-                max_datagram_size: 1_200,
-            };
+            let answer = Answer::new([self.answered; 32], 1_200);
             self.server(|server, out| server.accept(id, &answer, out));
         }
     }
@@ -133,15 +130,11 @@ impl World {
 
 impl End {
     fn new(now: Timestamp, side: Side, outgoing: Link) -> Self {
-        let config = Config {
-            side,
-            service: (side == Side::Client)
-                .then(|| ServiceName::new(SERVICE).expect("a constant of allowed characters")),
-            random: [side as u8 + 100; 32],
-            limits: Limits::default(),
-        };
+        let mut config = Config::new(side, [side as u8 + 100; 32]);
+        config.service = (side == Side::Client)
+            .then(|| ServiceName::new(SERVICE).expect("a constant of allowed characters"));
         let mut out = Vec::new();
-        let session = Session::new(now, config, &mut out);
+        let session = Session::new(now, config, &mut out).expect("nothing is over its bounds");
         let mut end = Self {
             session,
             saw: VecDeque::new(),

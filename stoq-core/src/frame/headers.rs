@@ -2,7 +2,7 @@ use alloc::vec::Vec;
 
 use bytes::BufMut;
 
-use super::{CloseSession, Hop, at_most, counted_len, length, put_counted};
+use super::{AccessTokens, CloseSession, Hop, Route, at_most, counted_len, length, put_counted};
 use crate::{
     close::Code,
     reader::{Fault, Reader},
@@ -29,6 +29,7 @@ pub enum Headers<'a> {
 /// id varint [1..8] · client random [32]
 /// authority: length varint [1..2], UTF-8 [0..259] · path: length varint [1..2], UTF-8 [0..2048]
 /// fields: count varint [1..2], then name and value of each: length varint [1..4], UTF-8
+/// access tokens, see [`AccessTokens`] · route, see [`Route`]
 /// the payload of a HOP frame [the rest, perhaps nothing]
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,10 @@ pub struct RequestHeaders<'a> {
     pub path: &'a str,
     /// Whatever else the target should know: names and values.
     pub fields: Vec<(&'a str, &'a str)>,
+    /// What the client shows to be let in.
+    pub access_tokens: AccessTokens<'a>,
+    /// The relays that the request has still to pass.
+    pub route: Route,
     /// The relays that the request has passed.
     pub hop: Option<Hop<'a>>,
 }
@@ -66,7 +71,7 @@ pub struct AnswerHeaders<'a> {
     pub random: [u8; 32],
     /// The largest payload of a datagram that the path takes, in bytes.
     pub max_datagram_size: u32,
-    /// The relays that the answer has passed.
+    /// The relays that the request had passed, as the target saw them.
     pub hop: Option<Hop<'a>>,
 }
 
@@ -136,6 +141,8 @@ impl<'a> RequestHeaders<'a> {
                 Self::MAX_FIELDS,
                 Headers::MAX_LEN,
             )?,
+            access_tokens: AccessTokens::read(reader)?,
+            route: Route::read(reader)?,
             hop: read_hop(reader)?,
         })
     }
@@ -143,7 +150,9 @@ impl<'a> RequestHeaders<'a> {
     fn check(&self) -> Result<(), Fault> {
         at_most("authority", Self::MAX_AUTHORITY, self.authority.len())?;
         at_most("path", Self::MAX_PATH, self.path.len())?;
-        at_most("number of fields", Self::MAX_FIELDS, self.fields.len())
+        at_most("number of fields", Self::MAX_FIELDS, self.fields.len())?;
+        self.access_tokens.check()?;
+        self.route.check()
     }
 
     fn len(&self) -> usize {
@@ -152,6 +161,8 @@ impl<'a> RequestHeaders<'a> {
             + counted_len(self.authority.as_bytes())
             + counted_len(self.path.as_bytes())
             + pairs_len(&self.fields)
+            + self.access_tokens.len()
+            + self.route.len()
             + self.hop.as_ref().map_or(0, Hop::payload_len)
     }
 
@@ -162,6 +173,8 @@ impl<'a> RequestHeaders<'a> {
         put_counted(self.authority.as_bytes(), out);
         put_counted(self.path.as_bytes(), out);
         put_pairs(&self.fields, out);
+        self.access_tokens.write(out);
+        self.route.write(out);
         if let Some(hop) = &self.hop {
             hop.write(out);
         }

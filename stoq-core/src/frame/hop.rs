@@ -47,14 +47,15 @@ pub struct Relay<'a> {
 }
 
 impl<'a> Hop<'a> {
-    /// 8 KiB, half of HEADERS, in which it may stand: 16 relays with about 450 bytes of metadata each.
-    pub const MAX_LEN: usize = 8 * 1024;
+    /// 6 KiB, so that SETTINGS and HEADERS, in which it may stand, have room for it and for everything else: 16 relays with
+    /// about 320 bytes of metadata each.
+    pub const MAX_LEN: usize = 6 * 1024;
 
     /// The longest chain that can be asked for. The public internet's longest paths have about twice as many routers, and
     /// each relay here adds a connection of its own.
     pub const MAX_HOPS: u8 = 16;
 
-    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
         let count = reader.u8()?;
         let max_hops = reader.u8()?;
         at_most(
@@ -68,7 +69,7 @@ impl<'a> Hop<'a> {
         Ok(Self { max_hops, relays })
     }
 
-    pub(super) fn check(&self) -> Result<(), Fault> {
+    pub(crate) fn check(&self) -> Result<(), Fault> {
         if self.max_hops > Self::MAX_HOPS {
             return Err(Fault::OutOfRange {
                 field: "max hops",
@@ -84,7 +85,7 @@ impl<'a> Hop<'a> {
         2 + self.relays.iter().map(Relay::len).sum::<usize>()
     }
 
-    pub(super) fn write(&self, out: &mut impl BufMut) {
+    pub(crate) fn write(&self, out: &mut impl BufMut) {
         // The cast cannot lose bits in a frame that was checked.
         out.put_u8(self.relays.len() as u8);
         out.put_u8(self.max_hops);

@@ -117,8 +117,15 @@ impl SettingId {
     pub const MAX_DATAGRAM_SIZE: Self = Self(VarInt::from_u32(5));
     /// Streams at once that the peer takes, for each session and direction, a varint.
     pub const MAX_STREAMS: Self = Self(VarInt::from_u32(6));
-    /// The number is reserved for an access token.
-    pub const ACCESS_TOKEN: Self = Self(VarInt::from_u32(7));
+    /// What the client shows to be let in to the service of session 0, [`AccessTokens`](super::AccessTokens); from clients
+    /// only.
+    pub const ACCESS_TOKENS: Self = Self(VarInt::from_u32(7));
+    /// The relays that the request for session 0 has to pass behind this server, a [`Route`](super::Route); from clients
+    /// only.
+    pub const ROUTE: Self = Self(VarInt::from_u32(8));
+    /// The relays that the request for session 0 had passed, as the target saw them, the payload of a HOP frame; from
+    /// servers only.
+    pub const HOPS: Self = Self(VarInt::from_u32(9));
 
     /// The setting with this number.
     pub const fn new(value: VarInt) -> Self {

@@ -39,6 +39,15 @@ impl<'a> Shard<'a> {
     /// keeps track of them in 32 bytes.
     pub const MAX_SHARDS: u16 = 255;
 
+    /// Reads a whole payload.
+    pub(crate) fn decode(payload: &'a [u8]) -> Result<Self, Fault> {
+        let mut reader = Reader::new(payload);
+        let body = Self::read(&mut reader)?;
+        reader.end()?;
+        body.check()?;
+        Ok(body)
+    }
+
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
         Ok(Self {
             message: reader.varint()?,

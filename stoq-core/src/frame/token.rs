@@ -27,6 +27,15 @@ impl Token {
     /// All fields at their longest.
     pub const MAX_LEN: usize = 1 + 8 + 8 + 32;
 
+    /// Reads a whole payload.
+    pub(crate) fn decode(payload: &[u8]) -> Result<Self, Fault> {
+        let mut reader = Reader::new(payload);
+        let body = Self::read(&mut reader)?;
+        reader.end()?;
+        body.check()?;
+        Ok(body)
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
         Ok(Self {
             algorithm: TokenAlgorithm(reader.u8()?),

@@ -1,5 +1,9 @@
+use alloc::vec::Vec;
 use core::time::Duration;
 
+use bytes::Bytes;
+
+use crate::identity::FalconId;
 use crate::service::ServiceName;
 
 /// Which end of the carrier connection this is. Only clients open sessions.
@@ -20,11 +24,30 @@ pub struct Config {
     /// sessions. A server: the service that the carrier itself names (the path of a WebTransport request);
     /// a client that asks for another one is refused. `None` leaves the choice to the client.
     pub service: Option<ServiceName>,
+    /// A client: what it shows to be let in to session 0, in the bounds of [`AccessTokens`](crate::frame::AccessTokens).
+    pub access_tokens: Vec<Bytes>,
+    /// A client: the relays that its request for session 0 has to pass behind the server, at most
+    /// [`Route::MAX_COUNT`](crate::frame::Route::MAX_COUNT).
+    pub route: Vec<FalconId>,
     /// This end's 32 fresh random bytes. A client's are the first half of the session hash; a server gives
     /// its own with each [`Answer`](super::Answer), so here they are ignored.
     pub random: [u8; 32],
     /// What the peer may make this end hold.
     pub limits: Limits,
+}
+
+impl Config {
+    /// No service, nothing to show, and default limits.
+    pub fn new(side: Side, random: [u8; 32]) -> Self {
+        Self {
+            side,
+            service: None,
+            access_tokens: Vec::new(),
+            route: Vec::new(),
+            random,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// Bounds on what a peer can make this end hold; announced to the peer in SETTINGS where it must know them.

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use crate::close::Code;
 use crate::frame::Stats;
 use crate::hash::SessionHash;
+use crate::hops::HopChain;
+use crate::identity::FalconId;
 use crate::service::ServiceName;
 use crate::session_id::SessionId;
 use crate::stream::{Payload, StreamHeader};
@@ -55,6 +57,8 @@ pub enum Output {
         max_datagram_size: u32,
         /// Streams that the peer lets us have open at once in this session, of each kind.
         max_streams: u32,
+        /// The relays that the request had passed, as the target saw them.
+        hops: Option<HopChain>,
     },
     /// The peer refused the session; it is gone. For session 0, end the carrier with the same code.
     Refused {
@@ -99,8 +103,8 @@ pub enum Output {
     Datagram {
         /// The session it belongs to.
         session: SessionId,
-        /// What it carries.
-        payload: Bytes,
+        /// What [`Content::decode`](crate::datagram::Content::decode) reads.
+        content: Bytes,
     },
     /// The answer to a [`ping`](super::Session::ping).
     Pong {
@@ -144,6 +148,12 @@ pub struct IncomingRequest {
     pub authority: String,
     /// Names and values that the client sent along.
     pub headers: Vec<(String, String)>,
+    /// What the client shows to be let in. Nobody has looked at it yet.
+    pub access_tokens: Vec<Bytes>,
+    /// The relays that the request has still to pass: who is asked with a route is asked as a relay.
+    pub route: Vec<FalconId>,
+    /// The relays that it has passed.
+    pub hops: Option<HopChain>,
 }
 
 /// A session to ask a server for.
@@ -157,6 +167,12 @@ pub struct Request {
     pub authority: String,
     /// Names and values to send along.
     pub headers: Vec<(String, String)>,
+    /// What to show to be let in, in the bounds of [`AccessTokens`](crate::frame::AccessTokens).
+    pub access_tokens: Vec<Bytes>,
+    /// The relays to pass behind this server, at most [`Route::MAX_COUNT`](crate::frame::Route::MAX_COUNT).
+    pub route: Vec<FalconId>,
+    /// A relay: the chain that came in, with itself at the end.
+    pub hops: Option<HopChain>,
 }
 
 /// How a server answers a session that it takes.
@@ -166,6 +182,34 @@ pub struct Answer {
     pub random: [u8; 32],
     /// Largest datagram payload that the path to the target takes, in bytes.
     pub max_datagram_size: u32,
+    /// The relays that the request had passed: a target gives the chain that came in, a relay that of the target's answer.
+    pub hops: Option<HopChain>,
+}
+
+impl Request {
+    /// A request that brings nothing along.
+    pub fn new(service: ServiceName, random: [u8; 32]) -> Self {
+        Self {
+            service,
+            random,
+            authority: String::new(),
+            headers: Vec::new(),
+            access_tokens: Vec::new(),
+            route: Vec::new(),
+            hops: None,
+        }
+    }
+}
+
+impl Answer {
+    /// The answer to a request that came without relays.
+    pub fn new(random: [u8; 32], max_datagram_size: u32) -> Self {
+        Self {
+            random,
+            max_datagram_size,
+            hops: None,
+        }
+    }
 }
 
 /// Names one ping of a connection.

@@ -104,6 +104,7 @@ impl Session {
                     random: peer.random,
                     max_datagram_size: peer.max_datagram_size,
                     max_streams: peer.max_streams,
+                    hops: peer.hops.clone(),
                 });
                 self.held.release(SessionId::ZERO, out);
             }
@@ -124,6 +125,9 @@ impl Session {
                     random: peer.random,
                     authority: String::new(),
                     headers: Vec::new(),
+                    access_tokens: peer.access_tokens.clone(),
+                    route: peer.route.clone(),
+                    hops: None,
                 }));
             }
         }

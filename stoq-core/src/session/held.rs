@@ -34,7 +34,7 @@ struct HeldStream {
 #[derive(Debug)]
 struct HeldDatagram {
     session: SessionId,
-    payload: Bytes,
+    content: Bytes,
     until: Timestamp,
 }
 
@@ -60,16 +60,16 @@ impl Held {
     }
 
     /// Keeps a datagram; `false` if there is no room for it.
-    pub(super) fn datagram(&mut self, now: Timestamp, session: SessionId, payload: Bytes) -> bool {
+    pub(super) fn datagram(&mut self, now: Timestamp, session: SessionId, content: Bytes) -> bool {
         // The entry itself is counted, so that empty datagrams are bounded too.
-        let cost = payload.len() + size_of::<HeldDatagram>();
+        let cost = content.len() + size_of::<HeldDatagram>();
         if self.datagram_bytes + cost > MAX_DATAGRAM_BYTES {
             return false;
         }
         self.datagram_bytes += cost;
         self.datagrams.push_back(HeldDatagram {
             session,
-            payload,
+            content,
             until: now + MAX_TIME,
         });
         true
@@ -94,10 +94,10 @@ impl Held {
         let mut kept = VecDeque::new();
         for held in self.datagrams.drain(..) {
             if held.session == session {
-                self.datagram_bytes -= held.payload.len() + size_of::<HeldDatagram>();
+                self.datagram_bytes -= held.content.len() + size_of::<HeldDatagram>();
                 out.push(Output::Datagram {
                     session,
-                    payload: held.payload,
+                    content: held.content,
                 });
             } else {
                 kept.push_back(held);
@@ -159,7 +159,7 @@ impl Held {
         let bytes = &mut self.datagram_bytes;
         self.datagrams.retain(|held| {
             if unwanted(held) {
-                *bytes -= held.payload.len() + size_of::<HeldDatagram>();
+                *bytes -= held.content.len() + size_of::<HeldDatagram>();
                 return false;
             }
             true

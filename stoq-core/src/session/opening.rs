@@ -1,7 +1,8 @@
 //! How a multiplexed session comes to be: asked for, answered, refused.
 
 use super::*;
-use crate::frame::{AnswerHeaders, RequestHeaders};
+use crate::frame::{AnswerHeaders, RequestHeaders, Route};
+use crate::hops::HopChain;
 
 impl Session {
     /// A client: asks for a multiplexed session. [`Output::Opened`] or [`Output::Refused`] follows.
@@ -35,7 +36,9 @@ impl Session {
             authority: &request.authority,
             path: &path,
             fields: fields.map(|(k, v)| (k.as_str(), v.as_str())).collect(),
-            hop: None,
+            access_tokens: request.access_tokens.iter().map(|token| &**token).collect(),
+            route: Route(request.route.clone()),
+            hop: request.hops.as_ref().map(HopChain::as_hop),
         }));
         // The values may come from far away: the peer must not end the whole connection over them.
         frame
@@ -61,16 +64,8 @@ impl Session {
         let (client_random, service) = if id == SessionId::ZERO {
             let State::Asked = self.state else { return };
             self.state = State::Open;
-            let mut bytes = BytesMut::new();
-            let max_datagram_size = answer.max_datagram_size;
-            settings::encode(
-                &self.config,
-                &answer.random,
-                max_datagram_size,
-                None,
-                &mut bytes,
-            );
-            out.push(Output::Send(bytes.freeze()));
+            let settings = settings::of_server(&self.config, answer);
+            out.push(Output::Send(settings.into()));
             (peer.random, peer.service.as_ref())
         } else {
             let Some(entry) = self.multiplexed.get_mut(&id) else {
@@ -88,6 +83,7 @@ impl Session {
             random: answer.random,
             max_datagram_size: peer.max_datagram_size,
             max_streams: peer.max_streams,
+            hops: answer.hops.clone(),
         });
         self.held.release(id, out);
     }
@@ -141,6 +137,9 @@ impl Session {
             headers: fields
                 .map(|(k, v)| (k.to_string(), v.to_string()))
                 .collect(),
+            access_tokens: settings::owned(Some(request.access_tokens)),
+            route: request.route.0,
+            hops: request.hop.map(HopChain::from),
         }));
         self.multiplexed.insert(
             id,
@@ -183,6 +182,7 @@ impl Session {
             random: answer.random,
             max_datagram_size: answer.max_datagram_size,
             max_streams: self.peer.as_ref().map_or(0, |peer| peer.max_streams),
+            hops: answer.hop.clone().map(HopChain::from),
         });
         self.held.release(id, out);
         Ok(())
@@ -192,6 +192,7 @@ impl Session {
         let answer = Answer {
             random: [0; 32],
             max_datagram_size: 0,
+            hops: None,
         };
         send_answer(id, code, reason, &answer, out);
         self.datagrams_dropped += self.held.reject(id, Code::SESSION_CLOSED, out);
@@ -206,7 +207,7 @@ fn send_answer(id: SessionId, status: Code, reason: &str, answer: &Answer, out: 
         reason,
         random: answer.random,
         max_datagram_size: answer.max_datagram_size,
-        hop: None,
+        hop: answer.hops.as_ref().map(HopChain::as_hop),
     };
     send(&Frame::Headers(Headers::Answer(headers)), out);
 }

@@ -50,13 +50,13 @@ impl Session {
     }
 
     pub(super) fn on_datagram(&mut self, now: Timestamp, bytes: Bytes, out: &mut Vec<Output>) {
-        if let Ok(Datagram { session, payload }) = Datagram::decode(bytes) {
+        if let Ok(Datagram { session, content }) = Datagram::decode(bytes) {
             match self.standing(session) {
                 Standing::Open => {
-                    out.push(Output::Datagram { session, payload });
+                    out.push(Output::Datagram { session, content });
                     return;
                 }
-                Standing::Early if self.held.datagram(now, session, payload) => return,
+                Standing::Early if self.held.datagram(now, session, content) => return,
                 Standing::Early | Standing::Gone | Standing::Unknown => {}
             }
         }

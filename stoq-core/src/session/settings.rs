@@ -3,10 +3,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bytes::BufMut;
+use bytes::Bytes;
 
-use super::{Config, SessionError};
-use crate::frame::{Frame, SettingId, Settings};
+use super::{Answer, Config, SessionError};
+use crate::frame::{AccessTokens, DecodeError, Frame, FrameType, Hop, Route, SettingId, Settings};
+use crate::hops::HopChain;
+use crate::identity::FalconId;
+use crate::reader::{Fault, Reader};
 use crate::service::ServiceName;
 use crate::varint::VarInt;
 
@@ -21,6 +24,9 @@ pub(super) struct PeerSettings {
     pub(super) max_sessions: u32,
     pub(super) max_streams: u32,
     pub(super) max_datagram_size: u32,
+    pub(super) access_tokens: Vec<Bytes>,
+    pub(super) route: Vec<FalconId>,
+    pub(super) hops: Option<HopChain>,
 }
 
 impl PeerSettings {
@@ -52,41 +58,103 @@ impl PeerSettings {
             max_sessions: count(settings, SettingId::MAX_SESSIONS, "max sessions")?,
             max_streams: count(settings, SettingId::MAX_STREAMS, "max streams")?,
             max_datagram_size: count(settings, SettingId::MAX_DATAGRAM_SIZE, "max datagram size")?,
+            access_tokens: owned(value(settings, SettingId::ACCESS_TOKENS, |reader| {
+                let tokens = AccessTokens::read(reader)?;
+                tokens.check().map(|()| tokens)
+            })?),
+            route: value(settings, SettingId::ROUTE, Route::read)?
+                .map_or_else(Vec::new, |route| route.0),
+            hops: value(settings, SettingId::HOPS, |reader| {
+                let hop = Hop::read(reader)?;
+                hop.check().map(|()| hop.into())
+            })?,
         })
     }
 }
 
-/// Appends this end's SETTINGS frame. `service` is the client's choice; servers name none.
-pub(super) fn encode(
+/// The SETTINGS of a client: what it wants of session 0 is in its configuration.
+///
+/// # Errors
+/// If access tokens or the route are over their bounds.
+pub(super) fn of_client(config: &Config) -> Result<Vec<u8>, DecodeError> {
+    let tokens: AccessTokens<'_> = config.access_tokens.iter().map(|token| &**token).collect();
+    let route = Route(config.route.clone());
+    let malformed = |fault| DecodeError::Malformed {
+        frame: FrameType::SETTINGS,
+        fault,
+    };
+    tokens
+        .check()
+        .and_then(|()| route.check())
+        .map_err(malformed)?;
+    let mut values = Vec::from([(SettingId::RANDOM, config.random.to_vec())]);
+    if let Some(service) = &config.service {
+        values.push((SettingId::SERVICE, service.as_str().as_bytes().to_vec()));
+    }
+    if !config.access_tokens.is_empty() {
+        values.push((SettingId::ACCESS_TOKENS, written(|out| tokens.write(out))));
+    }
+    if !route.0.is_empty() {
+        values.push((SettingId::ROUTE, written(|out| route.write(out))));
+    }
+    Ok(encoded(config, config.limits.max_datagram_size, values))
+}
+
+/// The SETTINGS of a server that takes session 0.
+pub(super) fn of_server(config: &Config, answer: &Answer) -> Vec<u8> {
+    let mut values = Vec::from([(SettingId::RANDOM, answer.random.to_vec())]);
+    if let Some(hops) = &answer.hops {
+        values.push((SettingId::HOPS, written(|out| hops.as_hop().write(out))));
+    }
+    encoded(config, answer.max_datagram_size, values)
+}
+
+fn encoded(
     config: &Config,
-    random: &[u8; 32],
     max_datagram_size: u32,
-    service: Option<&ServiceName>,
-    out: &mut impl BufMut,
-) {
-    let mut numbers = [
+    mut values: Vec<(SettingId, Vec<u8>)>,
+) -> Vec<u8> {
+    let numbers = [
         (SettingId::VERSION, VERSION),
         (SettingId::MAX_SESSIONS, config.limits.max_sessions.into()),
         (SettingId::MAX_DATAGRAM_SIZE, max_datagram_size.into()),
         (SettingId::MAX_STREAMS, config.limits.max_streams.into()),
-    ]
-    .map(|(id, value)| {
-        let mut bytes = Vec::with_capacity(8);
-        VarInt::try_from(value)
-            .expect("a version or a u32 is below 2^62")
-            .encode(&mut bytes);
-        (id, bytes)
-    });
-    numbers.sort_by_key(|(id, _)| *id);
-    let mut entries: Vec<(SettingId, &[u8])> = numbers
-        .iter()
-        .map(|(id, bytes)| (*id, bytes.as_slice()))
-        .collect();
-    entries.push((SettingId::RANDOM, random));
-    if let Some(service) = service {
-        entries.push((SettingId::SERVICE, service.as_str().as_bytes()));
-    }
-    Frame::Settings(Settings::from(entries)).encode(out);
+    ];
+    values.extend(numbers.map(|(id, number)| {
+        let number = VarInt::try_from(number).expect("a version or a u32 is below 2^62");
+        (id, written(|out| number.encode(out)))
+    }));
+    values.sort_by_key(|(id, _)| *id);
+    let entries: Vec<_> = values.iter().map(|(id, value)| (*id, &**value)).collect();
+    written(|out| Frame::Settings(Settings::from(entries)).encode(out))
+}
+
+fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(&mut out);
+    out
+}
+
+/// Copies tokens out of the frame they came in.
+pub(super) fn owned(tokens: Option<AccessTokens<'_>>) -> Vec<Bytes> {
+    let tokens = tokens.unwrap_or_default();
+    tokens.iter().map(Bytes::copy_from_slice).collect()
+}
+
+/// A setting with a form of its own, if it is there.
+fn value<'a, T>(
+    settings: &Settings<'a>,
+    id: SettingId,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, Fault>,
+) -> Result<Option<T>, SessionError> {
+    let Some(value) = settings.get(id) else {
+        return Ok(None);
+    };
+    let mut reader = Reader::new(value);
+    let read = read(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let frame = FrameType::SETTINGS;
+    read.map(Some)
+        .map_err(|fault| DecodeError::Malformed { frame, fault }.into())
 }
 
 fn number(

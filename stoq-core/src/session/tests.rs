@@ -1,10 +1,11 @@
 use alloc::vec;
 
 use super::*;
-use crate::frame::RequestHeaders;
+use crate::frame::{AccessTokens, RequestHeaders, Route};
 use crate::stream::Payload;
 use crate::varint::VarInt;
 
+mod carried;
 mod holding;
 mod opening;
 mod rules;
@@ -24,6 +25,8 @@ fn config(side: Side, service: Option<&str>) -> Config {
     Config {
         side,
         service: service.map(|name| ServiceName::new(name).unwrap()),
+        access_tokens: vec![],
+        route: vec![],
         random: [side as u8 + 1; 32],
         limits: Limits {
             max_sessions: 2,
@@ -36,6 +39,7 @@ fn answer() -> Answer {
     Answer {
         random: [9; 32],
         max_datagram_size: 1_100,
+        hops: None,
     }
 }
 
@@ -45,13 +49,16 @@ fn request(service: &str) -> Request {
         random: [7; 32],
         authority: "example.org:443".into(),
         headers: vec![("lang".into(), "de".into())],
+        access_tokens: vec![],
+        route: vec![],
+        hops: None,
     }
 }
 
 /// A machine without its stream type byte, and what it sent first.
 fn start(side: Side, service: Option<&str>) -> (Session, Vec<Output>) {
     let mut out = Vec::new();
-    let mut session = Session::new(START, config(side, service), &mut out);
+    let mut session = Session::new(START, config(side, service), &mut out).unwrap();
     let Output::Send(first) = &mut out[0] else {
         panic!("nothing sent")
     };

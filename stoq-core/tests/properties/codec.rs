@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use stoq_core::{
     Code, Datagram, FalconId, Frame, ServiceName, SessionId, StreamHeader, VarInt,
+    datagram::Content,
     endpoint_record::{EndpointRecord, SignedEndpointRecord},
     falcon::{Domain, PUBLIC_KEY_LEN, SIGNATURE_LEN, Signature, VerifyingKey},
     grant::{Grant, SignedGrant},
@@ -90,24 +91,39 @@ pub(crate) fn frame(frame: &Frame<'_>) {
 
 pub(crate) fn datagram_bytes(input: &[u8]) {
     if let Ok(found) = Datagram::decode(Bytes::copy_from_slice(input)) {
-        assert!(input.ends_with(&found.payload));
-        datagram(found.session, &found.payload);
+        assert!(input.ends_with(&found.content));
+        datagram(found.session, &found.content);
+    }
+    content_bytes(input);
+}
+
+fn content_bytes(input: &[u8]) {
+    if let Ok(found) = Content::decode(Bytes::copy_from_slice(input)) {
+        if let Content::Shard(payload) = &found {
+            assert_eq!(
+                Content::shard(payload).map(|shard| shard.data > 0),
+                Ok(true)
+            );
+        }
+        let bytes = encoded(|out| found.encode(out));
+        assert_eq!(bytes.len(), found.encoded_len());
+        assert!(bytes.len() <= input.len());
+        assert_eq!(Content::decode(bytes.into()), Ok(found));
     }
 }
 
-pub(crate) fn datagram(session: SessionId, payload: &[u8]) {
+pub(crate) fn datagram(session: SessionId, data: &[u8]) {
     let mut bytes = encoded(|out| Datagram::header(session, out));
     assert_eq!(bytes.len(), Datagram::header_len(session));
     assert!(bytes.len() <= Datagram::MAX_HEADER_LEN);
-    for end in 0..bytes.len() {
+    for end in 0..Datagram::prefix_len(session) {
         assert!(Datagram::decode(Bytes::copy_from_slice(&bytes[..end])).is_err());
     }
-    bytes.extend_from_slice(payload);
-    let payload = Bytes::copy_from_slice(payload);
-    assert_eq!(
-        Datagram::decode(bytes.into()),
-        Ok(Datagram { session, payload })
-    );
+    bytes.extend_from_slice(data);
+    let found = Datagram::decode(bytes.into()).expect("it has just been written");
+    assert_eq!(found.session, session);
+    let data = Content::Data(Bytes::copy_from_slice(data));
+    assert_eq!(Content::decode(found.content), Ok(data));
 }
 
 pub(crate) fn service_text(input: &str) {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use stoq_core::{
-    Code, Datagram, Frame, ServiceName, SessionId, StreamHeader,
+    Code, Datagram, FalconId, Frame, ServiceName, SessionId, StreamHeader,
     reader::{Fault, Reader},
     session::{Answer, Config, Input, Limits, Output, Request, Session, Side},
     stream::{Direction, Payload},
@@ -31,7 +31,7 @@ impl Run {
         let side = if server { Side::Server } else { Side::Client };
         let now = Timestamp::default();
         let mut out = Vec::new();
-        let session = Session::new(now, config(side), &mut out);
+        let session = Session::new(now, config(side), &mut out).expect("within the bounds");
         let mut run = Self {
             session,
             now,
@@ -104,6 +104,7 @@ impl Run {
                 let answer = Answer {
                     random: [3; 32],
                     max_datagram_size: script.u32()?,
+                    hops: None,
                 };
                 self.session.accept(id(script)?, &answer, out);
             }
@@ -134,6 +135,12 @@ impl Run {
                     random: [4; 32],
                     authority: "a".repeat(usize::from(script.u8()?) * 2),
                     headers: vec![header; usize::from(script.u8()?) % 80],
+                    access_tokens: vec![
+                        vec![1; script.u16()?.into()].into();
+                        usize::from(script.u8()?) % 6
+                    ],
+                    route: vec![FalconId::new([6; 32]); usize::from(script.u8()?) % 20],
+                    hops: None,
                 };
                 let _: Result<_, _> = self.session.open(&request, out);
             }
@@ -219,6 +226,8 @@ fn config(side: Side) -> Config {
     Config {
         side,
         service: None,
+        access_tokens: vec![],
+        route: vec![],
         random: [side as u8; 32],
         limits: Limits {
             max_sessions: 4,
@@ -230,7 +239,8 @@ fn config(side: Side) -> Config {
 /// The SETTINGS frame of an honest peer.
 fn settings(side: Side) -> Bytes {
     let mut out = Vec::new();
-    let mut session = Session::new(Timestamp::default(), config(side), &mut out);
+    let session = Session::new(Timestamp::default(), config(side), &mut out);
+    let mut session = session.expect("within the bounds");
     if side == Side::Client {
         let Some(Output::Send(first)) = out.first() else {
             panic!("{out:?}")
@@ -248,6 +258,7 @@ fn settings(side: Side) -> Bytes {
         &Answer {
             random: [5; 32],
             max_datagram_size: 1200,
+            hops: None,
         },
         &mut out,
     );

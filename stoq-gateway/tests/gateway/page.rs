@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use stoq_core::close::Code;
-use stoq_core::datagram::Datagram;
+use stoq_core::datagram::{Content, Datagram};
 use stoq_core::frame::Stats;
 use stoq_core::service::ServiceName;
-use stoq_core::session::{Config, Input, Limits, Output, Session, Side};
+use stoq_core::session::{Config, Input, Output, Session, Side};
 use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use stoq_core::time::Timestamp;
@@ -225,7 +225,12 @@ impl Page {
 
     pub(crate) async fn recv_datagram(&self) -> Bytes {
         let datagram = self.connection.receive_datagram().await.unwrap();
-        Datagram::decode(datagram.payload()).unwrap().payload
+        match Datagram::decode(datagram.payload())
+            .and_then(|datagram| Content::decode(datagram.content))
+        {
+            Ok(Content::Data(data)) => data,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// A stream without bytes, there and back.
@@ -288,16 +293,10 @@ impl Driver {
         mut calls: mpsc::UnboundedReceiver<Call>,
     ) {
         let mut out = Vec::new();
-        let config = Config {
-            side: Side::Client,
-            service: Some(service),
-            random: [7; 32],
-            limits: Limits {
-                max_datagram_size,
-                ..Limits::default()
-            },
-        };
-        let mut machine = Session::new(Timestamp::default(), config, &mut out);
+        let mut config = Config::new(Side::Client, [7; 32]);
+        config.service = Some(service);
+        config.limits.max_datagram_size = max_datagram_size;
+        let mut machine = Session::new(Timestamp::default(), config, &mut out).unwrap();
         let mut send = self.connection.open_uni().await.unwrap().await.unwrap();
         let mut receive = None;
         loop {

@@ -71,7 +71,7 @@ async fn framed_streams_stay_framed() {
         let (mut page_send, _page_receive) = page.open_bi_with(&[0x02]).await;
         page_send.write_all(b"frames").await.unwrap();
         page_send.quic_stream_mut().finish().unwrap();
-        let (_send, mut receive) = session.accept_bi().await.unwrap();
+        let (_send, mut receive) = session.accept_any_bi().await.unwrap();
         assert_eq!(receive.payload(), Payload::Framed);
         assert_eq!(receive.read_to_end(100).await.unwrap(), b"frames");
 
@@ -170,10 +170,15 @@ async fn datagrams_pass_and_too_large_ones_are_counted() {
         session.send_datagram(Bytes::new()).unwrap();
         assert_eq!(page.recv_datagram().await, b"".as_slice());
 
-        // No DATA in it: cannot be read.
-        page.connection.send_datagram([0x21]).unwrap();
+        // Whose it is cannot be read.
+        page.connection.send_datagram([0x31]).unwrap();
         until(&gateway, |numbers| numbers.datagrams_dropped == 1).await;
         assert_eq!(gateway.metrics().datagrams_relayed, 3);
+        // What it holds is none of the gateway's business.
+        page.connection.send_datagram([0x21]).unwrap();
+        page.send_datagram(b"next");
+        assert_eq!(session.recv_datagram().await.unwrap(), b"next".as_slice());
+        assert_eq!(session.stats().dropped_datagrams, 1);
     })
     .await;
 }

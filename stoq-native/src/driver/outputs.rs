@@ -1,5 +1,6 @@
 //! What the state machine wants done.
 
+use stoq_core::datagram::Content;
 use stoq_core::session::IncomingRequest;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use tokio::sync::Semaphore;
@@ -7,7 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::*;
 use crate::config::MULTIPLEXED_SLACK;
-use crate::queue::Queue;
+use crate::lanes::Lanes;
 
 impl Driver {
     /// Does all that the machine wants done, in its order.
@@ -31,6 +32,7 @@ impl Driver {
                 random,
                 max_datagram_size,
                 max_streams,
+                hops,
             } => {
                 if id == SessionId::ZERO {
                     self.grease();
@@ -46,8 +48,9 @@ impl Driver {
                     allowances,
                     incoming: Default::default(),
                     ending: Ending::default(),
-                    arrived: [(); 2].map(|()| Queue::new(usize::MAX)),
-                    datagrams: Queue::new(limits.datagram_buffer),
+                    arrived: [(); 2].map(|()| Lanes::new(usize::MAX)),
+                    datagrams: Lanes::new(limits.datagram_buffer),
+                    hops,
                     counters: session::Counters::default(),
                 });
             }
@@ -106,7 +109,7 @@ impl Driver {
                     }
                 }
             }
-            Output::Datagram { session, payload } => self.deliver(session, payload),
+            Output::Datagram { session, content } => self.deliver(session, content),
             Output::Pong { id, rtt } => {
                 if let Some(reply) = self.pings.remove(&id) {
                     let _ = reply.send(Ok(rtt));
@@ -127,10 +130,7 @@ impl Driver {
         let Some(service) = request.service.clone() else {
             // The client only wants to multiplex sessions: there is nothing to decide yet.
             let random = fresh_random();
-            let answer = Answer {
-                random,
-                max_datagram_size: MAX_DATAGRAM_SIZE,
-            };
+            let answer = Answer::new(random, MAX_DATAGRAM_SIZE);
             self.machine.accept(request.id, &answer, &mut self.out);
             return;
         };
@@ -182,7 +182,7 @@ impl Driver {
             stream.reject(Code::UNKNOWN_SESSION);
             return;
         };
-        if payload == Payload::Framed && !self.endpoint.framed_streams {
+        if payload != Payload::Raw && !self.endpoint.framed_streams {
             stream.reject(Code::UNSUPPORTED);
             return;
         }
@@ -198,16 +198,17 @@ impl Driver {
             };
             stream.occupy(place);
         }
-        session.arrived[direction as usize].push(stream, 0);
+        session.arrived[direction as usize].push(payload as usize, stream, 0);
     }
 
-    fn deliver(&self, id: SessionId, payload: Bytes) {
+    fn deliver(&self, id: SessionId, content: Bytes) {
         let dropped = match self.sessions.get(&id) {
             Some(session) => {
                 session::count(&session.counters.received_datagrams);
                 // An empty datagram takes room too.
-                let weight = payload.len() + DATAGRAM_OVERHEAD;
-                let dropped = session.datagrams.push(payload, weight);
+                let weight = content.len() + DATAGRAM_OVERHEAD;
+                let kind = Content::kind(&content) as usize;
+                let dropped = session.datagrams.push(kind, content, weight);
                 session
                     .counters
                     .dropped_datagrams

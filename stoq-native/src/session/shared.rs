@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
+use stoq_core::hops::HopChain;
 use stoq_core::service::ServiceName;
 use stoq_core::session_id::SessionId;
 use tokio::sync::Semaphore;
@@ -13,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::closed::{Closed, ClosedBy, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
-use crate::queue::Queue;
+use crate::lanes::Lanes;
 use crate::stream::Arrived;
 
 /// One session.
@@ -31,8 +32,11 @@ pub(crate) struct Shared {
     pub(crate) incoming: [AtomicUsize; 2],
     pub(crate) ending: Ending,
     /// Streams that the peer opened, of each kind.
-    pub(crate) arrived: [Queue<Arrived>; 2],
-    pub(crate) datagrams: Queue<Bytes>,
+    pub(crate) arrived: [Lanes<Arrived>; 2],
+    /// Contents of datagrams.
+    pub(crate) datagrams: Lanes<Bytes>,
+    /// The relays that the request had passed, as the target saw them.
+    pub(crate) hops: Option<HopChain>,
     pub(crate) counters: Counters,
 }
 
@@ -50,8 +54,8 @@ impl Shared {
     /// unless it was this end that closed.
     pub(crate) fn end(&self, closed: Closed) {
         let leave = match closed.by {
-            ClosedBy::Local => Queue::clear,
-            ClosedBy::Peer | ClosedBy::Path => Queue::close,
+            ClosedBy::Local => Lanes::clear,
+            ClosedBy::Peer | ClosedBy::Path => Lanes::close,
         };
         self.ending.end(closed);
         self.arrived.iter().for_each(leave);

@@ -1,5 +1,7 @@
 //! The loop that feeds the machine, and the tasks that wait on the carrier for it.
 
+use stoq_core::datagram::Content;
+
 use super::*;
 
 pub(super) struct Driver {
@@ -32,13 +34,10 @@ impl Driver {
         let mut out = Vec::new();
         let mut random = [0; 32];
         fastrand::fill(&mut random);
-        let config = Config {
-            side: Side::Client,
-            service: Some(service),
-            random,
-            limits: Limits::default(),
-        };
-        let mut machine = Machine::new(self.now(), config, &mut out);
+        let mut config = Config::new(Side::Client, random);
+        config.service = Some(service);
+        let machine = Machine::new(self.now(), config, &mut out);
+        let mut machine = machine.expect("nothing is over its bounds");
         let (events, mut arriving) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(self.connection.clone(), events.clone()));
@@ -135,8 +134,10 @@ impl Driver {
                         let _ = opened.send(Ok(max_datagram_size));
                     }
                 }
-                Output::Datagram { payload, .. } => {
-                    let _ = self.streams.datagrams.send(payload);
+                Output::Datagram { content, .. } => {
+                    if let Ok(Content::Data(data)) = Content::decode(content) {
+                        let _ = self.streams.datagrams.send(data);
+                    }
                 }
                 Output::Pong { id, .. } => {
                     if let Some(at) = self.pings.iter().position(|(ping, _)| *ping == id) {

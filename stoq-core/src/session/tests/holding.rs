@@ -32,7 +32,7 @@ fn early_streams_and_datagrams_are_held_then_delivered() {
             },
             Output::Datagram {
                 session: one,
-                payload: Bytes::from_static(b"early")
+                content: Bytes::from_static(b"\0early")
             },
         ]
     );

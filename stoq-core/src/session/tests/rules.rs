@@ -16,6 +16,8 @@ fn broken_rules_end_the_session_with_a_code() {
             authority: "",
             path: "/stoq/v1/echo",
             fields: vec![],
+            access_tokens: AccessTokens::default(),
+            route: Route::default(),
             hop: None,
         })))
     };
