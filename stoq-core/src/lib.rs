@@ -50,6 +50,8 @@ extern crate alloc;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod access;
+mod base64url;
 pub mod channel;
 pub mod close;
 pub mod datagram;

@@ -1,5 +1,7 @@
 //! The properties in the folder of the same name, on random values, random bytes, and the bytes of values with a slip in them.
 
+#[path = "properties/access.rs"]
+mod access;
 #[path = "properties/codec.rs"]
 mod codec;
 #[path = "properties/identity.rs"]
