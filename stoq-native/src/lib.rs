@@ -42,6 +42,8 @@
 //! | [`SendStream`], finished | the rest is still sent | the end of the stream |
 //! | [`SendStream`], not finished | reset: what is cut off must not look complete | [`Code::CANCELLED`] |
 //! | [`RecvStream`] before its end | the peer is told to stop | [`Code::CANCELLED`] |
+//! | [`VerifiedSendStream`], not finished | reset | [`Code::CANCELLED`] |
+//! | [`VerifiedRecvStream`] before its end | the peer is told to stop | [`Code::CANCELLED`] |
 //! | [`SessionRequest`] | refused | [`Code::REFUSED`] |
 //! | [`Session`] that is multiplexed, with its last clone and stream | closed | [`Code::NO_ERROR`] |
 //! | [`Connection`], with its last clone and session | closed | [`Code::NO_ERROR`] |
@@ -74,6 +76,7 @@ mod stream;
 mod target;
 mod tls;
 mod trust;
+mod verified;
 
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
@@ -97,12 +100,15 @@ pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
 pub use security::{KeyExchange, Security};
 pub use session::{PingError, SendDatagramError, Session, SessionStats, StreamOpenError};
+pub use stoq_core::channel::{ChannelError, ChannelId, Delivery, Item};
 pub use stoq_core::close::Code;
 pub use stoq_core::falcon::{Domain, Signature, VerifyingKey};
+pub use stoq_core::frame::Priority;
 pub use stoq_core::grant::{Grant, GrantError, SignedGrant};
 pub use stoq_core::hash::SessionHash;
 pub use stoq_core::hops::{HopChain, PassedHop};
 pub use stoq_core::identity::FalconId;
+pub use stoq_core::replay::TimeWindow;
 pub use stoq_core::service::ServiceName;
 pub use stoq_core::session::Answer;
 pub use stoq_core::session_id::SessionId;
@@ -112,6 +118,10 @@ pub use stoq_core::transport_parameter::{Capabilities, ParameterError, Transport
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
 pub use trust::{Trust, TrustError};
+pub use verified::{
+    ChannelConfig, OpenVerifiedError, RefusedChannels, TokenHash, VerifiedReadError,
+    VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
+};
 
 /// The name by which both ends agree in the TLS handshake that they speak STOQ version 1 (ALPN, RFC 7301).
 pub const ALPN: &[u8] = b"stoq/1";
