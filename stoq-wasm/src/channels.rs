@@ -1,26 +1,27 @@
-//! The channels that a session has had.
+//! The channels that a session has had, and what came on them and was not taken.
 
 use std::cell::RefCell;
 
+use js_sys::Object;
 use stoq_core::Code;
 use stoq_core::channel::ChannelId;
 
 use crate::error::Error;
-use crate::js::Counter;
+use crate::{js, word};
 
 /// The names of all verified streams of a session, whoever opened them: one that comes again would let a relay repeat what was
 /// signed for the first.
 pub(crate) struct Channels {
     /// In order.
     known: RefCell<Vec<ChannelId>>,
-    pub(crate) refused: Counter,
+    refused: RefCell<Vec<(Code, u32)>>,
 }
 
 impl Default for Channels {
     fn default() -> Self {
         Self {
             known: RefCell::new(vec![ChannelId::DATAGRAMS]),
-            refused: Counter::default(),
+            refused: RefCell::default(),
         }
     }
 }
@@ -32,20 +33,35 @@ impl Channels {
     /// `channel-reused`; `limit-exceeded` if there have been so many that no more can be remembered.
     pub(crate) fn claim(&self, channel: ChannelId) -> Result<(), Error> {
         let mut known = self.known.borrow_mut();
-        let refused = |code, message| {
-            self.refused.add();
-            Err(Error::new(code, message))
-        };
         let Err(place) = known.binary_search(&channel) else {
             let message = format!("the channel {channel} has been used in this session");
-            return refused(Code::CHANNEL_REUSED, message);
+            return Err(Error::new(Code::CHANNEL_REUSED, message));
         };
-        if known.len() >= MAX_CHANNELS {
+        if known.len() > MAX_CHANNELS {
             let message = format!("the session has had {MAX_CHANNELS} verified streams");
-            return refused(Code::LIMIT, message);
+            return Err(Error::new(Code::LIMIT, message));
         }
         known.insert(place, channel);
         Ok(())
+    }
+
+    /// Counts what was not taken.
+    pub(crate) fn refused(&self, code: Code) {
+        let mut refused = self.refused.borrow_mut();
+        match refused.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => refused.push((code, 1)),
+        }
+    }
+
+    /// How often what was refused, by the word for the code.
+    pub(crate) fn refusals(&self) -> Object {
+        let refused = self.refused.borrow();
+        let counts = refused.iter();
+        let counts: Vec<_> = counts
+            .map(|&(code, count)| (word(code), count.into()))
+            .collect();
+        js::object(&counts)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What arrives on the carrier: the tasks that read streams' headers, the control stream and datagrams.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use js_sys::Uint8Array;
@@ -20,6 +21,7 @@ use crate::driver::Driver;
 use crate::ending::Broken;
 use crate::inbox::Place;
 use crate::js;
+use crate::signal::in_time;
 
 /// A stream that the peer has opened, with its place in the inbox.
 pub(crate) struct Arrival {
@@ -117,18 +119,25 @@ impl Driver {
     /// Reads the name of the channel of a verified stream, and lets the user have the stream.
     pub(crate) async fn read_channel(self: Rc<Self>, arrival: Arrival) {
         let name = |bytes: &[u8]| Ok(bytes.try_into().ok().map(ChannelId::new));
-        let claimed = match self.beginning(&arrival, name).await {
-            Some(Ok(channel)) => self.channels.claim(channel).map(|()| channel),
-            Some(Err(code)) => return arrival.reject(code),
-            None => return,
+        let channel = match in_time(NAMES_ITSELF, self.beginning(&arrival, name)).await {
+            None => Err(Code::TIMEOUT),
+            Some(None) => return,
+            Some(Some(channel)) => channel,
         };
-        match claimed {
+        let claim = |channel| match self.channels.claim(channel) {
+            Ok(()) => Ok(channel),
+            Err(error) => Err(error.code()),
+        };
+        match channel.and_then(claim) {
             Ok(_) if self.ending.get().is_some() => arrival.reject(Code::SESSION_CLOSED),
             Ok(channel) => {
                 self.put_stream(arrival, Some(channel));
                 self.news.notify();
             }
-            Err(error) => arrival.reject(error.code()),
+            Err(code) => {
+                self.channels.refused(code);
+                arrival.reject(code);
+            }
         }
     }
 
@@ -243,3 +252,6 @@ impl Arrival {
 fn value(result: &JsValue) -> Option<JsValue> {
     (!js::get(result, "done").is_truthy()).then(|| js::get(result, "value"))
 }
+
+/// How long a verified stream may be without the name of its channel, which its opener sends with its header.
+const NAMES_ITSELF: Duration = Duration::from_secs(5);

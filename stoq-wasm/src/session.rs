@@ -200,7 +200,7 @@ impl Session {
             ("droppedDatagrams", self.handle.dropped_datagrams().into()),
             ("streamsOpened", counters.streams_opened.get().into()),
             ("streamsAccepted", counters.streams_accepted.get().into()),
-            ("refusedChannels", self.handle.channels.refused.get().into()),
+            ("refused", self.handle.channels.refusals().into()),
             ("pingRtt", ping_rtt.into()),
             ("path", path.unwrap_or(JsValue::UNDEFINED)),
         ]);

@@ -28,6 +28,10 @@ impl ReceiveHalf {
         }
     }
 
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// The next chunk: the object itself comes from the browser.
     pub(crate) async fn read(&self) -> Result<Option<Uint8Array>, Error> {
         match self.handle.next(&self.reader).await {

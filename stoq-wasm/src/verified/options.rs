@@ -24,27 +24,23 @@ impl Options {
             given => pins::identities(&given)
                 .map_err(|why| Error::argument(format!("origins: {why}")))?,
         };
-        let delivery = js::choice(
-            value,
-            "delivery",
-            &[
-                ("pending", Delivery::Pending),
-                ("verified", Delivery::Verified),
-            ],
-        )?;
-        if origins.is_empty() && delivery == Delivery::Verified {
+        // The first is the default: with it, a page that does not look at the state does no harm.
+        let words = [
+            ("verified", Delivery::Verified),
+            ("pending", Delivery::Pending),
+        ];
+        let delivery = js::choice(value, "delivery", &words)?;
+        let is_chosen = !js::get(value, "delivery").is_undefined();
+        if origins.is_empty() && delivery == Delivery::Verified && is_chosen {
             let message =
                 "delivery: nothing is ever verified without origins, whose signatures would do it";
             return Err(Error::argument(message));
         }
-        let algorithm = js::choice(
-            value,
-            "algorithm",
-            &[
-                ("blake3", TokenAlgorithm::BLAKE3),
-                ("sha-256", TokenAlgorithm::SHA256),
-            ],
-        )?;
+        let words = [
+            ("blake3", TokenAlgorithm::BLAKE3),
+            ("sha-256", TokenAlgorithm::SHA256),
+        ];
+        let algorithm = js::choice(value, "algorithm", &words)?;
         Ok(Self {
             origins,
             algorithm,

@@ -24,6 +24,7 @@ pub(crate) struct VerifiedHalf {
     /// A chunk of the browser, and how much of it has been opened.
     chunk: RefCell<(Vec<u8>, usize)>,
     stopped: Cell<bool>,
+    refused: Cell<bool>,
     /// Those who read.
     line: Line,
 }
@@ -41,6 +42,7 @@ impl VerifiedHalf {
             sent,
             chunk: RefCell::default(),
             stopped: Cell::new(false),
+            refused: Cell::new(false),
             line: Line::default(),
         }
     }
@@ -57,7 +59,7 @@ impl VerifiedHalf {
                 None if self.stopped.get() => break,
                 None => {
                     let ended = self.opener.borrow().end();
-                    return ended.map(|()| None).map_err(|error| wrong(&error));
+                    return ended.map(|()| None).map_err(|error| self.refuse(&error));
                 }
             }
         }
@@ -68,6 +70,16 @@ impl VerifiedHalf {
     pub(crate) async fn stop(&self, code: Code) -> Result<(), Error> {
         self.stopped.set(true);
         self.half.stop(code).await
+    }
+
+    /// Tells the peer that what came is not taken, and counts it, the first time.
+    fn refuse(&self, error: &ChannelError) -> Error {
+        let code = error.code();
+        if !self.refused.replace(true) {
+            self.half.handle().channels.refused(code);
+        }
+        self.half.give_up(code);
+        Error::new(code, error.to_string()).at(error.sequence().into_inner())
     }
 
     /// The next item of what has come, if there is one.
@@ -89,18 +101,10 @@ impl VerifiedHalf {
                         return Ok(Some(item));
                     }
                 }
-                Err(error) => {
-                    self.half.give_up(error.code());
-                    return Err(wrong(&error));
-                }
+                Err(error) => return Err(self.refuse(&error)),
             }
         }
     }
-}
-
-fn wrong(error: &ChannelError) -> Error {
-    let sequence = error.sequence().into_inner();
-    Error::new(error.code(), error.to_string()).at(sequence)
 }
 
 /// What a page sees of an item, if it sees it.

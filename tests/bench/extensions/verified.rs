@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use stoq_native::{
-    ChannelConfig, ClientConfig, Delivery, Endpoint, FalconKey, FalconSigner as _, Identity, Item,
-    ServerConfig, Session, ChannelHash, Trust,
+    ChannelConfig, ChannelHash, ClientConfig, Delivery, Endpoint, FalconKey, FalconSigner as _,
+    Identity, Item, ServerConfig, Session, Trust,
 };
 
 use crate::Result;
@@ -28,7 +28,10 @@ enum Contender {
 const CONTENDERS: [(&str, Contender); 3] = [
     ("raw stream", Contender::Raw),
     ("verified, BLAKE3", Contender::Verified(ChannelHash::Blake3)),
-    ("verified, SHA-256", Contender::Verified(ChannelHash::Sha256)),
+    (
+        "verified, SHA-256",
+        Contender::Verified(ChannelHash::Sha256),
+    ),
 ];
 
 struct Sample {

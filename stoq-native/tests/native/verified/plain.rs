@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use stoq_native::{
-    ChannelConfig, ChannelError, Code, Delivery, Domain, FalconSigner, Item, Priority, ReadError,
-    RefusedChannels, SignError, Signature, ChannelHash, VerifiedReadError, VerifiedWriteError,
+    ChannelConfig, ChannelError, ChannelHash, Code, Delivery, Domain, FalconSigner, Item, Priority,
+    ReadError, RefusedChannels, SignError, Signature, VerifiedReadError, VerifiedWriteError,
     VerifyingKey, WriteError,
 };
 
