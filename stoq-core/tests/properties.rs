@@ -2,6 +2,8 @@
 
 #[path = "properties/access.rs"]
 mod access;
+#[path = "properties/channel.rs"]
+mod channel;
 #[path = "properties/codec.rs"]
 mod codec;
 #[path = "properties/identity.rs"]
@@ -61,6 +63,19 @@ proptest! {
         codec::datagram(session.into(), &payload);
         codec::datagram_bytes(&bytes);
         codec::datagram_bytes(&[&[0x31][..], &bytes].concat());
+    }
+
+    #[test]
+    fn token_runs(bytes in vec(any::<u8>(), 0..200)) {
+        codec::token_run_bytes(&bytes);
+    }
+
+    #[test]
+    fn channels(bytes in vec(any::<u8>(), 0..300)) {
+        channel::channel_bytes(&bytes);
+        // Past type and length of a token, where random bytes seldom get.
+        let token = [&[0xc0, 0, 0, 0, 0xfe, 0, 0, 1, 42, 0, 0][..], &bytes].concat();
+        channel::channel_bytes(&token);
     }
 
     #[test]

@@ -42,6 +42,8 @@
 //! | [`SendStream`], finished | the rest is still sent | the end of the stream |
 //! | [`SendStream`], not finished | reset: what is cut off must not look complete | [`Code::CANCELLED`] |
 //! | [`RecvStream`] before its end | the peer is told to stop | [`Code::CANCELLED`] |
+//! | [`VerifiedSendStream`], not finished | reset | [`Code::CANCELLED`] |
+//! | [`VerifiedRecvStream`] before its end | the peer is told to stop | [`Code::CANCELLED`] |
 //! | [`SessionRequest`] | refused | [`Code::REFUSED`] |
 //! | [`Session`] that is multiplexed, with its last clone and stream | closed | [`Code::NO_ERROR`] |
 //! | [`Connection`], with its last clone and session | closed | [`Code::NO_ERROR`] |
@@ -75,6 +77,7 @@ mod stream;
 mod target;
 mod tls;
 mod trust;
+mod verified;
 
 pub use access::{
     AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderSigner, IssueError,
@@ -106,12 +109,15 @@ pub use stoq_core::access::{
     Access, AccessError, AccessToken, HolderKey, HolderProof, Nonce, Revocations,
     SignedAccessToken, TokenHash, Verifier,
 };
+pub use stoq_core::channel::{ChannelError, ChannelId, Delivery, Item};
 pub use stoq_core::close::Code;
 pub use stoq_core::falcon::{Domain, Signature, VerifyingKey};
+pub use stoq_core::frame::Priority;
 pub use stoq_core::grant::{Grant, GrantError, SignedGrant};
 pub use stoq_core::hash::SessionHash;
 pub use stoq_core::hops::{HopChain, PassedHop};
 pub use stoq_core::identity::FalconId;
+pub use stoq_core::replay::TimeWindow;
 pub use stoq_core::service::ServiceName;
 pub use stoq_core::session::Answer;
 pub use stoq_core::session_id::SessionId;
@@ -121,6 +127,10 @@ pub use stoq_core::transport_parameter::{Capabilities, ParameterError, Transport
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
 pub use trust::{Trust, TrustError};
+pub use verified::{
+    ChannelConfig, OpenVerifiedError, RefusedChannels, TokenHash, VerifiedReadError,
+    VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
+};
 
 /// The name by which both ends agree in the TLS handshake that they speak STOQ version 1 (ALPN, RFC 7301).
 pub const ALPN: &[u8] = b"stoq/1";

@@ -27,6 +27,7 @@ use crate::closed::{Closed, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
 use crate::stream::{Arrived, Place, RecvStream, SendStream, WriteError};
+use crate::verified::Channels;
 
 /// A conversation with one service: streams, datagrams, and a close with a code and a reason.
 ///
@@ -39,11 +40,17 @@ pub struct Session(Arc<Handle>);
 struct Handle {
     shared: Arc<Shared>,
     connection: Connection,
+    channels: Channels,
 }
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
-        Self(Arc::new(Handle { shared, connection }))
+        let channels = Channels::default();
+        Self(Arc::new(Handle {
+            shared,
+            connection,
+            channels,
+        }))
     }
 
     /// Opens a stream in both directions. The peer learns of it at once.
@@ -245,7 +252,17 @@ impl Session {
             dropped_datagrams: get(&counters.dropped_datagrams),
             opened_streams: get(&counters.opened_streams),
             accepted_streams: get(&counters.accepted_streams),
+            refused: counters.refused.get(),
         }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// Verified channels that have been opened.
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.0.channels
     }
 
     pub(crate) fn ending(&self) -> &Ending {

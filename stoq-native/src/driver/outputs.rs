@@ -3,6 +3,7 @@
 use stoq_core::datagram::Content;
 use stoq_core::session::IncomingRequest;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
+use stoq_core::token::Flow;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -39,11 +40,16 @@ impl Driver {
                 }
                 let allowances = (id != SessionId::ZERO)
                     .then(|| [(); 2].map(|()| Arc::new(Semaphore::new(max_streams as usize))));
+                let flow = match self.requests {
+                    Some(_) => Flow::ToClient,
+                    None => Flow::ToTarget,
+                };
                 self.on_opened(id, |service, limits| session::Shared {
                     id,
                     service,
                     hash,
                     random,
+                    flow,
                     max_datagram_size,
                     allowances,
                     incoming: Default::default(),

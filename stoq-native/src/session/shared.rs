@@ -9,6 +9,7 @@ use stoq_core::hash::SessionHash;
 use stoq_core::hops::HopChain;
 use stoq_core::service::ServiceName;
 use stoq_core::session_id::SessionId;
+use stoq_core::token::Flow;
 use tokio::sync::Semaphore;
 
 use crate::closed::{Closed, ClosedBy, Ending};
@@ -16,6 +17,7 @@ use crate::connection::Connection;
 use crate::driver::Command;
 use crate::lanes::Lanes;
 use crate::stream::Arrived;
+use crate::verified::{Refused, RefusedChannels};
 
 /// One session.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) service: ServiceName,
     pub(crate) hash: SessionHash,
     pub(crate) random: [u8; 32],
+    /// Which way data goes that this end sends.
+    pub(crate) flow: Flow,
     /// Largest datagram payload that the far end takes.
     pub(crate) max_datagram_size: u32,
     /// Streams that the peer lets us have open, of each kind; QUIC itself bounds those of session 0.
@@ -47,6 +51,7 @@ pub(crate) struct Counters {
     pub(crate) dropped_datagrams: AtomicU64,
     pub(crate) opened_streams: AtomicU64,
     pub(crate) accepted_streams: AtomicU64,
+    pub(crate) refused: Refused,
 }
 
 impl Shared {
@@ -89,6 +94,8 @@ pub struct SessionStats {
     pub opened_streams: u64,
     /// Streams of the peer that were accepted.
     pub accepted_streams: u64,
+    /// What came on verified channels and was not taken.
+    pub refused: RefusedChannels,
 }
 
 pub(crate) fn count(counter: &AtomicU64) {

@@ -17,3 +17,4 @@ mod inspect;
 mod multiplexed;
 mod refusals;
 mod streams;
+mod verified;
