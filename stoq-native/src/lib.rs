@@ -77,7 +77,9 @@ mod trust;
 
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
-pub use config::{ClientConfig, ConfigError, IpVersions, Limits, ServerConfig};
+pub use config::{
+    ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
+};
 pub use connect::{ConnectError, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
@@ -96,7 +98,9 @@ pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPoli
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
 pub use security::{KeyExchange, Security};
-pub use session::{PingError, SendDatagramError, Session, SessionStats, StreamOpenError};
+pub use session::{
+    PingError, SendDatagramError, SendMessageError, Session, SessionStats, StreamOpenError,
+};
 pub use stoq_core::close::Code;
 pub use stoq_core::falcon::{Domain, Signature, VerifyingKey};
 pub use stoq_core::grant::{Grant, GrantError, SignedGrant};
@@ -106,6 +110,7 @@ pub use stoq_core::identity::FalconId;
 pub use stoq_core::service::ServiceName;
 pub use stoq_core::session::Answer;
 pub use stoq_core::session_id::SessionId;
+pub use stoq_core::shards::Counters as MessageCounters;
 pub use stoq_core::stream::Payload;
 pub use stoq_core::time::UnixMicros;
 pub use stoq_core::transport_parameter::{Capabilities, ParameterError, TransportParameter};

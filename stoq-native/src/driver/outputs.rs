@@ -39,6 +39,7 @@ impl Driver {
                 }
                 let allowances = (id != SessionId::ZERO)
                     .then(|| [(); 2].map(|()| Arc::new(Semaphore::new(max_streams as usize))));
+                let messages = session::Messages::new(self.endpoint.messages);
                 self.on_opened(id, |service, limits| session::Shared {
                     id,
                     service,
@@ -51,6 +52,7 @@ impl Driver {
                     arrived: [(); 2].map(|()| Lanes::new(usize::MAX)),
                     datagrams: Lanes::new(limits.datagram_buffer),
                     hops,
+                    messages,
                     counters: session::Counters::default(),
                 });
             }

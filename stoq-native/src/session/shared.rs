@@ -9,6 +9,7 @@ use stoq_core::hash::SessionHash;
 use stoq_core::hops::HopChain;
 use stoq_core::service::ServiceName;
 use stoq_core::session_id::SessionId;
+use stoq_core::shards::Counters as MessageCounters;
 use tokio::sync::Semaphore;
 
 use crate::closed::{Closed, ClosedBy, Ending};
@@ -16,6 +17,8 @@ use crate::connection::Connection;
 use crate::driver::Command;
 use crate::lanes::Lanes;
 use crate::stream::Arrived;
+
+use super::Messages;
 
 /// One session.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) datagrams: Lanes<Bytes>,
     /// The relays that the request had passed, as the target saw them.
     pub(crate) hops: Option<HopChain>,
+    pub(crate) messages: Messages,
     pub(crate) counters: Counters,
 }
 
@@ -89,6 +93,11 @@ pub struct SessionStats {
     pub opened_streams: u64,
     /// Streams of the peer that were accepted.
     pub accepted_streams: u64,
+    /// Messages sent in shards, whether they arrived or not.
+    pub sent_messages: u64,
+    /// What became of the peer's messages, as far as somebody took them. Shards that cannot be read count as dropped
+    /// datagrams.
+    pub messages: MessageCounters,
 }
 
 pub(crate) fn count(counter: &AtomicU64) {

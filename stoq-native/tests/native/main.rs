@@ -14,6 +14,8 @@ mod harness;
 mod hostile;
 mod identity;
 mod inspect;
+mod messages;
 mod multiplexed;
 mod refusals;
+mod road;
 mod streams;
