@@ -50,6 +50,9 @@ extern crate alloc;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod access;
+mod base64url;
+pub mod channel;
 pub mod close;
 pub mod datagram;
 pub mod endpoint_record;
@@ -60,6 +63,8 @@ pub mod hash;
 pub mod hops;
 pub mod identity;
 pub mod reader;
+pub mod replay;
+pub mod run;
 pub mod service;
 pub mod session;
 pub mod session_id;
@@ -67,6 +72,7 @@ pub mod shards;
 mod signed;
 pub mod stream;
 pub mod time;
+pub mod token;
 pub mod transport_parameter;
 pub mod varint;
 

@@ -1,5 +1,7 @@
 //! The properties in the folder of the same name, on random values, random bytes, and the bytes of values with a slip in them.
 
+#[path = "properties/access.rs"]
+mod access;
 #[path = "properties/codec.rs"]
 mod codec;
 #[path = "properties/identity.rs"]
@@ -10,6 +12,7 @@ mod session;
 mod shards;
 
 use core::{net::Ipv6Addr, time::Duration};
+use std::collections::BTreeSet;
 
 use proptest::{array, collection::vec, prelude::*, string::string_regex};
 use stoq_core::{
@@ -17,7 +20,7 @@ use stoq_core::{
     frame::{
         AnswerHeaders, Auth, CloseSession, FalconKey, FalconSignature, FrameType, GoAway, Headers,
         Hop, Ping, Priority, Relay, RequestHeaders, Route, RstStream, Seed, SeedNode, SeedPriority,
-        SettingId, Settings, Shard, Stats, Token, TokenAlgorithm, WindowUpdate,
+        SettingId, Settings, Shard, Stats, Token, TokenAlgorithm, TokenRun, WindowUpdate,
     },
     identity::{FalconId, SignatureAlgorithm},
     shards::{Loss, Parity},
@@ -151,6 +154,7 @@ struct Parts {
     long: Vec<u8>,
     text: String,
     pairs: Vec<(String, String)>,
+    run: Vec<u8>,
 }
 
 fn parts() -> impl Strategy<Value = Parts> {
@@ -161,6 +165,7 @@ fn parts() -> impl Strategy<Value = Parts> {
     let blobs = (vec(any::<u8>(), 0..300), vec(any::<u8>(), 1793));
     (numbers, fixed, blobs, text(), pairs).prop_map(
         |(numbers, (small, word, flag, random), (blob, long), text, pairs)| Parts {
+            run: run(&numbers, &random),
             numbers,
             small,
             word,
@@ -172,6 +177,15 @@ fn parts() -> impl Strategy<Value = Parts> {
             pairs,
         },
     )
+}
+
+/// Tokens with these sequences.
+fn run(numbers: &[VarInt], tag: &[u8; 32]) -> Vec<u8> {
+    let mut run = Vec::new();
+    for sequence in BTreeSet::from_iter(numbers) {
+        TokenRun::put(*sequence, tag, &mut run);
+    }
+    run
 }
 
 /// Integers of all four lengths, and the edges between them.
@@ -280,8 +294,11 @@ impl Parts {
                 algorithm: SignatureAlgorithm(self.small),
                 first: first.min(second),
                 last: first.max(second),
+                request: third,
+                is_final: self.flag,
                 signature: self.long.first_chunk().expect("1793 bytes"),
             }),
+            Frame::TokenRun(TokenRun::new(&self.run).expect("in ascending order")),
             Frame::FalconKey(FalconKey {
                 algorithm: SignatureAlgorithm(self.small),
                 key: self.long.first_chunk().expect("1793 bytes"),

@@ -9,6 +9,7 @@ mod vector;
 use bytes::Bytes;
 use stoq_core::{
     Code, Datagram, Frame, StreamHeader, VarInt,
+    access::{Revocations, SignedAccessToken},
     datagram::Content,
     endpoint_record::SignedEndpointRecord,
     falcon::{SIGNATURE_LEN, Signature, VerifyingKey},
@@ -158,6 +159,33 @@ fn grants() {
             vector.encodes(&encoded, encoded.len());
             vector.prefixes_are_refused(|bytes| decode(bytes).is_err());
         }
+    }
+}
+
+#[test]
+fn access_tokens() {
+    for vector in Vector::read(include_str!("vectors/access_tokens.txt")) {
+        let decode = |bytes: &[u8]| {
+            SignedAccessToken::decode(bytes).map(|token| Some((token.claim().clone(), bytes.len())))
+        };
+        vector.decodes(&decode(&vector.bytes));
+        if let Ok(Some((token, _))) = decode(&vector.bytes) {
+            let signature = Signature::new([0; SIGNATURE_LEN]);
+            let encoded = SignedAccessToken::new(token, signature).unwrap().encode();
+            vector.encodes(&encoded, encoded.len());
+            vector.prefixes_are_refused(|bytes| decode(bytes).is_err());
+        }
+    }
+}
+
+#[test]
+fn revocations() {
+    for vector in Vector::read(include_str!("vectors/revocations.txt")) {
+        let text = str::from_utf8(&vector.bytes).unwrap();
+        let parsed = Revocations::parse(text);
+        let nonces =
+            parsed.map(|list| Some((list.iter().copied().collect::<Vec<_>>(), text.len())));
+        vector.decodes(&nonces);
     }
 }
 

@@ -48,6 +48,7 @@
 //! | [`Endpoint`], with its last clone | no new sessions; those that run go on | |
 
 mod acceptor;
+mod access;
 mod certificate;
 mod closed;
 mod config;
@@ -75,6 +76,10 @@ mod target;
 mod tls;
 mod trust;
 
+pub use access::{
+    AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderSigner, IssueError,
+    access_token_from_file, fresh_nonce, issue_access_token, revocations_from_file,
+};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
 pub use config::{
@@ -100,6 +105,10 @@ pub use request::{OpenError, Request, SessionRequest};
 pub use security::{KeyExchange, Security};
 pub use session::{
     PingError, SendDatagramError, SendMessageError, Session, SessionStats, StreamOpenError,
+};
+pub use stoq_core::access::{
+    Access, AccessError, AccessToken, HolderKey, HolderProof, Nonce, Revocations,
+    SignedAccessToken, TokenHash, Verifier,
 };
 pub use stoq_core::close::Code;
 pub use stoq_core::falcon::{Domain, Signature, VerifyingKey};
