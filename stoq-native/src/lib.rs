@@ -85,7 +85,9 @@ pub use access::{
 };
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
-pub use config::{ClientConfig, ConfigError, IpVersions, Limits, ServerConfig};
+pub use config::{
+    ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
+};
 pub use connect::{ConnectError, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
@@ -104,7 +106,9 @@ pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPoli
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
 pub use security::{KeyExchange, Security};
-pub use session::{PingError, SendDatagramError, Session, SessionStats, StreamOpenError};
+pub use session::{
+    PingError, SendDatagramError, SendMessageError, Session, SessionStats, StreamOpenError,
+};
 pub use stoq_core::access::{
     Access, AccessError, AccessToken, HolderKey, HolderProof, Nonce, Revocations,
     SignedAccessToken, TokenHash, Verifier,
@@ -121,6 +125,7 @@ pub use stoq_core::replay::TimeWindow;
 pub use stoq_core::service::ServiceName;
 pub use stoq_core::session::Answer;
 pub use stoq_core::session_id::SessionId;
+pub use stoq_core::shards::Counters as MessageCounters;
 pub use stoq_core::stream::Payload;
 pub use stoq_core::time::UnixMicros;
 pub use stoq_core::transport_parameter::{Capabilities, ParameterError, TransportParameter};
