@@ -77,8 +77,9 @@ mod tls;
 mod trust;
 
 pub use access::{
-    AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderSigner, IssueError,
-    access_token_from_file, fresh_nonce, issue_access_token, revocations_from_file,
+    AccessRefusals, AccessRules, AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderKeys,
+    HolderSigner, IssueError, access_token_from_file, fresh_nonce, issue_access_token, relay_auths,
+    revocations_from_file,
 };
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
@@ -113,7 +114,7 @@ pub use stoq_core::hash::SessionHash;
 pub use stoq_core::hops::{HopChain, PassedHop};
 pub use stoq_core::identity::FalconId;
 pub use stoq_core::service::ServiceName;
-pub use stoq_core::session::Answer;
+pub use stoq_core::session::{Answer, ForeignAuth};
 pub use stoq_core::session_id::SessionId;
 pub use stoq_core::stream::Payload;
 pub use stoq_core::time::UnixMicros;

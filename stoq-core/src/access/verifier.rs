@@ -8,6 +8,7 @@ use crate::falcon::{Domain, VerifyingKey};
 use crate::hash::SessionHash;
 use crate::identity::FalconId;
 use crate::service::ServiceName;
+use crate::session::Holder;
 use crate::time::UnixMicros;
 
 /// Judges access tokens: who this end is, whose tokens it takes, and which of them no longer.
@@ -181,6 +182,12 @@ impl Access {
     /// Whether the holder of a key must still show that it is.
     pub const fn needs_proof(&self) -> bool {
         self.token.holder.is_some()
+    }
+
+    /// Who that is, for the [answer](crate::session::Answer) to the session.
+    pub fn holder(&self) -> Option<Holder> {
+        let token = self.hash;
+        self.token.holder.map(|key| Holder { token, key })
     }
 
     /// Whether the holder has shown in this session that it is. A bearer token needs no proof, and then none is looked at.
