@@ -35,6 +35,10 @@ impl Domain {
     pub const ENDPOINT_RECORD: Self = Self("stoq endpoint record v1");
     /// What an issuer permits: [`AccessToken`](crate::access::AccessToken).
     pub const ACCESS_TOKEN: Self = Self("stoq access token v1");
+    /// A run of tokens on a stream: [`Statement`](crate::run::Statement).
+    pub const TOKEN_RUN: Self = Self("stoq token run v1");
+    /// A run of tokens of datagrams: [`Statement`](crate::run::Statement).
+    pub const DATAGRAM_RUN: Self = Self("stoq datagram run v1");
 
     /// Every use there is.
     pub const ALL: &[Self] = &[
@@ -42,6 +46,8 @@ impl Domain {
         Self::GRANT,
         Self::ENDPOINT_RECORD,
         Self::ACCESS_TOKEN,
+        Self::TOKEN_RUN,
+        Self::DATAGRAM_RUN,
     ];
 
     /// What stands in front of the signed bytes.

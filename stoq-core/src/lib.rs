@@ -52,6 +52,7 @@ struct Readme;
 
 pub mod access;
 mod base64url;
+pub mod channel;
 pub mod close;
 pub mod datagram;
 pub mod endpoint_record;
@@ -62,12 +63,16 @@ pub mod hash;
 pub mod hops;
 pub mod identity;
 pub mod reader;
+pub mod replay;
+pub mod run;
 pub mod service;
 pub mod session;
 pub mod session_id;
+pub mod shards;
 mod signed;
 pub mod stream;
 pub mod time;
+pub mod token;
 pub mod transport_parameter;
 pub mod varint;
 

@@ -8,8 +8,11 @@ mod codec;
 mod identity;
 #[path = "properties/session.rs"]
 mod session;
+#[path = "properties/shards.rs"]
+mod shards;
 
 use core::{net::Ipv6Addr, time::Duration};
+use std::collections::BTreeSet;
 
 use proptest::{array, collection::vec, prelude::*, string::string_regex};
 use stoq_core::{
@@ -17,9 +20,10 @@ use stoq_core::{
     frame::{
         AnswerHeaders, Auth, CloseSession, FalconKey, FalconSignature, FrameType, GoAway, Headers,
         Hop, Ping, Priority, Relay, RequestHeaders, Route, RstStream, Seed, SeedNode, SeedPriority,
-        SettingId, Settings, Shard, Stats, Token, TokenAlgorithm, WindowUpdate,
+        SettingId, Settings, Shard, Stats, Token, TokenAlgorithm, TokenRun, WindowUpdate,
     },
     identity::{FalconId, SignatureAlgorithm},
+    shards::{Loss, Parity},
     stream::{Direction, Payload},
     time::UnixMicros,
 };
@@ -88,6 +92,26 @@ proptest! {
     }
 
     #[test]
+    fn shards(script in vec(any::<u8>(), 0..800)) {
+        shards::shards_bytes(&script);
+        // Past the limits, so that more than a shard is held, and honest messages of several shards.
+        let opened = [&[255, 7, 255][..], &[200, 4, 90].repeat(6), &script].concat();
+        shards::shards_bytes(&opened);
+    }
+
+    #[test]
+    fn messages(
+        len in 0usize..6_000,
+        room in 60usize..1_500,
+        fixed in prop::option::of(any::<u8>()),
+        loss in 0u32..600_000,
+        order in vec(any::<u8>(), 0..255),
+    ) {
+        let parity = fixed.map_or(Parity::Auto, Parity::Fixed);
+        shards::message(len, room, parity, Loss::from_millionths(loss), &order);
+    }
+
+    #[test]
     fn frames_of_random_bytes(ty in 0..FrameType::ALL.len(), bytes in vec(any::<u8>(), 0..200)) {
         codec::frame_bytes(&bytes);
         // Past type and length, where random bytes seldom get.
@@ -130,6 +154,7 @@ struct Parts {
     long: Vec<u8>,
     text: String,
     pairs: Vec<(String, String)>,
+    run: Vec<u8>,
 }
 
 fn parts() -> impl Strategy<Value = Parts> {
@@ -140,6 +165,7 @@ fn parts() -> impl Strategy<Value = Parts> {
     let blobs = (vec(any::<u8>(), 0..300), vec(any::<u8>(), 1793));
     (numbers, fixed, blobs, text(), pairs).prop_map(
         |(numbers, (small, word, flag, random), (blob, long), text, pairs)| Parts {
+            run: run(&numbers, &random),
             numbers,
             small,
             word,
@@ -151,6 +177,15 @@ fn parts() -> impl Strategy<Value = Parts> {
             pairs,
         },
     )
+}
+
+/// Tokens with these sequences.
+fn run(numbers: &[VarInt], tag: &[u8; 32]) -> Vec<u8> {
+    let mut run = Vec::new();
+    for sequence in BTreeSet::from_iter(numbers) {
+        TokenRun::put(*sequence, tag, &mut run);
+    }
+    run
 }
 
 /// Integers of all four lengths, and the edges between them.
@@ -259,8 +294,11 @@ impl Parts {
                 algorithm: SignatureAlgorithm(self.small),
                 first: first.min(second),
                 last: first.max(second),
+                request: third,
+                is_final: self.flag,
                 signature: self.long.first_chunk().expect("1793 bytes"),
             }),
+            Frame::TokenRun(TokenRun::new(&self.run).expect("in ascending order")),
             Frame::FalconKey(FalconKey {
                 algorithm: SignatureAlgorithm(self.small),
                 key: self.long.first_chunk().expect("1793 bytes"),

@@ -14,7 +14,9 @@ use stoq_core::{
     endpoint_record::SignedEndpointRecord,
     falcon::{SIGNATURE_LEN, Signature, VerifyingKey},
     grant::SignedGrant,
+    shards::{Cutter, Limits, Loss, Message, Parity, Plan, Reassembly, Received},
     stream::Direction,
+    time::Timestamp,
     transport_parameter::TransportParameter,
 };
 use vector::{Expected, Vector, show};
@@ -204,6 +206,53 @@ fn endpoint_records() {
             vector.prefixes_are_refused(|bytes| decode(bytes).is_err());
         }
     }
+}
+
+#[test]
+fn shards() {
+    for vector in Vector::read(include_str!("vectors/shards.txt")) {
+        let (room, parity, lost) = shards_on(vector.on);
+        let mut reassembly = Reassembly::new(Limits::default());
+        let mut message = None;
+        let (mut rest, mut number) = (&vector.bytes[..], 0);
+        while !rest.is_empty() {
+            let Ok(Some((Frame::Shard(shard), len))) = Frame::decode(rest) else {
+                panic!("{vector}: {rest:?}");
+            };
+            rest = &rest[len..];
+            if !lost.contains(&number)
+                && let Ok(Received::Message(whole)) =
+                    reassembly.receive(Timestamp::default(), &shard)
+            {
+                message = Some(whole);
+            }
+            number += 1;
+        }
+        let len = vector.bytes.len();
+        vector.decodes(&Ok::<_, ()>(message.clone().map(|message| (message, len))));
+        let Message { id, bytes } = message.expect("it was compared");
+        let plan = Plan::new(bytes.len(), room, parity, Loss::UNKNOWN).unwrap();
+        let mut out = Vec::new();
+        for shard in Cutter::new(id, bytes, plan).shards() {
+            Frame::Shard(shard).encode(&mut out);
+        }
+        vector.encodes(&out, len);
+    }
+}
+
+/// `room 200, parity 2, lost 0 1`
+fn shards_on(text: &str) -> (usize, Parity, Vec<usize>) {
+    let [room, parity, lost] = text.split(',').collect::<Vec<_>>()[..] else {
+        panic!("{text}");
+    };
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    let numbers =
+        |text: &str| -> Vec<usize> { text.split_whitespace().skip(1).map(number).collect() };
+    (
+        numbers(room)[0],
+        Parity::Fixed(numbers(parity)[0] as u8),
+        numbers(lost),
+    )
 }
 
 #[test]

@@ -37,6 +37,12 @@ impl Verifier {
         self.audience
     }
 
+    /// Whether a token says that it is for this end. A relay keeps such a one to itself; what it cannot read, it passes on.
+    pub fn is_audience_of(&self, token: &[u8]) -> bool {
+        SignedAccessToken::decode(token)
+            .is_ok_and(|signed| signed.claim().audience == self.audience)
+    }
+
     /// Replaces the list of revoked nonces.
     pub fn set_revocations(&mut self, revocations: Revocations) {
         self.revocations = Arc::new(revocations);

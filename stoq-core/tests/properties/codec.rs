@@ -12,6 +12,7 @@ use stoq_core::{
     datagram::Content,
     endpoint_record::{EndpointRecord, SignedEndpointRecord},
     falcon::{Domain, PUBLIC_KEY_LEN, SIGNATURE_LEN, Signature, VerifyingKey},
+    frame::TokenRun,
     grant::{Grant, SignedGrant},
     service::PATH_PREFIX,
     stream::Direction,
@@ -78,6 +79,13 @@ pub(crate) fn frame(frame: &Frame<'_>) {
         (frame.clone(), bytes.len())
     );
     parts_ask_for_more(&bytes, |bytes| Frame::decode(bytes).map(length));
+    if let Frame::TokenRun(run) = frame {
+        let mut again = Vec::new();
+        for (sequence, tag) in run.tokens() {
+            TokenRun::put(sequence, tag, &mut again);
+        }
+        assert_eq!(TokenRun::new(&again), Ok(*run));
+    }
     if let Frame::Settings(settings) = frame {
         for (id, value) in settings.iter() {
             assert_eq!(settings.get(id), Some(value));
