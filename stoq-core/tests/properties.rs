@@ -102,7 +102,7 @@ proptest! {
     fn sessions(script in vec(any::<u8>(), 0..400), server: bool) {
         session::session_bytes(&script);
         // Past the SETTINGS and, as a server, the answer.
-        let opened = [&[server.into(), 1, 8, 0, 0, 4, 0, 0][..], &script].concat();
+        let opened = [&[server.into(), 1, 8, 0, 0, 4, 0, 0, 0][..], &script].concat();
         session::session_bytes(&opened);
     }
 

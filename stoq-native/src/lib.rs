@@ -80,8 +80,9 @@ mod trust;
 mod verified;
 
 pub use access::{
-    AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderSigner, IssueError,
-    access_token_from_file, fresh_nonce, issue_access_token, revocations_from_file,
+    AccessRefusals, AccessRules, AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderKeys,
+    HolderSigner, IssueError, access_token_from_file, fresh_nonce, issue_access_token, relay_auths,
+    revocations_from_file,
 };
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
@@ -123,7 +124,7 @@ pub use stoq_core::hops::{HopChain, PassedHop};
 pub use stoq_core::identity::FalconId;
 pub use stoq_core::replay::TimeWindow;
 pub use stoq_core::service::ServiceName;
-pub use stoq_core::session::Answer;
+pub use stoq_core::session::{Answer, ForeignAuth};
 pub use stoq_core::session_id::SessionId;
 pub use stoq_core::shards::Counters as MessageCounters;
 pub use stoq_core::stream::Payload;
@@ -133,7 +134,7 @@ pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
 pub use trust::{Trust, TrustError};
 pub use verified::{
-    ChannelConfig, OpenVerifiedError, RefusedChannels, TokenHash, VerifiedReadError,
+    ChannelConfig, HashFunction, OpenVerifiedError, RefusedChannels, VerifiedReadError,
     VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
 };
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use stoq_native::{
-    ChannelConfig, ClientConfig, Delivery, Endpoint, FalconKey, FalconSigner as _, Identity, Item,
-    ServerConfig, Session, TokenHash, Trust,
+    ChannelConfig, ClientConfig, Delivery, Endpoint, FalconKey, FalconSigner as _, HashFunction,
+    Identity, Item, ServerConfig, Session, Trust,
 };
 
 use crate::Result;
@@ -22,13 +22,19 @@ const BLOCK: usize = 64 * 1024;
 #[derive(Clone, Copy, PartialEq)]
 enum Contender {
     Raw,
-    Verified(TokenHash),
+    Verified(HashFunction),
 }
 
 const CONTENDERS: [(&str, Contender); 3] = [
     ("raw stream", Contender::Raw),
-    ("verified, BLAKE3", Contender::Verified(TokenHash::Blake3)),
-    ("verified, SHA-256", Contender::Verified(TokenHash::Sha256)),
+    (
+        "verified, BLAKE3",
+        Contender::Verified(HashFunction::Blake3),
+    ),
+    (
+        "verified, SHA-256",
+        Contender::Verified(HashFunction::Sha256),
+    ),
 ];
 
 struct Sample {
