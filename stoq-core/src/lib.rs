@@ -50,6 +50,7 @@ extern crate alloc;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod announce;
 pub mod close;
 pub mod datagram;
 pub mod endpoint_record;
@@ -59,7 +60,9 @@ pub mod grant;
 pub mod hash;
 pub mod hops;
 pub mod identity;
+mod rate;
 pub mod reader;
+pub mod seeds;
 pub mod service;
 pub mod session;
 pub mod session_id;

@@ -4,6 +4,8 @@
 mod codec;
 #[path = "properties/identity.rs"]
 mod identity;
+#[path = "properties/seeds.rs"]
+mod seeds;
 #[path = "properties/session.rs"]
 mod session;
 
@@ -83,6 +85,11 @@ proptest! {
         // Past the SETTINGS and, as a server, the answer.
         let opened = [&[server.into(), 1, 8, 0, 0, 4, 0, 0][..], &script].concat();
         session::session_bytes(&opened);
+    }
+
+    #[test]
+    fn announcements(script in vec(any::<u8>(), 0..600)) {
+        seeds::seeds_bytes(&script);
     }
 
     #[test]
@@ -323,17 +330,17 @@ impl Parts {
             SeedPriority::High,
             SeedPriority::Critical,
         ];
-        let node = SeedNode {
+        let node = |at: u8| SeedNode {
             id: FalconId::new(self.random),
             address: Ipv6Addr::from_bits(self.word.into()),
-            port: self.word as u16,
+            port: (self.word as u16 & 0xff00) + 1 + u16::from(at),
             reliability: self.small % 101,
         };
         Frame::Seed(Seed {
             content: self.random,
             replication: self.small,
             priority: priorities[usize::from(self.small) % 4],
-            nodes: vec![node; usize::from(self.small) % 6],
+            nodes: (0..self.small % 6).map(node).collect(),
         })
     }
 }
