@@ -48,6 +48,7 @@
 //! | [`Endpoint`], with its last clone | no new sessions; those that run go on | |
 
 mod acceptor;
+mod announce;
 mod certificate;
 mod closed;
 mod config;
@@ -75,6 +76,7 @@ mod target;
 mod tls;
 mod trust;
 
+pub use announce::{AnnouncementsError, SendSeedError};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
 pub use config::{ClientConfig, ConfigError, IpVersions, Limits, ServerConfig};
@@ -97,12 +99,15 @@ pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
 pub use security::{KeyExchange, Security};
 pub use session::{PingError, SendDatagramError, Session, SessionStats, StreamOpenError};
+pub use stoq_core::announce::AnnounceError;
 pub use stoq_core::close::Code;
 pub use stoq_core::falcon::{Domain, Signature, VerifyingKey};
+pub use stoq_core::frame::{DecodeError, Seed, SeedNode, SeedPriority};
 pub use stoq_core::grant::{Grant, GrantError, SignedGrant};
 pub use stoq_core::hash::SessionHash;
 pub use stoq_core::hops::{HopChain, PassedHop};
 pub use stoq_core::identity::FalconId;
+pub use stoq_core::seeds::{Limits as SeedLimits, SeedCounters, SeedEvent};
 pub use stoq_core::service::ServiceName;
 pub use stoq_core::session::Answer;
 pub use stoq_core::session_id::SessionId;

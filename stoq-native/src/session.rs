@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod error;
+mod seeds;
 mod shared;
 
 use core::fmt;
@@ -239,12 +240,16 @@ impl Session {
     pub fn stats(&self) -> SessionStats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.0.shared.counters;
+        let mut announced = self.0.shared.announcing.receiving.announced();
         SessionStats {
             sent_datagrams: get(&counters.sent_datagrams),
             received_datagrams: get(&counters.received_datagrams),
             dropped_datagrams: get(&counters.dropped_datagrams),
             opened_streams: get(&counters.opened_streams),
             accepted_streams: get(&counters.accepted_streams),
+            seeds: announced.seeds().counters(),
+            skipped_announcements: announced.skipped(),
+            dropped_signatures: announced.signatures_dropped(),
         }
     }
 

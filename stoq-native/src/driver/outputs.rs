@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::*;
+use crate::announce::Announcing;
 use crate::config::MULTIPLEXED_SLACK;
 use crate::lanes::Lanes;
 
@@ -39,6 +40,7 @@ impl Driver {
                 }
                 let allowances = (id != SessionId::ZERO)
                     .then(|| [(); 2].map(|()| Arc::new(Semaphore::new(max_streams as usize))));
+                let framed = self.endpoint.framed_streams;
                 self.on_opened(id, |service, limits| session::Shared {
                     id,
                     service,
@@ -51,6 +53,7 @@ impl Driver {
                     arrived: [(); 2].map(|()| Lanes::new(usize::MAX)),
                     datagrams: Lanes::new(limits.datagram_buffer),
                     hops,
+                    announcing: Announcing::new(framed, limits.seeds),
                     counters: session::Counters::default(),
                 });
             }
@@ -256,6 +259,10 @@ impl Driver {
         self.shared
             .dropped_unplaced
             .store(dropped, Ordering::Relaxed);
+        let refused = self.machine.announcements_refused();
+        self.shared
+            .refused_announcements
+            .store(refused, Ordering::Relaxed);
     }
 
     fn connection(&mut self) -> Connection {

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
 use stoq_core::hops::HopChain;
+use stoq_core::seeds::SeedCounters;
 use stoq_core::service::ServiceName;
 use stoq_core::session_id::SessionId;
 use tokio::sync::Semaphore;
 
+use crate::announce::Announcing;
 use crate::closed::{Closed, ClosedBy, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) datagrams: Lanes<Bytes>,
     /// The relays that the request had passed, as the target saw them.
     pub(crate) hops: Option<HopChain>,
+    pub(crate) announcing: Announcing,
     pub(crate) counters: Counters,
 }
 
@@ -60,6 +63,7 @@ impl Shared {
         self.ending.end(closed);
         self.arrived.iter().for_each(leave);
         self.datagrams.close();
+        self.announcing.sending.end();
     }
 
     pub(super) fn close(&self, connection: &Connection, code: Code, reason: &str) {
@@ -89,6 +93,12 @@ pub struct SessionStats {
     pub opened_streams: u64,
     /// Streams of the peer that were accepted.
     pub accepted_streams: u64,
+    /// What was done with the peer's SEED frames, as far as they have been read.
+    pub seeds: SeedCounters,
+    /// Frames of the peer's announcements that mean nothing there.
+    pub skipped_announcements: u64,
+    /// Announced keys and signatures that had to give way, because nobody took them in time.
+    pub dropped_signatures: u64,
 }
 
 pub(crate) fn count(counter: &AtomicU64) {
