@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use stoq_native::{
-    ChannelConfig, ChannelHash, ClientConfig, Delivery, Endpoint, FalconKey, FalconSigner as _,
+    ChannelConfig, ClientConfig, Delivery, Endpoint, FalconKey, FalconSigner as _, HashFunction,
     Identity, Item, ServerConfig, Session, Trust,
 };
 
@@ -22,15 +22,18 @@ const BLOCK: usize = 64 * 1024;
 #[derive(Clone, Copy, PartialEq)]
 enum Contender {
     Raw,
-    Verified(ChannelHash),
+    Verified(HashFunction),
 }
 
 const CONTENDERS: [(&str, Contender); 3] = [
     ("raw stream", Contender::Raw),
-    ("verified, BLAKE3", Contender::Verified(ChannelHash::Blake3)),
+    (
+        "verified, BLAKE3",
+        Contender::Verified(HashFunction::Blake3),
+    ),
     (
         "verified, SHA-256",
-        Contender::Verified(ChannelHash::Sha256),
+        Contender::Verified(HashFunction::Sha256),
     ),
 ];
 
