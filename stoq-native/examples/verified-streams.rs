@@ -135,7 +135,7 @@ fn control(origin: &FalconKey) -> Vec<u8> {
             hop(FalconId::new([7; 32]), six, &[("place", "Zürich")]),
         ],
     });
-    server.accept(SessionId::ZERO, &answer, &mut out);
+    server.accept(start, SessionId::ZERO, &answer, &mut out);
     let sent = out.iter().filter_map(|output| match output {
         Output::Send(bytes) => Some(bytes.to_vec()),
         _ => None,
