@@ -74,6 +74,7 @@ pub mod session_id;
 pub mod shards;
 mod signed;
 pub mod stream;
+mod table;
 pub mod time;
 pub mod token;
 pub mod transport_parameter;
