@@ -1,6 +1,7 @@
 //! Access tokens: for the gateway, and through it for the target.
 
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -266,7 +267,7 @@ async fn tokens_and_proofs_for_the_target_are_passed_on() {
             assert_eq!(came.recv().await, Some(1));
         }
         // The target says no for itself, and the gateway counts it so.
-        let no_token = world.ask(&[near.clone()], &[(&near, &near_key)]).await;
+        let no_token = world.ask(from_ref(&near), &[(&near, &near_key)]).await;
         assert_eq!(no_token.map(drop), Err(Code::TOKEN_REQUIRED));
         let proofs = [(&near, &near_key), (&far, &near_key)];
         let wrong = world.ask(&tokens, &proofs).await;
