@@ -8,6 +8,8 @@ mod channel;
 mod codec;
 #[path = "properties/identity.rs"]
 mod identity;
+#[path = "properties/seeds.rs"]
+mod seeds;
 #[path = "properties/session.rs"]
 mod session;
 #[path = "properties/shards.rs"]
@@ -112,6 +114,11 @@ proptest! {
         // Past the limits, so that more than a shard is held, and honest messages of several shards.
         let opened = [&[255, 7, 255][..], &[200, 4, 90].repeat(6), &script].concat();
         shards::shards_bytes(&opened);
+    }
+
+    #[test]
+    fn announcements(script in vec(any::<u8>(), 0..600)) {
+        seeds::seeds_bytes(&script);
     }
 
     #[test]
@@ -378,17 +385,17 @@ impl Parts {
             SeedPriority::High,
             SeedPriority::Critical,
         ];
-        let node = SeedNode {
+        let node = |at: u8| SeedNode {
             id: FalconId::new(self.random),
             address: Ipv6Addr::from_bits(self.word.into()),
-            port: self.word as u16,
+            port: (self.word as u16 & 0xff00) + 1 + u16::from(at),
             reliability: self.small % 101,
         };
         Frame::Seed(Seed {
             content: self.random,
             replication: self.small,
             priority: priorities[usize::from(self.small) % 4],
-            nodes: vec![node; usize::from(self.small) % 6],
+            nodes: (0..self.small % 6).map(node).collect(),
         })
     }
 }

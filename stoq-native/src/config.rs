@@ -9,7 +9,7 @@ use stoq_core::frame::AccessTokens;
 
 pub use messages::{MessageConfig, Parity};
 
-use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy};
+use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, SeedLimits};
 
 /// How a client endpoint works.
 ///
@@ -192,6 +192,9 @@ pub struct Limits {
     /// Bytes of datagrams that may wait in one session to be received; the oldest give way. Default 1 MiB: a burst of
     /// 800 full ones. Memory ≤ (2 + sessions) × this.
     pub datagram_buffer: usize,
+    /// What the peer's SEED frames may make a session remember, with the reasons there. By default 256 contents and 1 MiB, for
+    /// ten minutes; only sessions whose announcements are asked for remember any. Memory ≤ (1 + sessions) × 1 MiB.
+    pub seeds: SeedLimits,
 }
 
 impl Default for Limits {
@@ -202,6 +205,7 @@ impl Default for Limits {
             stream_window: 1_250_000,
             send_window: 10_000_000,
             datagram_buffer: 1024 * 1024,
+            seeds: SeedLimits::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::*;
+use crate::announce::Announcing;
 use crate::config::MULTIPLEXED_SLACK;
 use crate::lanes::Lanes;
 use crate::queue::Queue;
@@ -49,6 +50,7 @@ impl Driver {
                     None => Flow::ToTarget,
                 };
                 let messages = session::Messages::new(self.endpoint.messages);
+                let framed = self.endpoint.framed_streams;
                 self.on_opened(id, |service, access, limits| session::Shared {
                     id,
                     service,
@@ -65,6 +67,7 @@ impl Driver {
                     messages,
                     access,
                     auths: Queue::new(usize::MAX),
+                    announcing: Announcing::new(framed, limits.seeds),
                     counters: session::Counters::default(),
                 });
             }
@@ -286,6 +289,10 @@ impl Driver {
         self.shared
             .dropped_unplaced
             .store(dropped, Ordering::Relaxed);
+        let refused = self.machine.announcements_refused();
+        self.shared
+            .refused_announcements
+            .store(refused, Ordering::Relaxed);
     }
 
     fn connection(&mut self) -> Connection {

@@ -5,6 +5,7 @@
 
 mod access;
 mod addresses;
+mod announcements;
 mod closing;
 mod datagrams;
 mod early;
