@@ -80,6 +80,9 @@ pub struct Session {
     /// GOAWAY, sent by a server or received by a client: no session above this id.
     last_allowed: Option<SessionId>,
     datagrams_dropped: u64,
+    /// Whether the peer has announced on session 0.
+    announced: bool,
+    announcements_refused: u64,
 }
 
 /// Where session 0 stands.
@@ -106,6 +109,8 @@ enum State {
 struct Entry {
     /// It was answered: it is open, unless it is in `proving`.
     open: bool,
+    /// Whether the peer has announced on it.
+    announced: bool,
     random: [u8; 32],
     service: ServiceName,
     /// A client: tokens whose holder it is.
@@ -132,7 +137,7 @@ impl Session {
             config,
             peer: None,
             partial: PartialFrame::default(),
-            budget: FrameBudget::new(now),
+            budget: FrameBudget::new(),
             control_seen: false,
             multiplexed: BTreeMap::new(),
             highest: SessionId::ZERO,
@@ -144,6 +149,8 @@ impl Session {
             next_ping: 0,
             last_allowed: None,
             datagrams_dropped: 0,
+            announced: false,
+            announcements_refused: 0,
         })
     }
 
@@ -282,6 +289,11 @@ impl Session {
     /// Datagrams that came for no open session, or could not be read, and were dropped.
     pub fn datagrams_dropped(&self) -> u64 {
         self.datagrams_dropped
+    }
+
+    /// Streams that were rejected with [`Code::PROTOCOL`], because the peer had announced on one of the same session before.
+    pub fn announcements_refused(&self) -> u64 {
+        self.announcements_refused
     }
 
     fn on_control_closed(&mut self, out: &mut Vec<Output>) -> Result<(), SessionError> {

@@ -14,6 +14,8 @@ mod signatures;
 mod signer;
 #[path = "channel/tokens.rs"]
 mod tokens;
+#[path = "channel/vectors.rs"]
+mod vectors;
 #[path = "channel/wire.rs"]
 mod wire;
 

@@ -2,10 +2,14 @@
 
 use core::time::Duration;
 
+mod messages;
+
 use bytes::Bytes;
 use stoq_core::frame::AccessTokens;
 
-use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy};
+pub use messages::{MessageConfig, Parity};
+
+use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, SeedLimits};
 
 /// How a client endpoint works.
 ///
@@ -49,6 +53,8 @@ pub struct ClientConfig {
     /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
     /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
+    /// Messages in shards: how they are sent, and what they can make this end hold.
+    pub messages: MessageConfig,
     /// What a peer can make this end hold.
     pub limits: Limits,
 }
@@ -66,6 +72,7 @@ impl ClientConfig {
             idle_timeout: IDLE_TIMEOUT,
             keep_alive: Some(Duration::from_secs(10)),
             framed_streams: false,
+            messages: MessageConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -116,6 +123,8 @@ pub struct ServerConfig {
     /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
     /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
+    /// Messages in shards: how they are sent, and what they can make this end hold.
+    pub messages: MessageConfig,
     /// What a peer can make this end hold.
     pub limits: Limits,
 }
@@ -136,6 +145,7 @@ impl ServerConfig {
             max_waiting: 1024,
             max_connections: 16_384,
             framed_streams: false,
+            messages: MessageConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -182,6 +192,9 @@ pub struct Limits {
     /// Bytes of datagrams that may wait in one session to be received; the oldest give way. Default 1 MiB: a burst of
     /// 800 full ones. Memory ≤ (2 + sessions) × this.
     pub datagram_buffer: usize,
+    /// What the peer's SEED frames may make a session remember, with the reasons there. By default 256 contents and 1 MiB, for
+    /// ten minutes; only sessions whose announcements are asked for remember any. Memory ≤ (1 + sessions) × 1 MiB.
+    pub seeds: SeedLimits,
 }
 
 impl Default for Limits {
@@ -192,6 +205,7 @@ impl Default for Limits {
             stream_window: 1_250_000,
             send_window: 10_000_000,
             datagram_buffer: 1024 * 1024,
+            seeds: SeedLimits::default(),
         }
     }
 }

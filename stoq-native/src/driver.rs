@@ -45,7 +45,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{AccessRefusals, AccessRules, Proofs};
 use crate::closed::{Closed, Ending};
-use crate::config::Limits;
+use crate::config::{Limits, MessageConfig};
 use crate::connect::ConnectError;
 use crate::connection::{self, Connection};
 use crate::early::{self, EarlyRequest};
@@ -63,6 +63,7 @@ use event::Event;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
+    pub(crate) messages: MessageConfig,
     /// Whether framed streams are taken.
     pub(crate) framed_streams: bool,
     pub(crate) tasks: TaskTracker,
@@ -82,6 +83,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         limits: Limits,
+        messages: MessageConfig,
         framed_streams: bool,
         judge: Judge,
         early: Option<mpsc::Sender<EarlyRequest>>,
@@ -91,6 +93,7 @@ impl Shared {
         tasks.close();
         Self {
             limits,
+            messages,
             framed_streams,
             tasks,
             ending: Arc::default(),
@@ -143,6 +146,7 @@ pub(crate) fn start(
         sessions: AtomicUsize::new(0),
         dropped_in_queues: AtomicU64::new(0),
         dropped_unplaced: AtomicU64::new(0),
+        refused_announcements: AtomicU64::new(0),
         going_away: Ending::default(),
         endpoint_ending: endpoint.ending.clone(),
     });

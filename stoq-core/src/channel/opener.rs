@@ -25,9 +25,10 @@ use signatures::Unsigned;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
     /// At once, marked as pending; an [`Item::Verified`] follows when its signature has come.
-    #[default]
     Pending,
-    /// When its signature has come: up to 16 MiB are held back, and none of it is handed out if the signature is bad.
+    /// When its signature has come: up to 16 MiB are held back, and none of it is handed out if the signature is bad. The
+    /// default, because who forgets to look at the mark does no harm then.
+    #[default]
     Verified,
 }
 

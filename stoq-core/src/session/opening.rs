@@ -50,6 +50,7 @@ impl Session {
             id,
             Entry {
                 open: false,
+                announced: false,
                 random: request.random,
                 service: request.service.clone(),
                 holders: request.holders.clone(),
@@ -156,6 +157,7 @@ impl Session {
             id,
             Entry {
                 open: false,
+                announced: false,
                 random: request.random,
                 service,
                 holders: Vec::new(),

@@ -105,7 +105,7 @@ impl Session {
             }
             _ => {
                 out.push(opened);
-                self.held.release(id, out);
+                self.release(id, out);
             }
         }
     }
@@ -135,7 +135,7 @@ impl Session {
             }
             _ => {
                 out.push(opened);
-                self.held.release(id, out);
+                self.release(id, out);
             }
         }
     }
@@ -207,7 +207,7 @@ impl Session {
     fn open_proven(&mut self, id: SessionId, out: &mut Vec<Output>) {
         if let Some(proving) = self.proving.remove(&id) {
             out.push(proving.opened);
-            self.held.release(id, out);
+            self.release(id, out);
         }
     }
 

@@ -3,10 +3,12 @@
 use stoq_core::datagram::Content;
 use stoq_core::session::IncomingRequest;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
+use stoq_core::token::Flow;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::*;
+use crate::announce::Announcing;
 use crate::config::MULTIPLEXED_SLACK;
 use crate::lanes::Lanes;
 use crate::queue::Queue;
@@ -43,11 +45,18 @@ impl Driver {
                 }
                 let allowances = (id != SessionId::ZERO)
                     .then(|| [(); 2].map(|()| Arc::new(Semaphore::new(max_streams as usize))));
+                let flow = match self.requests {
+                    Some(_) => Flow::ToClient,
+                    None => Flow::ToTarget,
+                };
+                let messages = session::Messages::new(self.endpoint.messages);
+                let framed = self.endpoint.framed_streams;
                 self.on_opened(id, |service, access, limits| session::Shared {
                     id,
                     service,
                     hash,
                     random,
+                    flow,
                     max_datagram_size,
                     allowances,
                     incoming: Default::default(),
@@ -55,8 +64,10 @@ impl Driver {
                     arrived: [(); 2].map(|()| Lanes::new(usize::MAX)),
                     datagrams: Lanes::new(limits.datagram_buffer),
                     hops,
+                    messages,
                     access,
                     auths: Queue::new(usize::MAX),
+                    announcing: Announcing::new(framed, limits.seeds),
                     counters: session::Counters::default(),
                 });
             }
@@ -278,6 +289,10 @@ impl Driver {
         self.shared
             .dropped_unplaced
             .store(dropped, Ordering::Relaxed);
+        let refused = self.machine.announcements_refused();
+        self.shared
+            .refused_announcements
+            .store(refused, Ordering::Relaxed);
     }
 
     fn connection(&mut self) -> Connection {

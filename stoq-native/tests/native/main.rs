@@ -5,6 +5,7 @@
 
 mod access;
 mod addresses;
+mod announcements;
 mod closing;
 mod datagrams;
 mod early;
@@ -15,6 +16,9 @@ mod harness;
 mod hostile;
 mod identity;
 mod inspect;
+mod messages;
 mod multiplexed;
 mod refusals;
+mod road;
 mod streams;
+mod verified;

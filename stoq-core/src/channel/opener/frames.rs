@@ -111,7 +111,8 @@ impl Opener {
             | FrameType::FALCON_SIGNATURE
             | FrameType::FALCON_KEY
             | FrameType::PRIORITY => {
-                self.reading.head.reserve_exact(len);
+                // At once for the longest token: they come over and over.
+                self.reading.head.reserve_exact(len.max(Token::MAX_LEN));
                 Body::Small { left: len }
             }
             _ if frame.name().is_none() => Body::Unknown { left: len },
