@@ -104,7 +104,7 @@ fn a_session_has_one_announcing_stream_also_among_those_held() {
     let one = pair
         .client(|client, out| client.open(&request("echo"), out))
         .unwrap();
-    pair.server(|server, out| server.accept(one, &answer(), out));
+    pair.server(|server, out| server.accept(START, one, &answer(), out));
     assert_eq!(pair.server_saw[2..], [placed(9, 1), refused(10)]);
     assert_eq!(announce(&mut pair, 11, 1), [refused(11)]);
     assert_eq!(pair.server.announcements_refused(), 3);
