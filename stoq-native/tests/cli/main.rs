@@ -15,3 +15,4 @@ mod process;
 mod refusals;
 mod tokens;
 mod transfer;
+mod verified;
