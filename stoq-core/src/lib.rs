@@ -59,6 +59,7 @@ pub mod grant;
 pub mod hash;
 pub mod hops;
 pub mod identity;
+pub mod peek;
 pub mod reader;
 pub mod service;
 pub mod session;

@@ -2,8 +2,12 @@
 
 #[path = "properties/codec.rs"]
 mod codec;
+#[path = "properties/hops.rs"]
+mod hops;
 #[path = "properties/identity.rs"]
 mod identity;
+#[path = "properties/peek.rs"]
+mod peek;
 #[path = "properties/session.rs"]
 mod session;
 

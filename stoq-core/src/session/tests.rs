@@ -1,7 +1,7 @@
 use alloc::vec;
 
 use super::*;
-use crate::frame::{AccessTokens, RequestHeaders, Route};
+use crate::frame::{AccessTokens, Hop, RequestHeaders, Route};
 use crate::stream::Payload;
 use crate::varint::VarInt;
 
@@ -27,6 +27,7 @@ fn config(side: Side, service: Option<&str>) -> Config {
         service: service.map(|name| ServiceName::new(name).unwrap()),
         access_tokens: vec![],
         route: vec![],
+        max_hops: None,
         random: [side as u8 + 1; 32],
         limits: Limits {
             max_sessions: 2,

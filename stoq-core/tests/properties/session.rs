@@ -228,6 +228,7 @@ fn config(side: Side) -> Config {
         service: None,
         access_tokens: vec![],
         route: vec![],
+        max_hops: None,
         random: [side as u8; 32],
         limits: Limits {
             max_sessions: 4,
