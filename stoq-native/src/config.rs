@@ -98,6 +98,10 @@ pub struct ServerConfig {
     /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
     /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
+    /// Take requests that have relays still to pass behind this server. Default `false`: they are refused with
+    /// [`Code::NEXT_HOP`](crate::Code::NEXT_HOP), because who answers such a request itself is not whom the client asked for.
+    /// [`Relay`](crate::relay::Relay) sets it.
+    pub relay: bool,
     /// What a peer can make this end hold.
     pub limits: Limits,
 }
@@ -117,6 +121,7 @@ impl ServerConfig {
             max_waiting: 1024,
             max_connections: 16_384,
             framed_streams: false,
+            relay: false,
             limits: Limits::default(),
         }
     }

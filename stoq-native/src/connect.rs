@@ -3,6 +3,7 @@
 mod attempt;
 mod early;
 mod error;
+mod options;
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::trust::TrustError;
 use attempt::Attempt;
 pub use early::EarlyConnection;
 pub use error::ConnectError;
+pub use options::ConnectOptions;
 
 /// What an endpoint needs in order to connect.
 #[derive(Debug)]
@@ -65,10 +67,12 @@ impl Connector {
         endpoint: &quinn::Endpoint,
         drivers: &Arc<driver::Shared>,
         target: &Target,
+        options: ConnectOptions,
     ) -> Result<(Connection, Option<Session>), ConnectError> {
+        options.check()?;
         let connecting = async {
             let (quinn, peer) = self.reach(endpoint, drivers, target).await?;
-            self.open(quinn, peer, drivers, target).await
+            self.open(quinn, peer, drivers, target, options).await
         };
         let after = self.timeout;
         timeout(after, connecting)
@@ -83,10 +87,12 @@ impl Connector {
         peer: Admitted,
         drivers: &Arc<driver::Shared>,
         target: &Target,
+        options: ConnectOptions,
     ) -> Result<(Connection, Option<Session>), ConnectError> {
         let (opened, answer) = oneshot::channel();
         let role = Role::Client {
             service: target.service.clone(),
+            options,
             opened,
         };
         let connection = driver::start(quinn, role, drivers.clone(), peer);

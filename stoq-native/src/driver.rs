@@ -42,7 +42,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::closed::{Closed, Ending};
 use crate::config::Limits;
-use crate::connect::ConnectError;
+use crate::connect::{ConnectError, ConnectOptions};
 use crate::connection::{self, Connection};
 use crate::early::{self, EarlyRequest};
 use crate::rejection::IdentityRejected;
@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// Whether framed streams are taken.
     pub(crate) framed_streams: bool,
+    /// Whether requests that have relays still to pass are taken.
+    pub(crate) relay: bool,
     pub(crate) tasks: TaskTracker,
     /// Set when the endpoint closes all connections.
     pub(crate) ending: Arc<Ending>,
@@ -76,6 +78,7 @@ impl Shared {
     pub(crate) fn new(
         limits: Limits,
         framed_streams: bool,
+        relay: bool,
         judge: Judge,
         early: Option<mpsc::Sender<EarlyRequest>>,
     ) -> Self {
@@ -85,6 +88,7 @@ impl Shared {
         Self {
             limits,
             framed_streams,
+            relay,
             tasks,
             ending: Arc::default(),
             shutdown: watch::Sender::default(),
@@ -99,6 +103,7 @@ pub(crate) enum Role {
     /// The session 0 of the service, if one is asked for.
     Client {
         service: Option<ServiceName>,
+        options: ConnectOptions,
         opened: oneshot::Sender<Result<Option<Session>, ConnectError>>,
     },
     Server {
@@ -133,6 +138,7 @@ pub(crate) fn start(
         dropped_in_queues: AtomicU64::new(0),
         dropped_unplaced: AtomicU64::new(0),
         going_away: Ending::default(),
+        grace: OnceLock::new(),
         endpoint_ending: endpoint.ending.clone(),
     });
     let handle = connection::Handle::new(shared.clone());
@@ -214,8 +220,12 @@ impl Driver {
         peer: Admitted,
     ) -> Self {
         let mut waiting = HashMap::new();
-        let (side, service, requests, unintroduced) = match role {
-            Role::Client { service, opened } => {
+        let (side, service, options, requests, unintroduced) = match role {
+            Role::Client {
+                service,
+                options,
+                opened,
+            } => {
                 let reply = Reply::Connect(opened);
                 waiting.insert(
                     SessionId::ZERO,
@@ -224,9 +234,18 @@ impl Driver {
                         reply,
                     },
                 );
-                (Side::Client, service, None, Unintroduced::default())
+                (
+                    Side::Client,
+                    service,
+                    options,
+                    None,
+                    Unintroduced::default(),
+                )
             }
-            Role::Server { requests, waiting } => (Side::Server, None, Some(requests), waiting),
+            Role::Server { requests, waiting } => {
+                let options = ConnectOptions::default();
+                (Side::Server, None, options, Some(requests), waiting)
+            }
         };
         let mut limits = machine::Limits::default();
         limits.max_sessions = endpoint.limits.max_sessions;
@@ -234,10 +253,12 @@ impl Driver {
         limits.max_datagram_size = MAX_DATAGRAM_SIZE;
         let mut config = machine::Config::new(side, fresh_random());
         config.service = service;
+        config.route = options.route;
+        config.max_hops = options.max_hops;
         config.limits = limits;
         let mut out = Vec::new();
         let machine = machine::Session::new(Timestamp::default(), config, &mut out)
-            .expect("a connection that shows nothing and goes straight is within every bound");
+            .expect("what a client asks for is checked before it connects");
         Self {
             shutdown: endpoint.shutdown.subscribe(),
             quinn,

@@ -78,7 +78,7 @@ mod trust;
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
 pub use config::{ClientConfig, ConfigError, IpVersions, Limits, ServerConfig};
-pub use connect::{ConnectError, EarlyConnection};
+pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
 pub use endpoint::{BindError, Endpoint, PolicyError};

@@ -11,7 +11,9 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Result<Session, OpenError>>,
     },
     /// Nobody waits for the answer any more.
-    Abandon { asked: Arc<OnceLock<SessionId>> },
+    Abandon {
+        asked: Arc<OnceLock<SessionId>>,
+    },
     Accept {
         id: SessionId,
         service: ServiceName,
@@ -27,6 +29,10 @@ pub(crate) enum Command {
         id: SessionId,
         code: Code,
         reason: String,
+    },
+    GoAway {
+        code: Code,
+        grace: Duration,
     },
     Ping {
         reply: oneshot::Sender<Result<Duration, PingError>>,
@@ -100,6 +106,7 @@ impl Driver {
                 reason,
             } => self.close_connection(code, &reason),
             Command::Close { id, code, reason } => self.close_session(id, code, &reason),
+            Command::GoAway { code, grace } => self.machine.go_away(code, grace, &mut self.out),
             Command::Ping { reply } => match self.machine.ping(now, &mut self.out) {
                 Ok(id) => {
                     self.pings.insert(id, reply);
