@@ -65,6 +65,7 @@ mod parameter;
 mod policy;
 mod queue;
 mod rejection;
+pub mod relay;
 mod request;
 mod resolve;
 mod security;

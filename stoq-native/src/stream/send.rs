@@ -151,9 +151,7 @@ impl SendStream {
     ///
     /// [RFC 9218, section 4.1]: https://www.rfc-editor.org/rfc/rfc9218#section-4.1
     pub fn set_priority(&self, urgency: u8) {
-        // Quinn's own default is 0, and control streams stand above all of these.
-        let priority = i32::from(DEFAULT_URGENCY) - i32::from(urgency.min(Priority::MAX_URGENCY));
-        let _ = self.stream.set_priority(priority);
+        let _ = self.stream.set_priority(quic_priority(urgency));
     }
 
     /// How urgent the stream is; that of a new one if it has ended.
@@ -209,6 +207,12 @@ impl SendStream {
             quinn::WriteError::ZeroRttRejected => unreachable!("no 0-RTT"),
         }
     }
+}
+
+/// An urgency as quinn counts: its default, 0, for that of new streams, and more for what is more urgent. Control streams stand
+/// above all of these.
+pub fn quic_priority(urgency: u8) -> i32 {
+    i32::from(DEFAULT_URGENCY) - i32::from(urgency.min(Priority::MAX_URGENCY))
 }
 
 /// RFC 9218's, for streams of which nobody says anything.
