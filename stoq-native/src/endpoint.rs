@@ -74,6 +74,7 @@ impl Endpoint {
             quinn,
             drivers: Arc::new(driver::Shared::new(
                 config.limits,
+                config.messages,
                 config.framed_streams,
                 false,
                 judge,
@@ -127,11 +128,13 @@ impl Endpoint {
         let early_sender = config.early_data.then_some(early_sender);
         let drivers = driver::Shared::new(
             config.limits,
+            config.messages,
             config.framed_streams,
             config.relay,
             judge,
             early_sender,
         );
+        drivers.access.send_replace(config.access.map(Arc::new));
         let drivers = Arc::new(drivers);
         let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
         let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door);

@@ -18,8 +18,8 @@
 //! Each link proves its neighbour, and no more: a relay can leave out the hops before it, or make some up. What the chain says
 //! of them are claims.
 //!
-//! What passes: streams of every kind with their ends, resets and stops, datagrams of every kind, closes with their codes and
-//! reasons. What arrived before a close goes out before it, if the next hop takes it within a second. A next hop that goes
+//! What passes: streams of every kind with their ends, resets and stops, datagrams of every kind, access tokens and the proofs
+//! of their holders, closes with their codes and reasons. What arrived before a close goes out before it, if the next hop takes it within a second. A next hop that goes
 //! away (GOAWAY) is passed on to a client on a connection of its own; where sessions share a connection, each learns it by
 //! its own end. Pings go to the neighbour only.
 

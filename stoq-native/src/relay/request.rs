@@ -10,6 +10,7 @@ use stoq_core::time::UnixMicros;
 
 use super::stats::count;
 use super::{Lease, OpenFailure, Pool, Shared};
+use crate::access::HolderKeys;
 use crate::request::{Request, SessionRequest};
 use crate::session::Session;
 
@@ -48,11 +49,9 @@ pub(super) async fn open(shared: &Arc<Shared>, request: SessionRequest) -> Optio
             return None;
         }
     };
-    let answer = Answer {
-        random: up.random(),
-        max_datagram_size: u32::try_from(up.max_datagram_size()).unwrap_or(u32::MAX),
-        hops: up.hops().cloned(),
-    };
+    let max_datagram_size = u32::try_from(up.max_datagram_size()).unwrap_or(u32::MAX);
+    let mut answer = Answer::new(up.random(), max_datagram_size);
+    answer.hops = up.hops().cloned();
     // If who asked has gone, the drop of `up` closes it.
     let down = request.accept_with(answer).await.ok()?;
     count(&shared.counters.sessions_total);
@@ -104,6 +103,7 @@ impl Shared {
             authority: request.authority().into(),
             headers: request.headers().to_vec(),
             access_tokens: request.access_tokens().to_vec(),
+            holders: HolderKeys::new(),
             route: passage.route,
             hops: Some(passage.hops),
         };

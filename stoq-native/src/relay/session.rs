@@ -16,6 +16,7 @@ use super::stats::{One, count};
 use super::{
     NativeSink, NativeSource, Shared, Sink, Source, Unfinished, Urgency, pump, stream_code,
 };
+use crate::access::relay_auths;
 use crate::closed::Closed;
 use crate::request::SessionRequest;
 use crate::session::{Session, StreamOpenError};
@@ -76,8 +77,9 @@ enum End {
 /// Passes on what comes, until one side ends.
 async fn pass(down: &Side, up: &Side, streams: &mut JoinSet<()>) -> End {
     let mut datagrams = pin!(async { tokio::join!(down.carry(up), up.carry(down)) });
-    // Both sides have ended then.
-    let mut silent = false;
+    let mut auths = pin!(relay_auths(&down.session, &up.session));
+    // No datagrams, no proofs of access tokens: a side has ended then.
+    let (mut silent, mut proven) = (false, false);
     // Sessions that share a connection cannot be told apart in GOAWAY: each learns by its own end.
     let mut tell = down.session.id() == SessionId::ZERO;
     loop {
@@ -89,6 +91,7 @@ async fn pass(down: &Side, up: &Side, streams: &mut JoinSet<()>) -> End {
             Ok(receive) = down.session.accept_any_uni() => down.unidirectional(up, receive, streams),
             Ok(receive) = up.session.accept_any_uni() => up.unidirectional(down, receive, streams),
             _ = &mut datagrams, if !silent => silent = true,
+            () = &mut auths, if !proven => proven = true,
             going = up.session.connection().going_away(), if tell => {
                 tell = false;
                 let behind = up.session.connection();

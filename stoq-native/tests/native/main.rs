@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod access;
 mod addresses;
+mod announcements;
 mod closing;
 mod datagrams;
 mod early;
@@ -14,6 +16,9 @@ mod harness;
 mod hostile;
 mod identity;
 mod inspect;
+mod messages;
 mod multiplexed;
 mod refusals;
+mod road;
 mod streams;
+mod verified;
