@@ -19,7 +19,7 @@ pub(crate) enum Command {
         service: ServiceName,
         answer: Answer,
         /// What the client may do, on a service that wants tokens.
-        access: Option<Access>,
+        access: Option<Box<Access>>,
         reply: oneshot::Sender<Result<Session, Closed>>,
     },
     Refuse {
@@ -99,6 +99,7 @@ impl Driver {
                 reply,
             } => {
                 let waiting = Waiting::new(Some(service), Reply::Accept(reply));
+                let access = access.map(|access| *access);
                 self.accept(id, answer, Waiting { access, ..waiting });
             }
             Command::Auth { id, auth } => self.machine.send_auth(id, &auth, &mut self.out),

@@ -1,9 +1,10 @@
 //! `stoq serve`: accept sessions, hand them to their services, drain on a signal.
 
+use crate::access::{Rules, permits};
 use crate::arguments::ServeArguments;
 use crate::certificates::{Certificates, Summary};
 use crate::error::CommandError;
-use crate::files::RequestError;
+use crate::files::{RequestError, Rights};
 use crate::identity::{FalconFiles, authority};
 use crate::signals::Signals;
 use crate::store::Store;
@@ -36,6 +37,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
         grant,
         clients,
         client_authority,
+        access,
+        issuers,
+        revoked,
         grace,
     } = arguments;
     // What a user may have got wrong comes before anything is made.
@@ -44,6 +48,12 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
     let certificates = Certificates::load(files, names, falcon.transpose()?)?;
     let identity = certificates.identity()?;
     let clients = client_policy(clients, client_authority.as_deref())?;
+    let rules = match identity.falcon_id() {
+        Some(audience) if !access.is_empty() => {
+            Some(Rules::load(&access, audience, &issuers, revoked)?)
+        }
+        _ => None,
+    };
     let opened = spawn_blocking(move || {
         Store::open(&dir, quota.0).map_err(|source| CommandError::Store { dir, source })
     });
@@ -53,11 +63,18 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
     let summary = Summary(&identity).to_string();
     let mut config = ServerConfig::new(identity);
     config.clients = clients;
+    config.access = rules.as_ref().map(Rules::get);
     let endpoint = Endpoint::server(listen, config).map_err(CommandError::Bind)?;
     let address = endpoint.local_addr().map_err(CommandError::System)?;
     terminal::say(format_args!("listening on {address}{summary}"))?;
 
     let mut renewing = core::pin::pin!(certificates.renew(&endpoint));
+    let mut following = core::pin::pin!(async {
+        match rules {
+            Some(rules) => rules.follow(&endpoint).await,
+            None => core::future::pending().await,
+        }
+    });
     let draining = CancellationToken::new();
     let mut sessions = JoinSet::new();
     loop {
@@ -67,6 +84,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
                 break;
             }
             never = &mut renewing => match never {},
+            never = &mut following => match never {},
             Some(_) = sessions.join_next() => {}
             request = endpoint.accept() => {
                 let Some(request) = request else { break };
@@ -130,13 +148,17 @@ async fn session(request: SessionRequest, store: Store, draining: CancellationTo
 /// Answers the requests of one session.
 async fn serve_files(session: &Session, store: &Store, draining: &CancellationToken) {
     let mut requests = JoinSet::new();
+    let rights = Rights {
+        read: permits(session, "read"),
+        write: permits(session, "write"),
+    };
     loop {
         tokio::select! {
             () = draining.cancelled() => break,
             Some(_) = requests.join_next() => {}
             accepted = session.accept_bi() => {
                 let Ok((send, receive)) = accepted else { break };
-                requests.spawn(serve_request(store.clone(), send, receive));
+                requests.spawn(serve_request(store.clone(), rights, send, receive));
             }
             accepted = session.accept_uni() => {
                 let Ok(mut receive) = accepted else { break };
@@ -148,8 +170,13 @@ async fn serve_files(session: &Session, store: &Store, draining: &CancellationTo
     while requests.join_next().await.is_some() {}
 }
 
-async fn serve_request(store: Store, mut send: SendStream, mut receive: RecvStream) {
-    match files::answer(&store, &mut receive, &mut send).await {
+async fn serve_request(
+    store: Store,
+    rights: Rights,
+    mut send: SendStream,
+    mut receive: RecvStream,
+) {
+    match files::answer(&store, rights, &mut receive, &mut send).await {
         // A close of the session would take back what is still on its way.
         Ok(()) => drop(send.stopped().await),
         Err(error) => {
