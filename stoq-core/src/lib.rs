@@ -63,6 +63,7 @@ pub mod grant;
 pub mod hash;
 pub mod hops;
 pub mod identity;
+pub mod peek;
 mod rate;
 pub mod reader;
 pub mod replay;

@@ -6,8 +6,12 @@ mod access;
 mod channel;
 #[path = "properties/codec.rs"]
 mod codec;
+#[path = "properties/hops.rs"]
+mod hops;
 #[path = "properties/identity.rs"]
 mod identity;
+#[path = "properties/peek.rs"]
+mod peek;
 #[path = "properties/seeds.rs"]
 mod seeds;
 #[path = "properties/session.rs"]

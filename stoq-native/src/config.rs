@@ -123,6 +123,10 @@ pub struct ServerConfig {
     /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
     /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
+    /// Take requests that have relays still to pass behind this server. Default `false`: they are refused with
+    /// [`Code::NEXT_HOP`](crate::Code::NEXT_HOP), because who answers such a request itself is not whom the client asked for.
+    /// [`Relay`](crate::relay::Relay) sets it.
+    pub relay: bool,
     /// Messages in shards: how they are sent, and what they can make this end hold.
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
@@ -145,6 +149,7 @@ impl ServerConfig {
             max_waiting: 1024,
             max_connections: 16_384,
             framed_streams: false,
+            relay: false,
             messages: MessageConfig::default(),
             limits: Limits::default(),
         }

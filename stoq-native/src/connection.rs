@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) refused_announcements: AtomicU64,
     /// Set when the peer says GOAWAY.
     pub(crate) going_away: Ending,
+    /// How long the peer lets running sessions go on then.
+    pub(crate) grace: OnceLock<Duration>,
     /// Set when this end's endpoint closes all of its connections.
     pub(crate) endpoint_ending: Arc<Ending>,
 }
@@ -135,6 +137,17 @@ impl Connection {
     /// Dropping the future changes nothing.
     pub async fn going_away(&self) -> Closed {
         self.shared().going_away.wait().await
+    }
+
+    /// How long running sessions may go on, once the peer has said that it is [going away](Self::going_away).
+    pub fn grace(&self) -> Option<Duration> {
+        self.shared().grace.get().copied()
+    }
+
+    /// A server's end: takes no new sessions on this connection, and tells the client so. Running sessions have `grace`,
+    /// which is the caller's to enforce.
+    pub(crate) fn go_away(&self, code: Code, grace: Duration) {
+        self.command(Command::GoAway { code, grace });
     }
 
     /// Whether [`open_session`](Self::open_session) may be of use: the connection is open and the peer stays.

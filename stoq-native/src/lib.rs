@@ -69,6 +69,7 @@ mod parameter;
 mod policy;
 mod queue;
 mod rejection;
+pub mod relay;
 mod request;
 mod resolve;
 mod security;
@@ -91,7 +92,7 @@ pub use closed::{Closed, ClosedBy};
 pub use config::{
     ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
 };
-pub use connect::{ConnectError, EarlyConnection};
+pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
 pub use endpoint::{BindError, Endpoint, PolicyError};

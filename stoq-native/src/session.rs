@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
-use stoq_core::hops::HopChain;
+use stoq_core::hops::{HopChain, PassedHop};
 use stoq_core::service::ServiceName;
 use stoq_core::session as machine;
 use stoq_core::session_id::SessionId;
@@ -239,6 +239,16 @@ impl Session {
     /// What relays say of themselves and of those before them are claims: [`HopChain`] says which.
     pub fn hops(&self) -> Option<&HopChain> {
         self.0.shared.hops.as_ref()
+    }
+
+    /// The one hop that this end can be sure of: its neighbour, if that is a relay and has proved its FALCON identity on this
+    /// connection. A client's is the first of the chain, a target's the last. `None` if the chain does not say what the
+    /// connection proves.
+    pub fn authenticated_hop(&self) -> Option<&PassedHop> {
+        let hops = &self.hops()?.hops;
+        let peer = self.connection().security().peer?;
+        let ends = [hops.first(), hops.last()];
+        ends.into_iter().flatten().find(|hop| hop.id == peer)
     }
 
     /// The connection that carries the session.
