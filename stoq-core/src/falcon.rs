@@ -37,6 +37,8 @@ impl Domain {
     pub const TOKEN_RUN: Self = Self("stoq token run v1");
     /// A run of tokens of datagrams: [`Statement`](crate::run::Statement).
     pub const DATAGRAM_RUN: Self = Self("stoq datagram run v1");
+    /// What an issuer permits: [`AccessToken`](crate::access::AccessToken).
+    pub const ACCESS_TOKEN: Self = Self("stoq access token v1");
 
     /// Every use there is.
     pub const ALL: &[Self] = &[
@@ -45,6 +47,7 @@ impl Domain {
         Self::ENDPOINT_RECORD,
         Self::TOKEN_RUN,
         Self::DATAGRAM_RUN,
+        Self::ACCESS_TOKEN,
     ];
 
     /// What stands in front of the signed bytes.

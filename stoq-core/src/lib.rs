@@ -50,6 +50,8 @@ extern crate alloc;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod access;
+mod base64url;
 pub mod channel;
 pub mod close;
 pub mod datagram;
@@ -66,6 +68,7 @@ pub mod run;
 pub mod service;
 pub mod session;
 pub mod session_id;
+pub mod shards;
 mod signed;
 pub mod stream;
 pub mod time;

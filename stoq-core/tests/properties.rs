@@ -1,5 +1,7 @@
 //! The properties in the folder of the same name, on random values, random bytes, and the bytes of values with a slip in them.
 
+#[path = "properties/access.rs"]
+mod access;
 #[path = "properties/channel.rs"]
 mod channel;
 #[path = "properties/codec.rs"]
@@ -8,6 +10,8 @@ mod codec;
 mod identity;
 #[path = "properties/session.rs"]
 mod session;
+#[path = "properties/shards.rs"]
+mod shards;
 
 use core::{net::Ipv6Addr, time::Duration};
 use std::collections::BTreeSet;
@@ -21,6 +25,7 @@ use stoq_core::{
         SettingId, Settings, Shard, Stats, Token, TokenAlgorithm, TokenRun, WindowUpdate,
     },
     identity::{FalconId, SignatureAlgorithm},
+    shards::{Loss, Parity},
     stream::{Direction, Payload},
     time::UnixMicros,
 };
@@ -99,6 +104,26 @@ proptest! {
         // Past the SETTINGS and, as a server, the answer.
         let opened = [&[server.into(), 1, 8, 0, 0, 4, 0, 0][..], &script].concat();
         session::session_bytes(&opened);
+    }
+
+    #[test]
+    fn shards(script in vec(any::<u8>(), 0..800)) {
+        shards::shards_bytes(&script);
+        // Past the limits, so that more than a shard is held, and honest messages of several shards.
+        let opened = [&[255, 7, 255][..], &[200, 4, 90].repeat(6), &script].concat();
+        shards::shards_bytes(&opened);
+    }
+
+    #[test]
+    fn messages(
+        len in 0usize..6_000,
+        room in 60usize..1_500,
+        fixed in prop::option::of(any::<u8>()),
+        loss in 0u32..600_000,
+        order in vec(any::<u8>(), 0..255),
+    ) {
+        let parity = fixed.map_or(Parity::Auto, Parity::Fixed);
+        shards::message(len, room, parity, Loss::from_millionths(loss), &order);
     }
 
     #[test]

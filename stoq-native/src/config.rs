@@ -2,6 +2,10 @@
 
 use core::time::Duration;
 
+mod messages;
+
+pub use messages::{MessageConfig, Parity};
+
 use crate::{ClientPolicy, Identity, PqPolicy};
 
 /// How a client endpoint works.
@@ -38,6 +42,8 @@ pub struct ClientConfig {
     /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
     /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
+    /// Messages in shards: how they are sent, and what they can make this end hold.
+    pub messages: MessageConfig,
     /// What a peer can make this end hold.
     pub limits: Limits,
 }
@@ -53,6 +59,7 @@ impl ClientConfig {
             idle_timeout: IDLE_TIMEOUT,
             keep_alive: Some(Duration::from_secs(10)),
             framed_streams: false,
+            messages: MessageConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -98,6 +105,8 @@ pub struct ServerConfig {
     /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
     /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
+    /// Messages in shards: how they are sent, and what they can make this end hold.
+    pub messages: MessageConfig,
     /// What a peer can make this end hold.
     pub limits: Limits,
 }
@@ -117,6 +126,7 @@ impl ServerConfig {
             max_waiting: 1024,
             max_connections: 16_384,
             framed_streams: false,
+            messages: MessageConfig::default(),
             limits: Limits::default(),
         }
     }

@@ -41,7 +41,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use crate::closed::{Closed, Ending};
-use crate::config::Limits;
+use crate::config::{Limits, MessageConfig};
 use crate::connect::ConnectError;
 use crate::connection::{self, Connection};
 use crate::early::{self, EarlyRequest};
@@ -59,6 +59,7 @@ use event::Event;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
+    pub(crate) messages: MessageConfig,
     /// Whether framed streams are taken.
     pub(crate) framed_streams: bool,
     pub(crate) tasks: TaskTracker,
@@ -75,6 +76,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         limits: Limits,
+        messages: MessageConfig,
         framed_streams: bool,
         judge: Judge,
         early: Option<mpsc::Sender<EarlyRequest>>,
@@ -84,6 +86,7 @@ impl Shared {
         tasks.close();
         Self {
             limits,
+            messages,
             framed_streams,
             tasks,
             ending: Arc::default(),

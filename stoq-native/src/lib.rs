@@ -50,6 +50,7 @@
 //! | [`Endpoint`], with its last clone | no new sessions; those that run go on | |
 
 mod acceptor;
+mod access;
 mod certificate;
 mod closed;
 mod config;
@@ -78,9 +79,15 @@ mod tls;
 mod trust;
 mod verified;
 
+pub use access::{
+    AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderSigner, IssueError,
+    access_token_from_file, fresh_nonce, issue_access_token, revocations_from_file,
+};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
-pub use config::{ClientConfig, ConfigError, IpVersions, Limits, ServerConfig};
+pub use config::{
+    ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
+};
 pub use connect::{ConnectError, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
@@ -99,7 +106,13 @@ pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPoli
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
 pub use security::{KeyExchange, Security};
-pub use session::{PingError, SendDatagramError, Session, SessionStats, StreamOpenError};
+pub use session::{
+    PingError, SendDatagramError, SendMessageError, Session, SessionStats, StreamOpenError,
+};
+pub use stoq_core::access::{
+    Access, AccessError, AccessToken, HolderKey, HolderProof, Nonce, Revocations,
+    SignedAccessToken, TokenHash, Verifier,
+};
 pub use stoq_core::channel::{ChannelError, ChannelId, Delivery, Item};
 pub use stoq_core::close::Code;
 pub use stoq_core::falcon::{Domain, Signature, VerifyingKey};
@@ -112,6 +125,7 @@ pub use stoq_core::replay::TimeWindow;
 pub use stoq_core::service::ServiceName;
 pub use stoq_core::session::Answer;
 pub use stoq_core::session_id::SessionId;
+pub use stoq_core::shards::Counters as MessageCounters;
 pub use stoq_core::stream::Payload;
 pub use stoq_core::time::UnixMicros;
 pub use stoq_core::transport_parameter::{Capabilities, ParameterError, TransportParameter};

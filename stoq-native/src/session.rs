@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod error;
+mod messages;
 mod shared;
 
 use core::fmt;
@@ -19,7 +20,8 @@ use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use tokio::sync::oneshot;
 
-pub use error::{PingError, SendDatagramError, StreamOpenError};
+pub use error::{PingError, SendDatagramError, SendMessageError, StreamOpenError};
+pub(crate) use messages::Messages;
 pub use shared::SessionStats;
 pub(crate) use shared::{Counters, Shared, count};
 
@@ -246,6 +248,7 @@ impl Session {
     pub fn stats(&self) -> SessionStats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.0.shared.counters;
+        let (sent_messages, messages) = self.0.shared.messages.stats();
         SessionStats {
             sent_datagrams: get(&counters.sent_datagrams),
             received_datagrams: get(&counters.received_datagrams),
@@ -253,6 +256,8 @@ impl Session {
             opened_streams: get(&counters.opened_streams),
             accepted_streams: get(&counters.accepted_streams),
             refused: counters.refused.get(),
+            sent_messages,
+            messages,
         }
     }
 

@@ -44,6 +44,7 @@ impl Driver {
                     Some(_) => Flow::ToClient,
                     None => Flow::ToTarget,
                 };
+                let messages = session::Messages::new(self.endpoint.messages);
                 self.on_opened(id, |service, limits| session::Shared {
                     id,
                     service,
@@ -57,6 +58,7 @@ impl Driver {
                     arrived: [(); 2].map(|()| Lanes::new(usize::MAX)),
                     datagrams: Lanes::new(limits.datagram_buffer),
                     hops,
+                    messages,
                     counters: session::Counters::default(),
                 });
             }

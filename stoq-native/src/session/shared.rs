@@ -9,6 +9,7 @@ use stoq_core::hash::SessionHash;
 use stoq_core::hops::HopChain;
 use stoq_core::service::ServiceName;
 use stoq_core::session_id::SessionId;
+use stoq_core::shards::Counters as MessageCounters;
 use stoq_core::token::Flow;
 use tokio::sync::Semaphore;
 
@@ -18,6 +19,8 @@ use crate::driver::Command;
 use crate::lanes::Lanes;
 use crate::stream::Arrived;
 use crate::verified::{Refused, RefusedChannels};
+
+use super::Messages;
 
 /// One session.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) datagrams: Lanes<Bytes>,
     /// The relays that the request had passed, as the target saw them.
     pub(crate) hops: Option<HopChain>,
+    pub(crate) messages: Messages,
     pub(crate) counters: Counters,
 }
 
@@ -96,6 +100,11 @@ pub struct SessionStats {
     pub accepted_streams: u64,
     /// What came on verified channels and was not taken.
     pub refused: RefusedChannels,
+    /// Messages sent in shards, whether they arrived or not.
+    pub sent_messages: u64,
+    /// What became of the peer's messages, as far as somebody took them. Shards that cannot be read count as dropped
+    /// datagrams.
+    pub messages: MessageCounters,
 }
 
 pub(crate) fn count(counter: &AtomicU64) {
