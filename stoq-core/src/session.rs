@@ -70,6 +70,9 @@ pub struct Session {
     /// GOAWAY, sent by a server or received by a client: no session above this id.
     last_allowed: Option<SessionId>,
     datagrams_dropped: u64,
+    /// Whether the peer has announced on session 0.
+    announced: bool,
+    announcements_refused: u64,
 }
 
 /// Where session 0 stands.
@@ -95,6 +98,8 @@ enum State {
 #[derive(Debug)]
 struct Entry {
     open: bool,
+    /// Whether the peer has announced on it.
+    announced: bool,
     random: [u8; 32],
     service: ServiceName,
 }
@@ -119,7 +124,7 @@ impl Session {
             config,
             peer: None,
             partial: PartialFrame::default(),
-            budget: FrameBudget::new(now),
+            budget: FrameBudget::new(),
             control_seen: false,
             multiplexed: BTreeMap::new(),
             highest: SessionId::ZERO,
@@ -128,6 +133,8 @@ impl Session {
             next_ping: 0,
             last_allowed: None,
             datagrams_dropped: 0,
+            announced: false,
+            announcements_refused: 0,
         })
     }
 
@@ -263,6 +270,11 @@ impl Session {
     /// Datagrams that came for no open session, or could not be read, and were dropped.
     pub fn datagrams_dropped(&self) -> u64 {
         self.datagrams_dropped
+    }
+
+    /// Streams that were rejected with [`Code::PROTOCOL`], because the peer had announced on one of the same session before.
+    pub fn announcements_refused(&self) -> u64 {
+        self.announcements_refused
     }
 
     fn on_control_closed(&mut self, out: &mut Vec<Output>) -> Result<(), SessionError> {

@@ -8,6 +8,8 @@ mod channel;
 mod codec;
 #[path = "properties/identity.rs"]
 mod identity;
+#[path = "properties/seeds.rs"]
+mod seeds;
 #[path = "properties/session.rs"]
 mod session;
 #[path = "properties/shards.rs"]
@@ -124,6 +126,11 @@ proptest! {
     ) {
         let parity = fixed.map_or(Parity::Auto, Parity::Fixed);
         shards::message(len, room, parity, Loss::from_millionths(loss), &order);
+    }
+
+    #[test]
+    fn announcements(script in vec(any::<u8>(), 0..600)) {
+        seeds::seeds_bytes(&script);
     }
 
     #[test]
@@ -378,17 +385,17 @@ impl Parts {
             SeedPriority::High,
             SeedPriority::Critical,
         ];
-        let node = SeedNode {
+        let node = |at: u8| SeedNode {
             id: FalconId::new(self.random),
             address: Ipv6Addr::from_bits(self.word.into()),
-            port: self.word as u16,
+            port: (self.word as u16 & 0xff00) + 1 + u16::from(at),
             reliability: self.small % 101,
         };
         Frame::Seed(Seed {
             content: self.random,
             replication: self.small,
             priority: priorities[usize::from(self.small) % 4],
-            nodes: vec![node; usize::from(self.small) % 6],
+            nodes: (0..self.small % 6).map(node).collect(),
         })
     }
 }

@@ -6,7 +6,7 @@ mod messages;
 
 pub use messages::{MessageConfig, Parity};
 
-use crate::{ClientPolicy, Identity, PqPolicy};
+use crate::{ClientPolicy, Identity, PqPolicy, SeedLimits};
 
 /// How a client endpoint works.
 ///
@@ -173,6 +173,9 @@ pub struct Limits {
     /// Bytes of datagrams that may wait in one session to be received; the oldest give way. Default 1 MiB: a burst of
     /// 800 full ones. Memory ≤ (2 + sessions) × this.
     pub datagram_buffer: usize,
+    /// What the peer's SEED frames may make a session remember, with the reasons there. By default 256 contents and 1 MiB, for
+    /// ten minutes; only sessions whose announcements are asked for remember any. Memory ≤ (1 + sessions) × 1 MiB.
+    pub seeds: SeedLimits,
 }
 
 impl Default for Limits {
@@ -183,6 +186,7 @@ impl Default for Limits {
             stream_window: 1_250_000,
             send_window: 10_000_000,
             datagram_buffer: 1024 * 1024,
+            seeds: SeedLimits::default(),
         }
     }
 }

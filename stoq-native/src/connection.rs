@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) dropped_in_queues: AtomicU64,
     /// Datagrams that the state machine could not place.
     pub(crate) dropped_unplaced: AtomicU64,
+    /// Announcing streams beyond the one that a session has.
+    pub(crate) refused_announcements: AtomicU64,
     /// Set when the peer says GOAWAY.
     pub(crate) going_away: Ending,
     /// Set when this end's endpoint closes all of its connections.
@@ -160,6 +162,7 @@ impl Connection {
             received_datagrams: stats.frame_rx.datagram,
             dropped_datagrams: self.shared().dropped_in_queues.load(Ordering::Relaxed)
                 + self.shared().dropped_unplaced.load(Ordering::Relaxed),
+            refused_announcements: self.shared().refused_announcements.load(Ordering::Relaxed),
             sessions: self.session_count(),
         }
     }
@@ -250,6 +253,8 @@ pub struct ConnectionStats {
     pub received_datagrams: u64,
     /// Datagrams that arrived for no open session, could not be read, or had to give way in a session's queue.
     pub dropped_datagrams: u64,
+    /// Streams of announcements that were rejected ([`Code::PROTOCOL`]), because their session had had one.
+    pub refused_announcements: u64,
     /// Sessions that are open now, the connection's own included.
     pub sessions: usize,
 }

@@ -135,6 +135,7 @@ pub(crate) fn start(
         sessions: AtomicUsize::new(0),
         dropped_in_queues: AtomicU64::new(0),
         dropped_unplaced: AtomicU64::new(0),
+        refused_announcements: AtomicU64::new(0),
         going_away: Ending::default(),
         endpoint_ending: endpoint.ending.clone(),
     });

@@ -51,6 +51,7 @@
 
 mod acceptor;
 mod access;
+mod announce;
 mod certificate;
 mod closed;
 mod config;
@@ -83,6 +84,7 @@ pub use access::{
     AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderSigner, IssueError,
     access_token_from_file, fresh_nonce, issue_access_token, revocations_from_file,
 };
+pub use announce::{AnnouncementsError, SendSeedError};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
 pub use config::{
@@ -113,15 +115,17 @@ pub use stoq_core::access::{
     Access, AccessError, AccessToken, HolderKey, HolderProof, Nonce, Revocations,
     SignedAccessToken, TokenHash, Verifier,
 };
+pub use stoq_core::announce::AnnounceError;
 pub use stoq_core::channel::{ChannelError, ChannelId, Delivery, Item};
 pub use stoq_core::close::Code;
 pub use stoq_core::falcon::{Domain, Signature, VerifyingKey};
-pub use stoq_core::frame::Priority;
+pub use stoq_core::frame::{DecodeError, Priority, Seed, SeedNode, SeedPriority};
 pub use stoq_core::grant::{Grant, GrantError, SignedGrant};
 pub use stoq_core::hash::SessionHash;
 pub use stoq_core::hops::{HopChain, PassedHop};
 pub use stoq_core::identity::FalconId;
 pub use stoq_core::replay::TimeWindow;
+pub use stoq_core::seeds::{Limits as SeedLimits, SeedCounters, SeedEvent};
 pub use stoq_core::service::ServiceName;
 pub use stoq_core::session::Answer;
 pub use stoq_core::session_id::SessionId;
@@ -133,7 +137,7 @@ pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
 pub use trust::{Trust, TrustError};
 pub use verified::{
-    ChannelConfig, OpenVerifiedError, RefusedChannels, TokenHash, VerifiedReadError,
+    ChannelConfig, ChannelHash, OpenVerifiedError, RefusedChannels, VerifiedReadError,
     VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
 };
 

@@ -3,6 +3,7 @@
 mod datagrams;
 mod error;
 mod messages;
+mod seeds;
 mod shared;
 
 use core::fmt;
@@ -249,6 +250,7 @@ impl Session {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.0.shared.counters;
         let (sent_messages, messages) = self.0.shared.messages.stats();
+        let mut announced = self.0.shared.announcing.receiving.announced();
         SessionStats {
             sent_datagrams: get(&counters.sent_datagrams),
             received_datagrams: get(&counters.received_datagrams),
@@ -258,6 +260,9 @@ impl Session {
             refused: counters.refused.get(),
             sent_messages,
             messages,
+            seeds: announced.seeds().counters(),
+            skipped_announcements: announced.skipped(),
+            dropped_signatures: announced.signatures_dropped(),
         }
     }
 

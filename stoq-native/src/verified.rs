@@ -26,7 +26,7 @@ use stoq_core::time::UnixMicros;
 use stoq_core::token::Scope;
 
 pub(crate) use channels::Channels;
-pub use config::{ChannelConfig, TokenHash};
+pub use config::{ChannelConfig, ChannelHash};
 pub use receive::{VerifiedReadError, VerifiedRecvStream};
 pub(crate) use refused::Refused;
 pub use refused::RefusedChannels;

@@ -106,7 +106,7 @@ impl Session {
                     max_streams: peer.max_streams,
                     hops: peer.hops.clone(),
                 });
-                self.held.release(SessionId::ZERO, out);
+                self.release(SessionId::ZERO, out);
             }
             Side::Server => {
                 if let Some(carrier) = &self.config.service

@@ -50,6 +50,7 @@ impl Session {
             id,
             Entry {
                 open: false,
+                announced: false,
                 random: request.random,
                 service: request.service.clone(),
             },
@@ -85,7 +86,7 @@ impl Session {
             max_streams: peer.max_streams,
             hops: answer.hops.clone(),
         });
-        self.held.release(id, out);
+        self.release(id, out);
     }
 
     /// A server: refuses a session that was [requested](Output::Requested). Refusing session 0 refuses
@@ -145,6 +146,7 @@ impl Session {
             id,
             Entry {
                 open: false,
+                announced: false,
                 random: request.random,
                 service,
             },
@@ -184,7 +186,7 @@ impl Session {
             max_streams: self.peer.as_ref().map_or(0, |peer| peer.max_streams),
             hops: answer.hop.clone().map(HopChain::from),
         });
-        self.held.release(id, out);
+        self.release(id, out);
         Ok(())
     }
 

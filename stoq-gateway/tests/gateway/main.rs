@@ -6,6 +6,7 @@
 )]
 
 mod admission;
+mod announcements;
 #[cfg(target_os = "linux")] // which has all of 127.0.0.0/8
 mod crowd;
 mod ending;

@@ -31,10 +31,10 @@ pub(crate) enum Command {
     Ping {
         reply: oneshot::Sender<Result<Duration, PingError>>,
     },
-    /// Keep the place until then.
+    /// Let this go on, and keep the place until then.
     Linger {
         until: Pin<Box<dyn Future<Output = ()> + Send>>,
-        place: Place,
+        place: Option<Place>,
     },
     /// A handle of the connection was dropped with its last clone. It is the last command that comes from this handle.
     HandlesGone,

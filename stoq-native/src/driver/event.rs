@@ -131,7 +131,7 @@ impl Driver {
             header,
         })?;
         if header == StreamHeader::Control {
-            let control = self.unplaced.remove(&key).and_then(Arrived::into_control);
+            let control = self.unplaced.remove(&key).and_then(Arrived::into_bare);
             self.incoming = Incoming::new(control);
         }
         Ok(())

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::*;
+use crate::announce::Announcing;
 use crate::config::MULTIPLEXED_SLACK;
 use crate::lanes::Lanes;
 
@@ -45,6 +46,7 @@ impl Driver {
                     None => Flow::ToTarget,
                 };
                 let messages = session::Messages::new(self.endpoint.messages);
+                let framed = self.endpoint.framed_streams;
                 self.on_opened(id, |service, limits| session::Shared {
                     id,
                     service,
@@ -59,6 +61,7 @@ impl Driver {
                     datagrams: Lanes::new(limits.datagram_buffer),
                     hops,
                     messages,
+                    announcing: Announcing::new(framed, limits.seeds),
                     counters: session::Counters::default(),
                 });
             }
@@ -264,6 +267,10 @@ impl Driver {
         self.shared
             .dropped_unplaced
             .store(dropped, Ordering::Relaxed);
+        let refused = self.machine.announcements_refused();
+        self.shared
+            .refused_announcements
+            .store(refused, Ordering::Relaxed);
     }
 
     fn connection(&mut self) -> Connection {

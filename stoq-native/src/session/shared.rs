@@ -7,12 +7,14 @@ use bytes::Bytes;
 use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
 use stoq_core::hops::HopChain;
+use stoq_core::seeds::SeedCounters;
 use stoq_core::service::ServiceName;
 use stoq_core::session_id::SessionId;
 use stoq_core::shards::Counters as MessageCounters;
 use stoq_core::token::Flow;
 use tokio::sync::Semaphore;
 
+use crate::announce::Announcing;
 use crate::closed::{Closed, ClosedBy, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
@@ -45,6 +47,7 @@ pub(crate) struct Shared {
     /// The relays that the request had passed, as the target saw them.
     pub(crate) hops: Option<HopChain>,
     pub(crate) messages: Messages,
+    pub(crate) announcing: Announcing,
     pub(crate) counters: Counters,
 }
 
@@ -69,6 +72,7 @@ impl Shared {
         self.ending.end(closed);
         self.arrived.iter().for_each(leave);
         self.datagrams.close();
+        self.announcing.sending.end();
     }
 
     pub(super) fn close(&self, connection: &Connection, code: Code, reason: &str) {
@@ -105,6 +109,12 @@ pub struct SessionStats {
     /// What became of the peer's messages, as far as somebody took them. Shards that cannot be read count as dropped
     /// datagrams.
     pub messages: MessageCounters,
+    /// What was done with the peer's SEED frames, as far as they have been read.
+    pub seeds: SeedCounters,
+    /// Frames of the peer's announcements that mean nothing there.
+    pub skipped_announcements: u64,
+    /// Announced keys and signatures that had to give way, because nobody took them in time.
+    pub dropped_signatures: u64,
 }
 
 pub(crate) fn count(counter: &AtomicU64) {

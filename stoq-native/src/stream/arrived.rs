@@ -135,8 +135,8 @@ impl Arrived {
         Some((self.send.take(), receive))
     }
 
-    /// The bare receiving half: what remains is frames for the state machine.
-    pub(crate) fn into_control(mut self) -> Option<quinn::RecvStream> {
+    /// The bare receiving half: what remains is frames for this end itself. It takes no place any more.
+    pub(crate) fn into_bare(mut self) -> Option<quinn::RecvStream> {
         self.receive.take()
     }
 

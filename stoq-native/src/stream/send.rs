@@ -209,7 +209,7 @@ impl Drop for SendStream {
             let stopped = self.stream.stopped();
             self.session.connection().command(Command::Linger {
                 until: Box::pin(async move { drop(stopped.await) }),
-                place,
+                place: Some(place),
             });
         }
     }

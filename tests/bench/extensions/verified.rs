@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use stoq_native::{
-    ChannelConfig, ClientConfig, Delivery, Endpoint, FalconId, FalconKey, FalconSigner as _,
-    Identity, Item, ServerConfig, Session, TokenHash, Trust,
+    ChannelConfig, ChannelHash, ClientConfig, Delivery, Endpoint, FalconId, FalconKey,
+    FalconSigner as _, Identity, Item, ServerConfig, Session, Trust,
 };
 use tokio::task::JoinSet;
 
@@ -24,22 +24,22 @@ const BLOCK: usize = 64 * 1024;
 enum Contender {
     Raw,
     /// Handed out at once, and known to be verified when the signature has come.
-    Pending(TokenHash),
+    Pending(ChannelHash),
     /// Held back until then.
-    HeldBack(TokenHash),
+    HeldBack(ChannelHash),
 }
 
 const CONTENDERS: [(&str, Contender); 5] = [
     ("raw stream", Contender::Raw),
-    ("verified, BLAKE3", Contender::Pending(TokenHash::Blake3)),
+    ("verified, BLAKE3", Contender::Pending(ChannelHash::Blake3)),
     (
         "verified, BLAKE3, held back",
-        Contender::HeldBack(TokenHash::Blake3),
+        Contender::HeldBack(ChannelHash::Blake3),
     ),
-    ("verified, SHA-256", Contender::Pending(TokenHash::Sha256)),
+    ("verified, SHA-256", Contender::Pending(ChannelHash::Sha256)),
     (
         "verified, SHA-256, held back",
-        Contender::HeldBack(TokenHash::Sha256),
+        Contender::HeldBack(ChannelHash::Sha256),
     ),
 ];
 
