@@ -1,5 +1,7 @@
 //! Verified channels: what a relay on the way can do to one, and how the receiver learns of it.
 
+#[path = "channel/datagrams.rs"]
+mod datagrams;
 #[path = "channel/end.rs"]
 mod end;
 #[path = "channel/requests.rs"]
