@@ -132,6 +132,7 @@ impl Endpoint {
             judge,
             early_sender,
         );
+        drivers.access.send_replace(config.access.map(Arc::new));
         let drivers = Arc::new(drivers);
         let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
         let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door);

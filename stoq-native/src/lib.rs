@@ -81,8 +81,9 @@ mod trust;
 mod verified;
 
 pub use access::{
-    AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderSigner, IssueError,
-    access_token_from_file, fresh_nonce, issue_access_token, revocations_from_file,
+    AccessRefusals, AccessRules, AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderKeys,
+    HolderSigner, IssueError, access_token_from_file, fresh_nonce, issue_access_token, relay_auths,
+    revocations_from_file,
 };
 pub use announce::{AnnouncementsError, SendSeedError};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
@@ -128,7 +129,7 @@ pub use stoq_core::identity::FalconId;
 pub use stoq_core::replay::{ReplayWindow, TimeWindow};
 pub use stoq_core::seeds::{Limits as SeedLimits, SeedCounters, SeedEvent};
 pub use stoq_core::service::ServiceName;
-pub use stoq_core::session::Answer;
+pub use stoq_core::session::{Answer, ForeignAuth};
 pub use stoq_core::session_id::SessionId;
 pub use stoq_core::shards::Counters as MessageCounters;
 pub use stoq_core::stream::Payload;
@@ -138,7 +139,7 @@ pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
 pub use trust::{Trust, TrustError};
 pub use verified::{
-    ChannelConfig, ChannelHash, DatagramsInUse, OpenVerifiedError, RefusedChannels,
+    ChannelConfig, DatagramsInUse, HashFunction, OpenVerifiedError, RefusedChannels,
     VerifiedReadError, VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
 };
 

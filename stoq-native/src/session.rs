@@ -1,5 +1,6 @@
 //! The handle of one session.
 
+mod access;
 mod datagrams;
 mod error;
 mod messages;

@@ -27,7 +27,7 @@ use stoq_core::time::UnixMicros;
 use stoq_core::token::Scope;
 
 pub(crate) use channels::Channels;
-pub use config::{ChannelConfig, ChannelHash};
+pub use config::{ChannelConfig, HashFunction};
 pub use datagrams::DatagramsInUse;
 pub use receive::{VerifiedReadError, VerifiedRecvStream};
 pub(crate) use refused::Refused;

@@ -4,11 +4,13 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use stoq_core::access::Access;
 use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
 use stoq_core::hops::HopChain;
 use stoq_core::seeds::SeedCounters;
 use stoq_core::service::ServiceName;
+use stoq_core::session::ForeignAuth;
 use stoq_core::session_id::SessionId;
 use stoq_core::shards::Counters as MessageCounters;
 use stoq_core::token::Flow;
@@ -19,6 +21,7 @@ use crate::closed::{Closed, ClosedBy, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
 use crate::lanes::Lanes;
+use crate::queue::Queue;
 use crate::stream::Arrived;
 use crate::verified::{Refused, RefusedChannels};
 
@@ -47,6 +50,10 @@ pub(crate) struct Shared {
     /// The relays that the request had passed, as the target saw them.
     pub(crate) hops: Option<HopChain>,
     pub(crate) messages: Messages,
+    /// A server: what the client may do, on a service that wants tokens.
+    pub(crate) access: Option<Access>,
+    /// A relay: proofs of tokens to pass on. The machine bounds their number.
+    pub(crate) auths: Queue<ForeignAuth>,
     pub(crate) announcing: Announcing,
     pub(crate) counters: Counters,
 }
@@ -72,6 +79,7 @@ impl Shared {
         self.ending.end(closed);
         self.arrived.iter().for_each(leave);
         self.datagrams.close();
+        self.auths.close();
         self.announcing.sending.end();
     }
 

@@ -14,7 +14,7 @@ use crate::falcon::FalconSigner;
 #[non_exhaustive]
 pub struct ChannelConfig {
     /// How data is hashed. Default BLAKE3, which takes a third of SHA-256's time where processors have wide instructions.
-    pub hash: ChannelHash,
+    pub hash: HashFunction,
     /// Who signs what this end sends: a key, or an identity's ([`Identity::falcon_signer`](crate::Identity::falcon_signer)).
     /// Default `None`: receivers that name origins will not take it. Each run of 8 MiB or a quarter of a second costs a signature,
     /// about 1 ms of a thread.
@@ -36,7 +36,7 @@ pub struct ChannelConfig {
 
 /// How data is hashed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ChannelHash {
+pub enum HashFunction {
     /// BLAKE3.
     #[default]
     Blake3,
@@ -44,7 +44,7 @@ pub enum ChannelHash {
     Sha256,
 }
 
-impl ChannelHash {
+impl HashFunction {
     pub(super) const fn algorithm(self) -> TokenAlgorithm {
         match self {
             Self::Blake3 => TokenAlgorithm::BLAKE3,

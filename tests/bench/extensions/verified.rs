@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use stoq_native::{
-    ChannelConfig, ChannelHash, ClientConfig, Delivery, Endpoint, FalconId, FalconKey,
-    FalconSigner as _, Identity, Item, ServerConfig, Session, Trust,
+    ChannelConfig, ClientConfig, Delivery, Endpoint, FalconId, FalconKey, FalconSigner as _,
+    HashFunction, Identity, Item, ServerConfig, Session, Trust,
 };
 use tokio::task::JoinSet;
 
@@ -24,22 +24,25 @@ const BLOCK: usize = 64 * 1024;
 enum Contender {
     Raw,
     /// Handed out at once, and known to be verified when the signature has come.
-    Pending(ChannelHash),
+    Pending(HashFunction),
     /// Held back until then.
-    HeldBack(ChannelHash),
+    HeldBack(HashFunction),
 }
 
 const CONTENDERS: [(&str, Contender); 5] = [
     ("raw stream", Contender::Raw),
-    ("verified, BLAKE3", Contender::Pending(ChannelHash::Blake3)),
+    ("verified, BLAKE3", Contender::Pending(HashFunction::Blake3)),
     (
         "verified, BLAKE3, held back",
-        Contender::HeldBack(ChannelHash::Blake3),
+        Contender::HeldBack(HashFunction::Blake3),
     ),
-    ("verified, SHA-256", Contender::Pending(ChannelHash::Sha256)),
+    (
+        "verified, SHA-256",
+        Contender::Pending(HashFunction::Sha256),
+    ),
     (
         "verified, SHA-256, held back",
-        Contender::HeldBack(ChannelHash::Sha256),
+        Contender::HeldBack(HashFunction::Sha256),
     ),
 ];
 

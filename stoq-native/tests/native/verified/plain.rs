@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use stoq_native::{
-    ChannelConfig, ChannelError, ChannelHash, Code, Delivery, Domain, FalconSigner, Item, Priority,
-    ReadError, RefusedChannels, SignError, Signature, VerifiedReadError, VerifiedWriteError,
-    VerifyingKey, WriteError,
+    ChannelConfig, ChannelError, Code, Delivery, Domain, FalconSigner, HashFunction, Item,
+    Priority, ReadError, RefusedChannels, SignError, Signature, VerifiedReadError,
+    VerifiedWriteError, VerifyingKey, WriteError,
 };
 
 use super::{ORIGIN, OTHER, signing, trusting};
@@ -25,7 +25,7 @@ async fn megabytes_go_both_ways_and_both_are_verified() {
         let peers = peers();
         let (client, server) = peers.session().await;
         let data = Bytes::from(pattern(20 << 20));
-        for hash in [ChannelHash::Blake3, ChannelHash::Sha256] {
+        for hash in [HashFunction::Blake3, HashFunction::Sha256] {
             let mut here = signing(&ORIGIN).from_origins([OTHER.id()]);
             here.hash = hash;
             let there = signing(&OTHER).from_origins([ORIGIN.id()]);

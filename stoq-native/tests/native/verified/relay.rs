@@ -32,11 +32,7 @@ impl Path {
             request.random = asked.random();
             let connection = back.connection().await;
             let to_origin = connection.open_session(request).await.unwrap();
-            let answer = Answer {
-                random: to_origin.random(),
-                max_datagram_size: 1000,
-                hops: None,
-            };
+            let answer = Answer::new(to_origin.random(), 1000);
             (asked.accept_with(answer).await.unwrap(), to_origin)
         };
         let origin = async { back.server.accept().await.unwrap().accept().await.unwrap() };
