@@ -247,13 +247,37 @@ fn each_field_of_a_list_and_its_signature_counts() {
     let (sequence, last) = (number(0), number(2));
     let bad = Err(ChannelError::BadSignature { sequence, last });
     assert_eq!(change(|run| run[1].1[0] ^= 1, |_| ()), bad);
-    assert_eq!(change(|run| drop(run.remove(1)), |_| ()), bad);
+    assert_eq!(
+        change(
+            |run| {
+                run.remove(1);
+            },
+            |_| ()
+        ),
+        bad
+    );
     assert_eq!(change(|_| (), |it| it.signature = &[0x3a; 1280]), bad);
     assert_eq!(change(|_| (), |it| it.is_final = true), bad);
     assert_eq!(change(|_| (), |it| it.algorithm.0 = 2), bad);
     let unsent = Err(ChannelError::UnsentRun { sequence, last });
-    assert_eq!(change(|run| drop(run.pop()), |_| ()), unsent);
-    assert_eq!(change(|run| drop(run.remove(0)), |_| ()), unsent);
+    assert_eq!(
+        change(
+            |run| {
+                run.pop();
+            },
+            |_| ()
+        ),
+        unsent
+    );
+    assert_eq!(
+        change(
+            |run| {
+                run.remove(0);
+            },
+            |_| ()
+        ),
+        unsent
+    );
     let request = number(1);
     let wrong = Err(ChannelError::WrongRequest { sequence, request });
     assert_eq!(change(|_| (), |it| it.request = number(1)), wrong);
@@ -336,7 +360,7 @@ fn keys_are_announced_and_checked() {
 #[test]
 fn what_waits_is_bounded_in_number_and_bytes() {
     let mut sender = Sender::new(&ORIGIN);
-    let mut opener = self::opener(Delivery::Verified);
+    let mut opener = opener(Delivery::Verified);
     for _ in 0..MAX_UNSIGNED + 10 {
         let sent = sender.send(b"small");
         take(&mut opener, &sent).unwrap();
@@ -344,7 +368,7 @@ fn what_waits_is_bounded_in_number_and_bytes() {
     assert_eq!(opener.counters().expired, 10);
     static LARGE: [u8; 60_000] = [7; 60_000];
     let fit = MAX_HELD_BYTES / LARGE.len();
-    let mut opener = self::opener(Delivery::Verified);
+    let mut opener = opener(Delivery::Verified);
     let mut sender = Sender::new(&ORIGIN);
     for _ in 0..fit + 3 {
         let sent = sender.send(&LARGE);
