@@ -10,7 +10,7 @@ mod shared;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::BytesMut;
 use stoq_core::close::Code;
@@ -286,6 +286,11 @@ impl Session {
         &self.0.channels
     }
 
+    /// This session, as long as somebody else holds it.
+    pub(crate) fn downgrade(&self) -> WeakSession {
+        WeakSession(Arc::downgrade(&self.0))
+    }
+
     pub(crate) fn ending(&self) -> &Ending {
         &self.0.shared.ending
     }
@@ -359,6 +364,15 @@ impl Session {
         })?;
         count(&self.0.shared.counters.opened_streams);
         Ok(())
+    }
+}
+
+/// A session that is not held.
+pub(crate) struct WeakSession(Weak<Handle>);
+
+impl WeakSession {
+    pub(crate) fn upgrade(&self) -> Option<Session> {
+        self.0.upgrade().map(Session)
     }
 }
 
