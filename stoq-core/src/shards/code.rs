@@ -1,11 +1,14 @@
 //! The Reed–Solomon code, with bounds on the memory it works in.
+//!
+//! Of the library's two forms it is the one for more data than parity, whatever the counts are: the other would be quicker
+//! only where there is more parity, and as much code again in a page.
 
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
 use reed_solomon_simd::{
     Error,
-    rate::{DefaultRateDecoder, DefaultRateEncoder, RateDecoder as _, RateEncoder as _},
+    rate::{HighRateDecoder, HighRateEncoder, RateDecoder as _, RateEncoder as _},
 };
 
 use self::engine::SmallEngine;
@@ -40,7 +43,7 @@ fn encode<'a>(
 ) -> Result<(), Error> {
     let mut encoder = {
         let (data, parity) = (plan.data.into(), plan.parity.into());
-        DefaultRateEncoder::new(data, parity, piece.len(), SmallEngine::new(), None)?
+        HighRateEncoder::new(data, parity, piece.len(), SmallEngine::new(), None)?
     };
     for index in 0..plan.data {
         encoder.add_original_shard(shard(index))?;
@@ -63,7 +66,7 @@ pub(super) fn restore<'a>(
     for piece in pieces(data, parity, shard_len) {
         let mut decoder = {
             let (data, parity) = (data.into(), parity.into());
-            DefaultRateDecoder::new(data, parity, piece.len(), SmallEngine::new(), None)?
+            HighRateDecoder::new(data, parity, piece.len(), SmallEngine::new(), None)?
         };
         for (index, shard) in shards.clone() {
             let shard = &shard[piece.clone()];
