@@ -8,15 +8,16 @@ use js_sys::Promise;
 use serde::{Deserialize, Serialize};
 use stoq_core::{Code, ServiceName};
 use wasm_bindgen::prelude::*;
-use web_sys::WebTransport;
+use web_sys::{ReadableStream, WebTransport};
 
 use crate::datagrams::{DatagramChannel, Datagrams};
 use crate::driver::Handle;
 use crate::ending::Ended;
 use crate::error::Error;
 use crate::inbox::GoingAway;
+use crate::messages::{MessageChannel, MessageStats};
 use crate::stream::{BidirectionalStream, ReceiveStream, SendStream};
-use crate::{js, word};
+use crate::{js, whatwg, word};
 
 /// A session with a service: any number of streams, datagrams, and one end.
 #[wasm_bindgen]
@@ -26,8 +27,10 @@ pub struct Session {
     service: ServiceName,
     security: JsValue,
     channel: Rc<DatagramChannel>,
+    messages: Rc<MessageChannel>,
     // What the getters return, so that it is the same object each time.
     datagrams: OnceCell<JsValue>,
+    incoming_messages: OnceCell<ReadableStream>,
     closed: OnceCell<Promise>,
     draining: OnceCell<Promise>,
 }
@@ -40,13 +43,16 @@ impl Session {
         security: JsValue,
     ) -> Self {
         let handle = Rc::new(handle);
+        let channel = DatagramChannel::new(handle.clone());
         Self {
-            channel: DatagramChannel::new(handle.clone()),
+            messages: MessageChannel::new(handle.clone(), channel.clone()),
+            channel,
             handle,
             url,
             service,
             security,
             datagrams: OnceCell::new(),
+            incoming_messages: OnceCell::new(),
             closed: OnceCell::new(),
             draining: OnceCell::new(),
         }
@@ -90,6 +96,27 @@ impl Session {
     pub fn datagrams(&self) -> JsValue {
         self.datagrams
             .get_or_init(|| Datagrams::new(self.channel.clone()).into())
+            .clone()
+    }
+
+    /// The largest message that can be sent now with the parity that is chosen for it.
+    #[wasm_bindgen(getter, js_name = maxMessageSize)]
+    pub fn max_message_size(&self) -> u32 {
+        self.messages.max_size()
+    }
+
+    /// Sends a message in shards.
+    #[wasm_bindgen(js_name = sendMessage)]
+    pub fn send_message(&self, data: JsValue, options: JsValue) -> Promise {
+        let messages = self.messages.clone();
+        js::done(async move { messages.send(&data, &options).await })
+    }
+
+    /// The peer's messages, one a chunk.
+    #[wasm_bindgen(getter)]
+    pub fn messages(&self) -> ReadableStream {
+        self.incoming_messages
+            .get_or_init(|| whatwg::messages_in(self.handle.clone()))
             .clone()
     }
 
@@ -172,6 +199,7 @@ impl Session {
             dropped_datagrams: self.handle.dropped_datagrams(),
             streams_opened: counters.streams_opened.get(),
             streams_accepted: counters.streams_accepted.get(),
+            messages: self.messages.stats(),
             ping_rtt: inbox.ping_rtt.get().map(milliseconds),
             path: inbox.path.get().map(|stats| PathStats {
                 rtt: milliseconds(stats.rtt),
@@ -278,6 +306,7 @@ struct SessionStats {
     dropped_datagrams: f64,
     streams_opened: u32,
     streams_accepted: u32,
+    messages: MessageStats,
     ping_rtt: Option<f64>,
     path: Option<PathStats>,
 }

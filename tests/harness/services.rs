@@ -99,6 +99,10 @@ async fn serve_session(request: SessionRequest, closings: Closings) {
                 // One that no longer fits is lost, as datagrams may be.
                 let _ = session.send_datagram(datagram);
             }
+            message = session.recv_message() => {
+                let Ok(message) = message else { break };
+                let _ = session.send_message(message).await;
+            }
             Some(_) = streams.join_next(), if !streams.is_empty() => {}
         }
     }
