@@ -68,6 +68,7 @@ pub mod session;
 pub mod session_id;
 mod signed;
 pub mod stream;
+pub mod tier;
 pub mod time;
 pub mod transport_parameter;
 pub mod varint;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{ClientPolicy, Identity, PqPolicy, SeedLimits};
+use crate::{ClientPolicy, Identity, PqPolicy, SeedLimits, meter};
 
 /// How a client endpoint works.
 ///
@@ -248,6 +248,7 @@ impl Limits {
             return refuse("max_streams", "0".into(), "a session needs streams");
         }
         let mut transport = quinn::TransportConfig::default();
+        meter::install(&mut transport);
         transport
             .max_idle_timeout(Some(idle))
             .keep_alive_interval(keep_alive)
@@ -264,7 +265,7 @@ impl Limits {
 /// How many times its allowance a multiplexed session's streams may be before the session is closed: see
 /// [`Limits::max_streams`]. Rejecting a stream that has arrived whole would not do, because its opener has seen it arrive.
 pub(crate) const MULTIPLEXED_SLACK: u64 = 8;
-/// The control stream, and a few that are only there to be ignored.
+/// The control stream, announcements, and a few that are only there to be ignored.
 const SPARE_STREAMS: u64 = 4;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -17,4 +17,5 @@ mod identity;
 mod inspect;
 mod multiplexed;
 mod refusals;
+mod stats;
 mod streams;
