@@ -33,9 +33,22 @@ impl Domain {
     pub const GRANT: Self = Self("stoq grant v1");
     /// What a gateway publishes of itself: [`EndpointRecord`](crate::endpoint_record::EndpointRecord).
     pub const ENDPOINT_RECORD: Self = Self("stoq endpoint record v1");
+    /// A run of tokens on a stream: [`Statement`](crate::run::Statement).
+    pub const TOKEN_RUN: Self = Self("stoq token run v1");
+    /// A run of tokens of datagrams: [`Statement`](crate::run::Statement).
+    pub const DATAGRAM_RUN: Self = Self("stoq datagram run v1");
+    /// What an issuer permits: [`AccessToken`](crate::access::AccessToken).
+    pub const ACCESS_TOKEN: Self = Self("stoq access token v1");
 
     /// Every use there is.
-    pub const ALL: &[Self] = &[Self::COMPOSITE, Self::GRANT, Self::ENDPOINT_RECORD];
+    pub const ALL: &[Self] = &[
+        Self::COMPOSITE,
+        Self::GRANT,
+        Self::ENDPOINT_RECORD,
+        Self::TOKEN_RUN,
+        Self::DATAGRAM_RUN,
+        Self::ACCESS_TOKEN,
+    ];
 
     /// What stands in front of the signed bytes.
     pub const fn label(self) -> &'static str {

@@ -19,6 +19,7 @@ mod settings;
 mod shard;
 mod stats;
 mod token;
+mod token_run;
 
 use bytes::BufMut;
 
@@ -41,6 +42,7 @@ pub use settings::{SettingId, Settings};
 pub use shard::Shard;
 pub use stats::Stats;
 pub use token::{Token, TokenAlgorithm};
+pub use token_run::TokenRun;
 
 use crate::{
     reader::{Fault, Reader},
@@ -94,6 +96,8 @@ pub enum Frame<'a> {
     FalconSignature(FalconSignature<'a>),
     /// A public key.
     FalconKey(FalconKey<'a>),
+    /// The tokens of datagrams that the next FALCON_SIGNATURE vouches for.
+    TokenRun(TokenRun<'a>),
     /// A type that this version does not know, or whose number is only reserved: skip it.
     Unknown {
         /// The type.
@@ -123,6 +127,7 @@ macro_rules! body {
             Self::Seed($body) => $result,
             Self::FalconSignature($body) => $result,
             Self::FalconKey($body) => $result,
+            Self::TokenRun($body) => $result,
             $($rest)+
         }
     };
@@ -177,6 +182,7 @@ impl<'a> Frame<'a> {
             Self::Seed(_) => FrameType::SEED,
             Self::FalconSignature(_) => FrameType::FALCON_SIGNATURE,
             Self::FalconKey(_) => FrameType::FALCON_KEY,
+            Self::TokenRun(_) => FrameType::TOKEN_RUN,
             Self::Unknown { ty, .. } => *ty,
         }
     }
@@ -243,6 +249,7 @@ impl<'a> Frame<'a> {
             FrameType::SEED => Self::Seed(Seed::read(from)?),
             FrameType::FALCON_SIGNATURE => Self::FalconSignature(FalconSignature::read(from)?),
             FrameType::FALCON_KEY => Self::FalconKey(FalconKey::read(from)?),
+            FrameType::TOKEN_RUN => Self::TokenRun(TokenRun::read(from)?),
             _ => Self::Unknown {
                 ty,
                 payload: from.rest(),

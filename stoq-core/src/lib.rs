@@ -50,7 +50,10 @@ extern crate alloc;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod access;
 pub mod announce;
+mod base64url;
+pub mod channel;
 pub mod close;
 pub mod datagram;
 pub mod endpoint_record;
@@ -62,14 +65,18 @@ pub mod hops;
 pub mod identity;
 mod rate;
 pub mod reader;
+pub mod replay;
+pub mod run;
 pub mod seeds;
 pub mod service;
 pub mod session;
 pub mod session_id;
+pub mod shards;
 mod signed;
 pub mod stream;
 pub mod tier;
 pub mod time;
+pub mod token;
 pub mod transport_parameter;
 pub mod varint;
 

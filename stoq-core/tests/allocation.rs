@@ -1,4 +1,4 @@
-//! What is read for every message on the hot path reserves no memory.
+//! What is read for every message on the hot path reserves no memory, and what is held for a peer stays within its bound.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -7,11 +7,15 @@ use std::{
 
 use bytes::Bytes;
 use stoq_core::{
-    Datagram, Frame, SessionId, StreamHeader, VarInt,
+    Datagram, FalconId, Frame, SessionHash, SessionId, StreamHeader, VarInt,
+    channel::{ChannelId, Delivery, Item, Opener, Received, Sealer, Sent},
     falcon::{BadSignature, Domain, MAX_SIGNED_LEN, Signature, VerifyingKey},
     frame::{Shard, Token, TokenAlgorithm},
+    replay::ReplayWindow,
+    shards::{self, Cutter, Dropped, Limits, Loss, Parity, Plan, Reassembly, WORK_LEN},
     stream::{Direction, Payload},
-    time::UnixMicros,
+    time::{Timestamp, UnixMicros},
+    token::{Flow, Scope},
 };
 
 #[test]
@@ -86,6 +90,75 @@ fn stream_headers_and_datagrams_reserve_nothing() {
 }
 
 #[test]
+fn sealing_and_tags_reserve_nothing() {
+    let (scope, now, data) = (scope(), UnixMicros(1), [5; Frame::MAX_DATA]);
+    for algorithm in [TokenAlgorithm::SHA256, TokenAlgorithm::BLAKE3] {
+        let signer = Some(FalconId::new([9; 32]));
+        let mut sealer = Sealer::new(scope, algorithm, signer).expect("it is known");
+        let received = Received::default();
+        let signature = Signature::new([0x3a; 1280]);
+        let mut room = [0; 2048];
+        let reserved = reservations(|| {
+            for _ in 0..3 {
+                let sealed = sealer.seal(now, &received, &data, &mut &mut room[..]);
+                assert_eq!(sealed, Ok(()));
+            }
+            assert!(sealer.close().is_some());
+            let signed = sealer.signed(&signature, &mut &mut room[..]);
+            assert_eq!(signed, Ok(()));
+            let tag = scope.tag(algorithm, VarInt::MAX, now, &data);
+            assert!(tag.is_some());
+        });
+        assert_eq!(reserved, 0, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn opening_reserves_what_the_application_is_given() {
+    const FRAMES: usize = 100;
+    let mut sealer = Sealer::new(scope(), TokenAlgorithm::SHA256, None).expect("it is known");
+    let (now, data, mut wire) = (UnixMicros(1), [5; 1000], Vec::new());
+    for _ in 0..FRAMES {
+        let sealed = sealer.seal(now, &Received::default(), &data, &mut wire);
+        sealed.expect("there is room");
+        wire.extend_from_slice(&data);
+    }
+    let mut opener = Opener::new(scope(), [], Delivery::Pending);
+    let (mut sent, mut input) = (Sent::default(), &wire[..]);
+    let mut open = |frames| {
+        reservations(|| {
+            for _ in 0..frames {
+                let item = opener.next(now, &mut sent, &mut input);
+                assert!(matches!(item, Ok(Some(Item::Data { .. }))), "{item:?}");
+            }
+        })
+    };
+    // The room for a token is reserved once.
+    assert!(open(1) <= 8);
+    assert_eq!(open(FRAMES - 1), FRAMES - 1, "one for the data of each");
+}
+
+#[test]
+fn a_replay_window_reserves_nothing_beyond_itself() {
+    let mut window = ReplayWindow::default();
+    let reserved = reservations(|| {
+        for sequence in [0u32, 7, 3, 100_000, 99_999, u32::MAX] {
+            assert_eq!(window.check(VarInt::from_u32(sequence)), Ok(()));
+            window.note(VarInt::from_u32(sequence));
+        }
+    });
+    assert_eq!(reserved, 0);
+}
+
+fn scope() -> Scope {
+    Scope {
+        session: SessionHash::new(&[1; 32], &[2; 32], "files"),
+        flow: Flow::ToClient,
+        channel: ChannelId::new([7; 16]),
+    }
+}
+
+#[test]
 fn keys_and_signatures_reserve_nothing() {
     let record = include_bytes!("vectors/endpoint-record.bin");
     let (message, signature) = record.split_last_chunk().expect("it ends in a signature");
@@ -101,6 +174,106 @@ fn keys_and_signatures_reserve_nothing() {
     assert_eq!(reserved, 0);
 }
 
+#[test]
+fn the_shards_of_a_message_are_sent_without_a_reservation() {
+    let cutter = cut(0, 20_000, 4);
+    let mut room = [0; 1_200];
+    let reserved = reservations(|| {
+        for shard in cutter.shards() {
+            Frame::Shard(shard).encode(&mut &mut room[..]);
+        }
+    });
+    assert_eq!(reserved, 0);
+}
+
+#[test]
+fn a_reassembly_holds_no_more_than_its_bound() {
+    let limits = Limits {
+        max_bytes: 200_000,
+        ..Limits::default()
+    };
+    // The tables of the code are the process's.
+    let cutter = cut(0, 5_000, 2);
+    let mut reassembly = Reassembly::new(limits);
+    for shard in cutter.shards().skip(2) {
+        let _: Result<shards::Received, Dropped> = reassembly.receive(Timestamp::default(), &shard);
+    }
+    assert_eq!(reassembly.counters().delivered, 1);
+    drop((cutter, reassembly));
+
+    // Places in the table of messages, each at most twice over while it grows, and the window of delivered ids.
+    let fixed = 2 * 256 * limits.max_messages + 1024;
+    let mut reassembly = Reassembly::new(limits);
+    let before = live();
+    let mut random = 1u64;
+    let digest = [7; 32];
+    let peak = most_live(|| {
+        for step in 0..60_000u32 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            // Shards of 2 bytes, where bookkeeping weighs most, and of all lengths.
+            let len = if step % 20_000 < 10_000 {
+                2
+            } else {
+                2 + 2 * (random >> 40) as usize % 2_000
+            };
+            let shard = Shard {
+                message: VarInt::from_u32(1 + (random >> 33) as u32 % 90),
+                index: (random >> 20) as u16 % 250,
+                data: 251,
+                parity: 4,
+                message_len: VarInt::from_u32(251),
+                digest: &digest,
+                bytes: &[0; 4_002][..len],
+            };
+            let _: Result<shards::Received, Dropped> =
+                reassembly.receive(Timestamp::default(), &shard);
+            assert!(reassembly.held_bytes() <= limits.max_bytes);
+            assert!(live() - before <= reassembly.held_bytes() + fixed);
+        }
+    });
+    assert!(reassembly.counters().evicted > 100);
+    assert!(
+        peak - before <= limits.max_bytes + fixed,
+        "{}",
+        peak - before
+    );
+
+    // A message of the largest size on top of that, rebuilt: itself, and what the code works in.
+    let len = 150_000;
+    let cutter = cut(1_000, len, 60);
+    let before = live() - reassembly.held_bytes();
+    let peak = most_live(|| {
+        for shard in cutter.shards().skip(60) {
+            let _: Result<shards::Received, Dropped> =
+                reassembly.receive(Timestamp::default(), &shard);
+        }
+    });
+    assert_eq!(reassembly.counters().delivered, 1);
+    let rows = usize::from(cutter.plan().data()) * cutter.plan().shard_len();
+    let bound = limits.max_bytes + fixed + rows + WORK_LEN + 64 * 1024;
+    assert!(peak - before <= bound, "{} of {bound}", peak - before);
+}
+
+/// A message of `len` bytes, in shards for datagrams of 1200.
+fn cut(id: u32, len: usize, parity: u8) -> Cutter {
+    let plan = Plan::new(len, 1_200, Parity::Fixed(parity), Loss::UNKNOWN).expect("it fits");
+    Cutter::new(VarInt::from_u32(id), vec![1; len].into(), plan)
+}
+
+/// The most bytes that were reserved at once while `run` ran, those from before included.
+fn most_live(run: impl FnOnce()) -> usize {
+    PEAK.set(live());
+    run();
+    PEAK.get()
+}
+
+/// Bytes that this thread has reserved and not given back.
+fn live() -> usize {
+    LIVE.get()
+}
+
 /// How often `run` asks for memory.
 fn reservations(run: impl FnOnce()) -> usize {
     RESERVATIONS.set(0);
@@ -110,15 +283,18 @@ fn reservations(run: impl FnOnce()) -> usize {
 
 struct Counting;
 
-// SAFETY: every call goes to the system's allocator unchanged; the counter is plain data without a destructor.
+// SAFETY: every call goes to the system's allocator unchanged; the counters are plain data without a destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         RESERVATIONS.set(RESERVATIONS.get() + 1);
+        LIVE.set(LIVE.get().wrapping_add(layout.size()));
+        PEAK.set(PEAK.get().max(LIVE.get()));
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.set(LIVE.get().wrapping_sub(layout.size()));
         // SAFETY: the pointer came from `alloc` above, that is, from `System`.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -129,4 +305,6 @@ static ALLOCATOR: Counting = Counting;
 
 thread_local! {
     static RESERVATIONS: Cell<usize> = const { Cell::new(0) };
+    static LIVE: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
 }

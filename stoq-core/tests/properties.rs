@@ -1,5 +1,9 @@
 //! The properties in the folder of the same name, on random values, random bytes, and the bytes of values with a slip in them.
 
+#[path = "properties/access.rs"]
+mod access;
+#[path = "properties/channel.rs"]
+mod channel;
 #[path = "properties/codec.rs"]
 mod codec;
 #[path = "properties/identity.rs"]
@@ -8,8 +12,11 @@ mod identity;
 mod seeds;
 #[path = "properties/session.rs"]
 mod session;
+#[path = "properties/shards.rs"]
+mod shards;
 
 use core::{net::Ipv6Addr, time::Duration};
+use std::collections::BTreeSet;
 
 use proptest::{array, collection::vec, prelude::*, string::string_regex};
 use stoq_core::{
@@ -17,9 +24,10 @@ use stoq_core::{
     frame::{
         AnswerHeaders, Auth, CloseSession, FalconKey, FalconSignature, FrameType, GoAway, Headers,
         Hop, Ping, Priority, Relay, RequestHeaders, Route, RstStream, Seed, SeedNode, SeedPriority,
-        SettingId, Settings, Shard, Stats, Token, TokenAlgorithm, WindowUpdate,
+        SettingId, Settings, Shard, Stats, Token, TokenAlgorithm, TokenRun, WindowUpdate,
     },
     identity::{FalconId, SignatureAlgorithm},
+    shards::{Loss, Parity},
     stream::{Direction, Payload},
     time::UnixMicros,
 };
@@ -60,6 +68,19 @@ proptest! {
     }
 
     #[test]
+    fn token_runs(bytes in vec(any::<u8>(), 0..200)) {
+        codec::token_run_bytes(&bytes);
+    }
+
+    #[test]
+    fn channels(bytes in vec(any::<u8>(), 0..300)) {
+        channel::channel_bytes(&bytes);
+        // Past type and length of a token, where random bytes seldom get.
+        let token = [&[0xc0, 0, 0, 0, 0xfe, 0, 0, 1, 42, 0, 0][..], &bytes].concat();
+        channel::channel_bytes(&token);
+    }
+
+    #[test]
     fn close_codes(number: u64, near in -100i64..100, at in 0usize..3) {
         codec::close_code(number);
         let edges = [0, Code::new(0).to_http3(), Code::new(u32::MAX).to_http3()];
@@ -83,13 +104,33 @@ proptest! {
     fn sessions(script in vec(any::<u8>(), 0..400), server: bool) {
         session::session_bytes(&script);
         // Past the SETTINGS and, as a server, the answer.
-        let opened = [&[server.into(), 1, 8, 0, 0, 4, 0, 0][..], &script].concat();
+        let opened = [&[server.into(), 1, 8, 0, 0, 4, 0, 0, 0][..], &script].concat();
         session::session_bytes(&opened);
+    }
+
+    #[test]
+    fn shards(script in vec(any::<u8>(), 0..800)) {
+        shards::shards_bytes(&script);
+        // Past the limits, so that more than a shard is held, and honest messages of several shards.
+        let opened = [&[255, 7, 255][..], &[200, 4, 90].repeat(6), &script].concat();
+        shards::shards_bytes(&opened);
     }
 
     #[test]
     fn announcements(script in vec(any::<u8>(), 0..600)) {
         seeds::seeds_bytes(&script);
+    }
+
+    #[test]
+    fn messages(
+        len in 0usize..6_000,
+        room in 60usize..1_500,
+        fixed in prop::option::of(any::<u8>()),
+        loss in 0u32..600_000,
+        order in vec(any::<u8>(), 0..255),
+    ) {
+        let parity = fixed.map_or(Parity::Auto, Parity::Fixed);
+        shards::message(len, room, parity, Loss::from_millionths(loss), &order);
     }
 
     #[test]
@@ -135,6 +176,7 @@ struct Parts {
     long: Vec<u8>,
     text: String,
     pairs: Vec<(String, String)>,
+    run: Vec<u8>,
 }
 
 fn parts() -> impl Strategy<Value = Parts> {
@@ -145,6 +187,7 @@ fn parts() -> impl Strategy<Value = Parts> {
     let blobs = (vec(any::<u8>(), 0..300), vec(any::<u8>(), 1793));
     (numbers, fixed, blobs, text(), pairs).prop_map(
         |(numbers, (small, word, flag, random), (blob, long), text, pairs)| Parts {
+            run: run(&numbers, &random),
             numbers,
             small,
             word,
@@ -156,6 +199,15 @@ fn parts() -> impl Strategy<Value = Parts> {
             pairs,
         },
     )
+}
+
+/// Tokens with these sequences.
+fn run(numbers: &[VarInt], tag: &[u8; 32]) -> Vec<u8> {
+    let mut run = Vec::new();
+    for sequence in BTreeSet::from_iter(numbers) {
+        TokenRun::put(*sequence, tag, &mut run);
+    }
+    run
 }
 
 /// Integers of all four lengths, and the edges between them.
@@ -264,8 +316,11 @@ impl Parts {
                 algorithm: SignatureAlgorithm(self.small),
                 first: first.min(second),
                 last: first.max(second),
+                request: third,
+                is_final: self.flag,
                 signature: self.long.first_chunk().expect("1793 bytes"),
             }),
+            Frame::TokenRun(TokenRun::new(&self.run).expect("in ascending order")),
             Frame::FalconKey(FalconKey {
                 algorithm: SignatureAlgorithm(self.small),
                 key: self.long.first_chunk().expect("1793 bytes"),

@@ -9,11 +9,14 @@ mod vector;
 use bytes::Bytes;
 use stoq_core::{
     Code, Datagram, Frame, StreamHeader, VarInt,
+    access::{Revocations, SignedAccessToken},
     datagram::Content,
     endpoint_record::SignedEndpointRecord,
     falcon::{SIGNATURE_LEN, Signature, VerifyingKey},
     grant::SignedGrant,
+    shards::{Cutter, Limits, Loss, Message, Parity, Plan, Reassembly, Received},
     stream::Direction,
+    time::Timestamp,
     transport_parameter::TransportParameter,
 };
 use vector::{Expected, Vector, show};
@@ -160,6 +163,33 @@ fn grants() {
 }
 
 #[test]
+fn access_tokens() {
+    for vector in Vector::read(include_str!("vectors/access_tokens.txt")) {
+        let decode = |bytes: &[u8]| {
+            SignedAccessToken::decode(bytes).map(|token| Some((token.claim().clone(), bytes.len())))
+        };
+        vector.decodes(&decode(&vector.bytes));
+        if let Ok(Some((token, _))) = decode(&vector.bytes) {
+            let signature = Signature::new([0; SIGNATURE_LEN]);
+            let encoded = SignedAccessToken::new(token, signature).unwrap().encode();
+            vector.encodes(&encoded, encoded.len());
+            vector.prefixes_are_refused(|bytes| decode(bytes).is_err());
+        }
+    }
+}
+
+#[test]
+fn revocations() {
+    for vector in Vector::read(include_str!("vectors/revocations.txt")) {
+        let text = str::from_utf8(&vector.bytes).unwrap();
+        let parsed = Revocations::parse(text);
+        let nonces =
+            parsed.map(|list| Some((list.iter().copied().collect::<Vec<_>>(), text.len())));
+        vector.decodes(&nonces);
+    }
+}
+
+#[test]
 fn endpoint_records() {
     for vector in Vector::read(include_str!("vectors/endpoint_records.txt")) {
         let decode = |bytes: &[u8]| {
@@ -176,6 +206,53 @@ fn endpoint_records() {
             vector.prefixes_are_refused(|bytes| decode(bytes).is_err());
         }
     }
+}
+
+#[test]
+fn shards() {
+    for vector in Vector::read(include_str!("vectors/shards.txt")) {
+        let (room, parity, lost) = shards_on(vector.on);
+        let mut reassembly = Reassembly::new(Limits::default());
+        let mut message = None;
+        let (mut rest, mut number) = (&vector.bytes[..], 0);
+        while !rest.is_empty() {
+            let Ok(Some((Frame::Shard(shard), len))) = Frame::decode(rest) else {
+                panic!("{vector}: {rest:?}");
+            };
+            rest = &rest[len..];
+            if !lost.contains(&number)
+                && let Ok(Received::Message(whole)) =
+                    reassembly.receive(Timestamp::default(), &shard)
+            {
+                message = Some(whole);
+            }
+            number += 1;
+        }
+        let len = vector.bytes.len();
+        vector.decodes(&Ok::<_, ()>(message.clone().map(|message| (message, len))));
+        let Message { id, bytes } = message.expect("it was compared");
+        let plan = Plan::new(bytes.len(), room, parity, Loss::UNKNOWN).unwrap();
+        let mut out = Vec::new();
+        for shard in Cutter::new(id, bytes, plan).shards() {
+            Frame::Shard(shard).encode(&mut out);
+        }
+        vector.encodes(&out, len);
+    }
+}
+
+/// `room 200, parity 2, lost 0 1`
+fn shards_on(text: &str) -> (usize, Parity, Vec<usize>) {
+    let [room, parity, lost] = text.split(',').collect::<Vec<_>>()[..] else {
+        panic!("{text}");
+    };
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    let numbers =
+        |text: &str| -> Vec<usize> { text.split_whitespace().skip(1).map(number).collect() };
+    (
+        numbers(room)[0],
+        Parity::Fixed(numbers(parity)[0] as u8),
+        numbers(lost),
+    )
 }
 
 #[test]

@@ -31,6 +31,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod admission;
 mod carrier;
 mod certificate;

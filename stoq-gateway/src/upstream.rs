@@ -123,7 +123,11 @@ impl Upstream {
                     return Err(OpenFailure::Refused(Code::LIMIT, error.to_string()));
                 }
                 // It is closed, or about to be: the next use gets another one.
-                Err(error @ (OpenError::NotPossible(_) | OpenError::ConnectionClosed(_))) => {
+                Err(
+                    error @ (OpenError::NotPossible(_)
+                    | OpenError::NotProven(_)
+                    | OpenError::ConnectionClosed(_)),
+                ) => {
                     lost = error.to_string();
                     self.forget(&slot);
                 }

@@ -2,7 +2,14 @@
 
 use core::time::Duration;
 
-use crate::{ClientPolicy, Identity, PqPolicy, SeedLimits, meter};
+mod messages;
+
+use bytes::Bytes;
+use stoq_core::frame::AccessTokens;
+
+pub use messages::{MessageConfig, Parity};
+
+use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, SeedLimits, meter};
 
 /// How a client endpoint works.
 ///
@@ -21,6 +28,14 @@ pub struct ClientConfig {
     pub policy: PqPolicy,
     /// Who this end is, to servers that ask. Default `None`: nobody. Only its FALCON certificate is shown.
     pub identity: Option<Identity>,
+    /// Access tokens that [`Endpoint::connect`](crate::Endpoint::connect) presents, as
+    /// [`SignedAccessToken::encode`](crate::SignedAccessToken::encode) gives them; at most four, 4 KiB each, 6 KiB together.
+    /// Default: none. Every server that is connected to reads them, so let none see a bearer token that is not for it or for who
+    /// stands behind it.
+    pub access_tokens: Vec<Bytes>,
+    /// Keys of the holders that the tokens name. Default: none. A token without its key is presented all the same; the server
+    /// waits five seconds for the proof and closes the session with [`Code::HOLDER_MISSING`](crate::Code::HOLDER_MISSING).
+    pub holders: HolderKeys,
     /// IP versions to connect over. Default: both.
     pub ip: IpVersions,
     /// How long a connection may take to come about, names, handshake and the server's answer included.
@@ -38,6 +53,8 @@ pub struct ClientConfig {
     /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
     /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
+    /// Messages in shards: how they are sent, and what they can make this end hold.
+    pub messages: MessageConfig,
     /// What a peer can make this end hold.
     pub limits: Limits,
 }
@@ -48,11 +65,14 @@ impl ClientConfig {
         Self {
             policy: policy.into(),
             identity: None,
+            access_tokens: Vec::new(),
+            holders: HolderKeys::new(),
             ip: IpVersions::default(),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: IDLE_TIMEOUT,
             keep_alive: Some(Duration::from_secs(10)),
             framed_streams: false,
+            messages: MessageConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -66,6 +86,11 @@ pub struct ServerConfig {
     pub identity: Identity,
     /// Which clients are let in. Default `Off`: they are not asked who they are.
     pub clients: ClientPolicy,
+    /// Which services want an access token. Default `None`: no service does. Requests without a good one are refused before
+    /// [`Endpoint::accept`](crate::Endpoint::accept) gives them, with the code that says why; one whose token has a holder is
+    /// given, and the session opens once the holder has proven it.
+    /// [`Endpoint::set_access`](crate::Endpoint::set_access) replaces them.
+    pub access: Option<AccessRules>,
     /// IP versions to accept. Default: both, where the address to bind is an IPv6 one (`[::]`).
     pub ip: IpVersions,
     /// Take early data: requests that resume a session and come with the first packets, for
@@ -98,6 +123,8 @@ pub struct ServerConfig {
     /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
     /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
+    /// Messages in shards: how they are sent, and what they can make this end hold.
+    pub messages: MessageConfig,
     /// What a peer can make this end hold.
     pub limits: Limits,
 }
@@ -108,6 +135,7 @@ impl ServerConfig {
         Self {
             identity,
             clients: ClientPolicy::default(),
+            access: None,
             early_data: false,
             retry_above: 100,
             ip: IpVersions::default(),
@@ -117,6 +145,7 @@ impl ServerConfig {
             max_waiting: 1024,
             max_connections: 16_384,
             framed_streams: false,
+            messages: MessageConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -260,6 +289,37 @@ impl Limits {
             .datagram_receive_buffer_size(Some(self.datagram_buffer.max(1200)));
         Ok(transport)
     }
+}
+
+/// Whether the tokens can be presented.
+pub(crate) fn check_access_tokens(tokens: &[Bytes]) -> Result<(), ConfigError> {
+    let longest = tokens.iter().map(Bytes::len).max().unwrap_or_default();
+    let all: usize = tokens.iter().map(|token| token.len() + 2).sum();
+    let broken = [
+        (
+            tokens.len(),
+            AccessTokens::MAX_COUNT,
+            "there are at most 4 tokens",
+        ),
+        (
+            longest,
+            AccessTokens::MAX_TOKEN,
+            "a token has at most 4096 bytes",
+        ),
+        (
+            all,
+            AccessTokens::MAX_LEN - 1,
+            "all tokens together have at most 6 KiB",
+        ),
+    ];
+    let broken = broken.into_iter().find(|(got, limit, _)| got > limit);
+    broken.map_or(Ok(()), |(got, _, rule)| {
+        Err(ConfigError {
+            setting: "access_tokens",
+            value: got.to_string(),
+            rule,
+        })
+    })
 }
 
 /// How many times its allowance a multiplexed session's streams may be before the session is closed: see

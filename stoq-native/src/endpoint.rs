@@ -74,6 +74,7 @@ impl Endpoint {
             quinn,
             drivers: Arc::new(driver::Shared::new(
                 config.limits,
+                config.messages,
                 config.framed_streams,
                 judge,
                 None,
@@ -124,8 +125,14 @@ impl Endpoint {
         let quinn = endpoint(socket, Some(address), Some(server))?;
         let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
         let early_sender = config.early_data.then_some(early_sender);
-        let drivers =
-            driver::Shared::new(config.limits, config.framed_streams, judge, early_sender);
+        let drivers = driver::Shared::new(
+            config.limits,
+            config.messages,
+            config.framed_streams,
+            judge,
+            early_sender,
+        );
+        drivers.access.send_replace(config.access.map(Arc::new));
         let drivers = Arc::new(drivers);
         let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
         let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door);

@@ -13,6 +13,7 @@ use stoq_core::falcon::{Domain, MAX_SIGNED_LEN, PUBLIC_KEY_LEN, Signature, Verif
 use stoq_core::identity::FalconId;
 
 pub use pem_file::{FalconKeyError, KeyFileFault};
+pub(crate) use pem_file::{create_private, others_may_read};
 pub use public_file::{
     PublicKeyFault, PublicKeyFileError, verifying_key_from_pem_file, verifying_key_to_pem,
 };

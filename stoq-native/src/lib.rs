@@ -42,12 +42,15 @@
 //! | [`SendStream`], finished | the rest is still sent | the end of the stream |
 //! | [`SendStream`], not finished | reset: what is cut off must not look complete | [`Code::CANCELLED`] |
 //! | [`RecvStream`] before its end | the peer is told to stop | [`Code::CANCELLED`] |
+//! | [`VerifiedSendStream`], not finished | reset | [`Code::CANCELLED`] |
+//! | [`VerifiedRecvStream`] before its end | the peer is told to stop | [`Code::CANCELLED`] |
 //! | [`SessionRequest`] | refused | [`Code::REFUSED`] |
 //! | [`Session`] that is multiplexed, with its last clone and stream | closed | [`Code::NO_ERROR`] |
 //! | [`Connection`], with its last clone and session | closed | [`Code::NO_ERROR`] |
 //! | [`Endpoint`], with its last clone | no new sessions; those that run go on | |
 
 mod acceptor;
+mod access;
 mod announce;
 mod certificate;
 mod closed;
@@ -77,11 +80,19 @@ mod stream;
 mod target;
 mod tls;
 mod trust;
+mod verified;
 
+pub use access::{
+    AccessRefusals, AccessRules, AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderKeys,
+    HolderSigner, IssueError, access_token_from_file, fresh_nonce, issue_access_token, relay_auths,
+    revocations_from_file,
+};
 pub use announce::{AnnouncementsError, SendSeedError};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
-pub use config::{ClientConfig, ConfigError, IpVersions, Limits, ServerConfig};
+pub use config::{
+    ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
+};
 pub use connect::{ConnectError, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
@@ -100,19 +111,28 @@ pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPoli
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
 pub use security::{KeyExchange, Security};
-pub use session::{PingError, SendDatagramError, Session, SessionStats, StreamOpenError};
+pub use session::{
+    PingError, SendDatagramError, SendMessageError, Session, SessionStats, StreamOpenError,
+};
+pub use stoq_core::access::{
+    Access, AccessError, AccessToken, HolderKey, HolderProof, Nonce, Revocations,
+    SignedAccessToken, TokenHash, Verifier,
+};
 pub use stoq_core::announce::AnnounceError;
+pub use stoq_core::channel::{ChannelError, ChannelId, Delivery, Item};
 pub use stoq_core::close::Code;
 pub use stoq_core::falcon::{Domain, Signature, VerifyingKey};
-pub use stoq_core::frame::{DecodeError, Seed, SeedNode, SeedPriority};
+pub use stoq_core::frame::{DecodeError, Priority, Seed, SeedNode, SeedPriority};
 pub use stoq_core::grant::{Grant, GrantError, SignedGrant};
 pub use stoq_core::hash::SessionHash;
 pub use stoq_core::hops::{HopChain, PassedHop};
 pub use stoq_core::identity::FalconId;
+pub use stoq_core::replay::TimeWindow;
 pub use stoq_core::seeds::{Limits as SeedLimits, SeedCounters, SeedEvent};
 pub use stoq_core::service::ServiceName;
-pub use stoq_core::session::Answer;
+pub use stoq_core::session::{Answer, ForeignAuth};
 pub use stoq_core::session_id::SessionId;
+pub use stoq_core::shards::Counters as MessageCounters;
 pub use stoq_core::stream::Payload;
 pub use stoq_core::tier::Tier;
 pub use stoq_core::time::UnixMicros;
@@ -120,6 +140,10 @@ pub use stoq_core::transport_parameter::{Capabilities, ParameterError, Transport
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
 pub use trust::{Trust, TrustError};
+pub use verified::{
+    ChannelConfig, HashFunction, OpenVerifiedError, RefusedChannels, VerifiedReadError,
+    VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
+};
 
 /// The name by which both ends agree in the TLS handshake that they speak STOQ version 1 (ALPN, RFC 7301).
 pub const ALPN: &[u8] = b"stoq/1";

@@ -1,7 +1,9 @@
 //! The handle of one session.
 
+mod access;
 mod datagrams;
 mod error;
+mod messages;
 mod seeds;
 mod shared;
 
@@ -20,7 +22,8 @@ use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use tokio::sync::oneshot;
 
-pub use error::{PingError, SendDatagramError, StreamOpenError};
+pub use error::{PingError, SendDatagramError, SendMessageError, StreamOpenError};
+pub(crate) use messages::Messages;
 pub use shared::SessionStats;
 pub(crate) use shared::{Counters, Shared, count};
 
@@ -29,6 +32,7 @@ use crate::connection::Connection;
 use crate::driver::Command;
 use crate::lanes::Lanes;
 use crate::stream::{Arrived, Place, RecvStream, SendStream, WriteError};
+use crate::verified::Channels;
 
 /// A conversation with one service: streams, datagrams, and a close with a code and a reason.
 ///
@@ -41,11 +45,17 @@ pub struct Session(Arc<Handle>);
 struct Handle {
     shared: Arc<Shared>,
     connection: Connection,
+    channels: Channels,
 }
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
-        Self(Arc::new(Handle { shared, connection }))
+        let channels = Channels::default();
+        Self(Arc::new(Handle {
+            shared,
+            connection,
+            channels,
+        }))
     }
 
     /// Opens a stream in both directions. The peer learns of it at once.
@@ -241,6 +251,7 @@ impl Session {
     pub fn stats(&self) -> SessionStats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.0.shared.counters;
+        let (sent_messages, messages) = self.0.shared.messages.stats();
         let mut announced = self.0.shared.announcing.receiving.announced();
         SessionStats {
             sent_datagrams: get(&counters.sent_datagrams),
@@ -248,10 +259,22 @@ impl Session {
             dropped_datagrams: get(&counters.dropped_datagrams),
             opened_streams: get(&counters.opened_streams),
             accepted_streams: get(&counters.accepted_streams),
+            refused: counters.refused.get(),
+            sent_messages,
+            messages,
             seeds: announced.seeds().counters(),
             skipped_announcements: announced.skipped(),
             dropped_signatures: announced.signatures_dropped(),
         }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// Verified channels that have been opened.
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.0.channels
     }
 
     pub(crate) fn ending(&self) -> &Ending {

@@ -285,7 +285,11 @@ impl Driver {
                 self.inbox.going_away.replace(Some(going_away));
             }
             Output::Stats(stats) => self.inbox.path.set(Some(stats)),
-            Output::Requested(_) => unreachable!("only servers are asked for sessions"),
+            // It shows no tokens that somebody holds, and relays nothing.
+            Output::Prove { .. } | Output::Auth { .. } => {}
+            Output::Requested(_) | Output::Unproven { .. } => {
+                unreachable!("only servers are asked for sessions")
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod gateway;
 pub mod link;
+pub mod messages;
 pub mod native;
 pub mod services;
 pub mod webtransport;

@@ -3,21 +3,26 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use stoq_core::datagram::{Content, ContentKind};
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Answer, Config, Input, Output, Session, SessionError, Side};
 use stoq_core::session_id::SessionId;
+use stoq_core::shards::Limits;
 use stoq_core::stream::StreamHeader;
 use stoq_core::time::Timestamp;
 
 use crate::link::{Conditions, Link, Packet};
+use crate::messages::Messages;
 
 /// One end: the machine, and what it told its user in order.
 #[derive(Debug)]
 pub struct End {
     /// The machine.
     pub session: Session,
-    /// Everything but control bytes and answers.
+    /// Everything but control bytes, answers and shards.
     pub saw: VecDeque<Output>,
+    /// What the shards made.
+    pub messages: Messages,
     outgoing: Link,
     /// The stream type byte that begins our control stream has been cut off.
     type_sent: bool,
@@ -39,13 +44,13 @@ pub struct World {
 pub const SERVICE: &str = "simulated";
 
 impl World {
-    /// Two machines that have not spoken yet.
-    pub fn new(conditions: Conditions, seed: u64) -> Self {
+    /// Two machines that have not spoken yet. `messages` bounds what each holds of messages in shards.
+    pub fn new(conditions: Conditions, messages: Limits, seed: u64) -> Self {
         let now = Timestamp::from_micros(seed % 1_000_000);
         let mut world = Self {
             now,
-            client: End::new(now, Side::Client, Link::new(conditions, seed)),
-            server: End::new(now, Side::Server, Link::new(conditions, !seed)),
+            client: End::new(now, Side::Client, Link::new(conditions, seed), messages),
+            server: End::new(now, Side::Server, Link::new(conditions, !seed), messages),
             answered: 0,
         };
         world.client.control_stream(now);
@@ -70,6 +75,8 @@ impl World {
             self.server.outgoing.next_arrival(),
             self.client.session.next_due(),
             self.server.session.next_due(),
+            self.client.messages.next_due(),
+            self.server.messages.next_due(),
         ]
         .into_iter()
         .flatten()
@@ -87,6 +94,7 @@ impl World {
             if end.session.next_due().is_some_and(|due| due <= self.now) {
                 end.feed(self.now, Input::Tick)?;
             }
+            end.messages.expire(self.now);
         }
         self.answer_requests();
         Ok(true)
@@ -123,13 +131,14 @@ impl World {
         for id in asked {
             self.answered = self.answered.wrapping_add(1);
             let answer = Answer::new([self.answered; 32], 1_200);
-            self.server(|server, out| server.accept(id, &answer, out));
+            let now = self.now;
+            self.server(|server, out| server.accept(now, id, &answer, out));
         }
     }
 }
 
 impl End {
-    fn new(now: Timestamp, side: Side, outgoing: Link) -> Self {
+    fn new(now: Timestamp, side: Side, outgoing: Link, messages: Limits) -> Self {
         let mut config = Config::new(side, [side as u8 + 100; 32]);
         config.service = (side == Side::Client)
             .then(|| ServiceName::new(SERVICE).expect("a constant of allowed characters"));
@@ -138,6 +147,7 @@ impl End {
         let mut end = Self {
             session,
             saw: VecDeque::new(),
+            messages: Messages::new(messages),
             outgoing,
             type_sent: false,
         };
@@ -190,9 +200,18 @@ impl End {
 
     fn carry_out(&mut self, now: Timestamp, out: Vec<Output>) {
         for output in out {
-            let Output::Send(mut bytes) = output else {
-                self.saw.push_back(output);
-                continue;
+            let mut bytes = match output {
+                Output::Send(bytes) => bytes,
+                Output::Datagram { session, content }
+                    if Content::kind(&content) == ContentKind::Shard =>
+                {
+                    self.messages.receive(now, session, content);
+                    continue;
+                }
+                output => {
+                    self.saw.push_back(output);
+                    continue;
+                }
             };
             if !self.type_sent {
                 self.type_sent = true;

@@ -9,8 +9,11 @@ use crate::{
 /// Vouches for a run of tokens. Read by its shape only; nothing is verified here.
 ///
 /// ```text
-/// FalconId [32] · algorithm [1] · first sequence varint [1..8] · last sequence varint [1..8] · signature [1280]
+/// FalconId [32] · algorithm [1] · first sequence varint [1..8] · last sequence varint [1..8] · request varint [1..8]
+///   · final [1], 0 | 1 · signature [1280]
 /// ```
+///
+/// What the signature covers is drawn at [`Statement`](crate::run::Statement).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FalconSignature<'a> {
     /// Who signed.
@@ -21,13 +24,18 @@ pub struct FalconSignature<'a> {
     pub first: VarInt,
     /// The last, not before the first.
     pub last: VarInt,
+    /// How many DATA frames of the other direction of the channel the signer had when it made the first token of the run:
+    /// what it answers.
+    pub request: VarInt,
+    /// Whether nothing comes after the run: the sender ended here.
+    pub is_final: bool,
     /// The signature.
     pub signature: &'a [u8; 1280],
 }
 
 impl<'a> FalconSignature<'a> {
     /// All fields at their longest.
-    pub const MAX_LEN: usize = 32 + 1 + 8 + 8 + 1280;
+    pub const MAX_LEN: usize = 32 + 1 + 8 + 8 + 8 + 1 + 1280;
 
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Fault> {
         Ok(Self {
@@ -35,6 +43,8 @@ impl<'a> FalconSignature<'a> {
             algorithm: SignatureAlgorithm(reader.u8()?),
             first: reader.varint()?,
             last: reader.varint()?,
+            request: reader.varint()?,
+            is_final: reader.bool("final")?,
             signature: reader.array()?,
         })
     }
@@ -50,7 +60,12 @@ impl<'a> FalconSignature<'a> {
     }
 
     pub(super) const fn payload_len(&self) -> usize {
-        32 + 1 + self.first.encoded_len() + self.last.encoded_len() + self.signature.len()
+        32 + 1
+            + self.first.encoded_len()
+            + self.last.encoded_len()
+            + self.request.encoded_len()
+            + 1
+            + self.signature.len()
     }
 
     pub(super) fn write(&self, out: &mut impl BufMut) {
@@ -58,6 +73,8 @@ impl<'a> FalconSignature<'a> {
         out.put_u8(self.algorithm.0);
         self.first.encode(out);
         self.last.encode(out);
+        self.request.encode(out);
+        out.put_u8(self.is_final.into());
         out.put_slice(self.signature);
     }
 }

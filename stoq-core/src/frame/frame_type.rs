@@ -2,7 +2,7 @@ use core::fmt;
 
 use super::{
     Auth, CloseSession, DecodeError, FalconKey, FalconSignature, Frame, GoAway, Headers, Hop, Ping,
-    Priority, RstStream, Seed, Settings, Shard, Stats, Token, WindowUpdate,
+    Priority, RstStream, Seed, Settings, Shard, Stats, Token, TokenRun, WindowUpdate,
 };
 use crate::{reader::Reader, varint::VarInt};
 
@@ -42,6 +42,7 @@ impl FrameType {
             Self::SEED => Seed::MAX_LEN,
             Self::FALCON_SIGNATURE => FalconSignature::MAX_LEN,
             Self::FALCON_KEY => FalconKey::MAX_LEN,
+            Self::TOKEN_RUN => TokenRun::MAX_LEN,
             _ => Frame::MAX_UNKNOWN,
         }
     }
@@ -135,6 +136,8 @@ table! {
     FALCON_SIGNATURE = 0xfe00_0005;
     /// [`Frame::FalconKey`].
     FALCON_KEY = 0xfe00_0006;
+    /// [`Frame::TokenRun`].
+    TOKEN_RUN = 0xfe00_0007;
 }
 
 impl From<FrameType> for VarInt {

@@ -60,7 +60,7 @@ impl<'a> Shard<'a> {
         })
     }
 
-    pub(super) fn check(&self) -> Result<(), Fault> {
+    pub(crate) fn check(&self) -> Result<(), Fault> {
         // As u32: the sum of two u16 may overflow one.
         let shards = u32::from(self.data) + u32::from(self.parity);
         if self.data == 0 {

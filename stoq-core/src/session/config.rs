@@ -3,6 +3,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
+use crate::access::TokenHash;
 use crate::identity::FalconId;
 use crate::service::ServiceName;
 
@@ -26,6 +27,9 @@ pub struct Config {
     pub service: Option<ServiceName>,
     /// A client: what it shows to be let in to session 0, in the bounds of [`AccessTokens`](crate::frame::AccessTokens).
     pub access_tokens: Vec<Bytes>,
+    /// A client: those of the tokens whose holder it is. [`Output::Prove`](super::Output::Prove) asks for the proof of each, and
+    /// session 0 opens when all have been confirmed. Hashes of the tokens' bytes.
+    pub holders: Vec<TokenHash>,
     /// A client: the relays that its request for session 0 has to pass behind the server, at most
     /// [`Route::MAX_COUNT`](crate::frame::Route::MAX_COUNT).
     pub route: Vec<FalconId>,
@@ -43,6 +47,7 @@ impl Config {
             side,
             service: None,
             access_tokens: Vec::new(),
+            holders: Vec::new(),
             route: Vec::new(),
             random,
             limits: Limits::default(),

@@ -102,6 +102,7 @@ impl Session {
         match self.state {
             State::Closing { .. } | State::Ended => return Standing::Gone,
             State::AwaitingSettings { .. } | State::Asked => return Standing::Early,
+            State::Open if self.is_proving(id) => return Standing::Early,
             State::Open if id == SessionId::ZERO => return Standing::Open,
             State::Open => {}
         }

@@ -12,6 +12,7 @@ use stoq_core::{
     datagram::Content,
     endpoint_record::{EndpointRecord, SignedEndpointRecord},
     falcon::{Domain, PUBLIC_KEY_LEN, SIGNATURE_LEN, Signature, VerifyingKey},
+    frame::TokenRun,
     grant::{Grant, SignedGrant},
     service::PATH_PREFIX,
     stream::Direction,
@@ -78,6 +79,9 @@ pub(crate) fn frame(frame: &Frame<'_>) {
         (frame.clone(), bytes.len())
     );
     parts_ask_for_more(&bytes, |bytes| Frame::decode(bytes).map(length));
+    if let Frame::TokenRun(run) = frame {
+        assert_eq!(TokenRun::new(&tokens(run)), Ok(*run));
+    }
     if let Frame::Settings(settings) = frame {
         for (id, value) in settings.iter() {
             assert_eq!(settings.get(id), Some(value));
@@ -87,6 +91,23 @@ pub(crate) fn frame(frame: &Frame<'_>) {
             }
         }
     }
+}
+
+pub(crate) fn token_run_bytes(input: &[u8]) {
+    if let Ok(run) = TokenRun::new(input) {
+        assert_eq!(tokens(&run), input);
+        assert!((1..=TokenRun::MAX_TOKENS).contains(&run.tokens().count()));
+        assert!(run.tokens().is_sorted_by(|a, b| a.0 < b.0));
+        frame(&Frame::TokenRun(run));
+    }
+}
+
+fn tokens(run: &TokenRun<'_>) -> Vec<u8> {
+    encoded(|out| {
+        for (sequence, tag) in run.tokens() {
+            TokenRun::put(sequence, tag, out);
+        }
+    })
 }
 
 pub(crate) fn datagram_bytes(input: &[u8]) {

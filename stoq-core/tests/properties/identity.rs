@@ -3,6 +3,7 @@
 use proptest::{array, collection::vec, option, prelude::*, string::string_regex};
 use stoq_core::{
     FalconId, VarInt,
+    access::{AccessToken, HolderKey, Nonce, SignedAccessToken},
     endpoint_record::{EndpointRecord, SignedEndpointRecord},
     falcon::{PUBLIC_KEY_LEN, SIGNATURE_LEN, Signature, VerifyingKey},
     grant::{Grant, SignedGrant},
@@ -10,7 +11,7 @@ use stoq_core::{
     transport_parameter::{Capabilities, TransportParameter},
 };
 
-use super::{codec, varint};
+use super::{access, codec, varint};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
@@ -36,6 +37,28 @@ proptest! {
         let fields = encoded[2 + PUBLIC_KEY_LEN..encoded.len() - SIGNATURE_LEN].to_vec();
         slip.make(fields, codec::endpoint_record_bytes);
         slip.make(encoded, codec::endpoint_record_bytes);
+    }
+
+    #[test]
+    fn access_tokens(value in access_token(), slip in slip(), bytes in vec(any::<u8>(), 0..200), text in "[A-Za-z0-9_-]{0,60}") {
+        access::access_token(&value);
+        access::access_token_bytes(&bytes);
+        access::access_token_bytes(text.as_bytes());
+        let signed = SignedAccessToken::new(value, Signature::new([7; SIGNATURE_LEN])).unwrap();
+        slip.make(signed.to_text().into_bytes(), access::access_token_bytes);
+        // The fields, where slips are not hidden by the signature; then anywhere.
+        let encoded = signed.encode();
+        slip.make(encoded[..encoded.len() - SIGNATURE_LEN].to_vec(), access::access_token_bytes);
+        slip.make(encoded, access::access_token_bytes);
+    }
+
+    #[test]
+    fn revocations(lines in "(([0-9a-f]{32})?[ \t]{0,2}(#[a-z ]{0,9})?\r?\n){0,20}", other in "([0-9a-fA-F# \n]{0,70}){0,3}", slip in slip()) {
+        access::revocations_text(&lines);
+        access::revocations_text(&other);
+        if !lines.is_empty() {
+            slip.make(lines.into_bytes(), |bytes| access::revocations_text(&String::from_utf8_lossy(bytes)));
+        }
     }
 
     #[test]
@@ -112,6 +135,43 @@ fn grant() -> impl Strategy<Value = Grant> {
     })
 }
 
+fn access_token() -> impl Strategy<Value = AccessToken> {
+    let fixed = (
+        any::<[u8; 32]>(),
+        any::<[u8; 32]>(),
+        any::<[u8; 16]>(),
+        any::<(u64, u64)>(),
+    );
+    let permissions = prop::collection::btree_set(
+        "[a-z0-9][a-z0-9.:_-]{0,31}",
+        1..=AccessToken::MAX_PERMISSIONS,
+    );
+    let texts = (
+        "[ -~\u{e4}\u{20ac}]{1,42}",
+        "[a-z0-9][a-z0-9._-]{0,62}",
+        permissions,
+    );
+    (fixed, any::<Option<bool>>(), texts).prop_map(|(fixed, holder, texts)| {
+        let (issuer, audience, nonce, (not_before, expiry)) = fixed;
+        let (subject, service, permissions) = texts;
+        AccessToken {
+            issuer: FalconId::new(issuer),
+            audience: FalconId::new(audience),
+            nonce: Nonce::new(nonce),
+            not_before: UnixMicros(not_before),
+            expiry: UnixMicros(expiry),
+            holder: holder.map(|odd| {
+                let mut point = BASE_POINT;
+                point[0] = 2 | u8::from(odd);
+                HolderKey::from_bytes(&point).expect("it is a point of the curve")
+            }),
+            subject,
+            service: service.parse().expect("a name"),
+            permissions: permissions.into_iter().collect(),
+        }
+    })
+}
+
 fn endpoint_record() -> impl Strategy<Value = EndpointRecord> {
     let hashes = vec(any::<[u8; 32]>(), 1..=EndpointRecord::MAX_HASHES);
     (name(), any::<(u64, u64, u64)>(), hashes).prop_map(|(authority, numbers, hashes)| {
@@ -147,3 +207,10 @@ fn name() -> impl Strategy<Value = String> {
         1 => string_regex("[a-z0-9.:_-]{101,253}").expect("a valid expression"),
     ]
 }
+
+/// x of P-256's base point, behind a byte for the sign of y.
+const BASE_POINT: [u8; HolderKey::LEN] = [
+    3, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40,
+    0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2,
+    0x96,
+];

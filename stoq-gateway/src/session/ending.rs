@@ -24,8 +24,17 @@ impl Ending {
         match event {
             Some(Event::Closed { code, reason }) => Self::Closed(code, reason),
             Some(Event::Violated { code, reason }) => Self::Violated(code, reason),
-            // SETTINGS come once, and our own close not before we close.
-            Some(Event::Lost | Event::Requested(_) | Event::CloseCarrier) | None => Self::Vanished,
+            // The machine has closed already.
+            Some(Event::Unproven { code, reason }) => Self::Close(code, reason),
+            // SETTINGS and what follows from them come once, and our own close not before we close.
+            Some(
+                Event::Lost
+                | Event::Requested(_)
+                | Event::Opened
+                | Event::Auth(_)
+                | Event::CloseCarrier,
+            )
+            | None => Self::Vanished,
         }
     }
 

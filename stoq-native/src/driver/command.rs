@@ -16,7 +16,9 @@ pub(crate) enum Command {
         id: SessionId,
         service: ServiceName,
         answer: Answer,
-        reply: oneshot::Sender<Option<Session>>,
+        /// What the client may do, on a service that wants tokens.
+        access: Option<Access>,
+        reply: oneshot::Sender<Result<Session, Closed>>,
     },
     Refuse {
         id: SessionId,
@@ -28,6 +30,8 @@ pub(crate) enum Command {
         code: Code,
         reason: String,
     },
+    /// A relay passes a proof on, or the confirmation of one.
+    Auth { id: SessionId, auth: ForeignAuth },
     Ping {
         reply: oneshot::Sender<Result<Duration, PingError>>,
     },
@@ -50,12 +54,15 @@ impl Driver {
                 reply,
             } => {
                 let service = Some(request.service.clone());
-                match self.machine.open(&request.into(), &mut self.out) {
+                let proofs = request.holders.proofs(&request.access_tokens);
+                let mut request = machine::Request::from(request);
+                request.holders = proofs.iter().map(|(token, _)| *token).collect();
+                match self.machine.open(&request, &mut self.out) {
                     Ok(id) => {
                         // The handle that is to be set has just been made for this.
                         let _ = asked.set(id);
-                        let reply = Reply::Open(reply);
-                        self.waiting.insert(id, Waiting { service, reply });
+                        let waiting = Waiting::new(service, Reply::Open(reply));
+                        self.waiting.insert(id, Waiting { proofs, ..waiting });
                     }
                     Err(error) => {
                         let error = match self.shared.ending.get() {
@@ -79,18 +86,13 @@ impl Driver {
                 id,
                 service,
                 answer,
+                access,
                 reply,
             } => {
-                let before = self.out.len();
-                self.machine.accept(id, &answer, &mut self.out);
-                if self.out.len() == before {
-                    let _ = reply.send(None);
-                } else {
-                    let service = Some(service);
-                    let reply = Reply::Accept(reply);
-                    self.waiting.insert(id, Waiting { service, reply });
-                }
+                let waiting = Waiting::new(Some(service), Reply::Accept(reply));
+                self.accept(id, answer, Waiting { access, ..waiting });
             }
+            Command::Auth { id, auth } => self.machine.send_auth(id, &auth, &mut self.out),
             Command::Refuse { id, code, reason } => {
                 self.machine.refuse(now, id, code, &reason, &mut self.out);
             }

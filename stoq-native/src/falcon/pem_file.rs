@@ -164,7 +164,7 @@ fn sha256(bytes: &[u8]) -> [u8; CHECKSUM_LEN] {
     hash.finish()
 }
 
-fn create_private(path: &Path) -> io::Result<File> {
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -173,14 +173,14 @@ fn create_private(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(unix)]
-fn others_may_read(path: &Path) -> io::Result<bool> {
+pub(crate) fn others_may_read(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
     Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
 }
 
 /// Elsewhere, who may read a file is not said in a mode.
 #[cfg(not(unix))]
-fn others_may_read(_path: &Path) -> io::Result<bool> {
+pub(crate) fn others_may_read(_path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 

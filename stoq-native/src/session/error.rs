@@ -55,6 +55,40 @@ impl SendDatagramError {
     }
 }
 
+/// A message was not sent, or not all of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendMessageError {
+    /// There is nothing to send.
+    #[error("a message needs at least one byte")]
+    Empty,
+    /// It is larger than what can be sent now.
+    #[error("the message has {got} bytes, the path to the peer carries {limit}")]
+    TooLarge {
+        /// What can be sent, in bytes.
+        limit: usize,
+        /// What it has.
+        got: usize,
+    },
+    /// The peer takes no datagrams.
+    #[error("the peer takes no datagrams")]
+    Unsupported,
+    /// The session has ended.
+    #[error(transparent)]
+    SessionClosed(#[from] Closed),
+}
+
+impl SendMessageError {
+    /// The code of the table that all sides share.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Empty => Code::INVALID_ARGUMENT,
+            Self::TooLarge { .. } => Code::DATAGRAM_TOO_LARGE,
+            Self::Unsupported => Code::UNSUPPORTED,
+            Self::SessionClosed(closed) => closed.code,
+        }
+    }
+}
+
 /// A ping was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PingError {

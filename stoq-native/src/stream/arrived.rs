@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use stoq_core::channel::ChannelId;
 use stoq_core::close::Code;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use tokio::time::timeout;
@@ -72,6 +73,17 @@ impl Arrived {
             self,
             introduction.unwrap_or(Introduction::Fault(Code::TIMEOUT)),
         )
+    }
+
+    /// Reads the channel id that framed streams begin with, and not a byte more. `None` if it does not come in time.
+    pub(crate) async fn channel(mut self) -> (Self, Option<ChannelId>) {
+        let mut id = [0; ChannelId::LEN];
+        let read = async {
+            let receive = self.receive.as_mut()?;
+            receive.read_exact(&mut id).await.ok()
+        };
+        let read = timeout(HEADER_TIMEOUT, read).await.ok().flatten();
+        (self, read.map(|()| ChannelId::new(id)))
     }
 
     /// Tells the peer that the stream is not wanted.

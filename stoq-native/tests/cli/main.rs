@@ -12,4 +12,5 @@ mod keys;
 mod kills;
 mod process;
 mod refusals;
+mod tokens;
 mod transfer;

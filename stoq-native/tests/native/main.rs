@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod access;
 mod addresses;
 mod announcements;
 mod closing;
@@ -15,7 +16,10 @@ mod harness;
 mod hostile;
 mod identity;
 mod inspect;
+mod messages;
 mod multiplexed;
 mod refusals;
+mod road;
 mod stats;
 mod streams;
+mod verified;

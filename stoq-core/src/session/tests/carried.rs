@@ -42,7 +42,7 @@ fn a_request_carries_tokens_route_and_hops_and_the_answer_hops() {
         hops: asked.hops.clone(),
         ..answer()
     };
-    pair.server(|server, out| server.accept(id, &answer, out));
+    pair.server(|server, out| server.accept(START, id, &answer, out));
     for saw in [&pair.client_saw, &pair.server_saw] {
         let Some(Output::Opened { hops, .. }) = saw.last() else {
             panic!("{saw:?}")
@@ -77,7 +77,7 @@ fn session_0_carries_them_in_settings() {
         hops: Some(chain()),
         ..answer()
     };
-    server.accept(SessionId::ZERO, &answer, &mut out);
+    server.accept(START, SessionId::ZERO, &answer, &mut out);
     let [Output::Send(settings), _] = &out[..] else {
         panic!("{out:?}")
     };

@@ -21,7 +21,7 @@ fn early_streams_and_datagrams_are_held_then_delivered() {
     let one = pair
         .client(|client, out| client.open(&request("echo"), out))
         .unwrap();
-    pair.server(|server, out| server.accept(one, &answer(), out));
+    pair.server(|server, out| server.accept(START, one, &answer(), out));
     assert_eq!(
         pair.server_saw[2..],
         [
@@ -104,7 +104,7 @@ fn a_session_has_one_announcing_stream_also_among_those_held() {
     let one = pair
         .client(|client, out| client.open(&request("echo"), out))
         .unwrap();
-    pair.server(|server, out| server.accept(one, &answer(), out));
+    pair.server(|server, out| server.accept(START, one, &answer(), out));
     assert_eq!(pair.server_saw[2..], [placed(9, 1), refused(10)]);
     assert_eq!(announce(&mut pair, 11, 1), [refused(11)]);
     assert_eq!(pair.server.announcements_refused(), 3);
@@ -132,7 +132,7 @@ fn streams_of_closed_and_unknown_sessions_are_rejected() {
     let one = pair
         .client(|client, out| client.open(&request("echo"), out))
         .unwrap();
-    pair.server(|server, out| server.accept(one, &answer(), out));
+    pair.server(|server, out| server.accept(START, one, &answer(), out));
     pair.client(|client, out| client.close(START, one, Code::NO_ERROR, "", out));
     let mut out = Vec::new();
     pair.server

@@ -1,6 +1,7 @@
 //! What a user can say to the command.
 
 mod peer;
+mod token;
 
 use crate::byte_size::ByteSize;
 use crate::file_name::FileName;
@@ -11,6 +12,9 @@ use std::path::PathBuf;
 use stoq_native::{FalconId, Target, TargetError};
 
 pub(crate) use peer::PeerArguments;
+pub(crate) use token::{
+    HolderArguments, IssueArguments, ShowArguments, TokenArguments, TokenCommand,
+};
 
 /// Moves files over STOQ, and serves them
 #[derive(Debug, Parser)]
@@ -40,6 +44,8 @@ pub(crate) enum Command {
     Id(IdArguments),
     /// Vouch, as an authority, for an identity: it may speak for these names for so many days
     Grant(GrantArguments),
+    /// Issue and show access tokens, and make the keys of their holders
+    Token(TokenArguments),
     /// Print what a server offers to anybody: identity, certificates, key exchange. Believes nobody
     Inspect(InspectArguments),
 }

@@ -11,9 +11,10 @@ use std::io;
 use std::path::PathBuf;
 use stoq_core::reader::Fault;
 use stoq_native::{
-    BindError, Closed, Code, ConnectError, FalconKeyError, GrantError, GrantFileError,
-    HandshakeFailed, IdentityError, IdentityRejected, InspectError, PingError, PublicKeyFileError,
-    ReadError, SignError, StreamOpenError, Target, TrustError, WriteError,
+    AccessError, AccessTokenFileError, BindError, Closed, Code, ConnectError, FalconKeyError,
+    GrantError, GrantFileError, HandshakeFailed, HolderKeyError, IdentityError, IdentityRejected,
+    InspectError, IssueError, PingError, PublicKeyFileError, ReadError, SignError, StreamOpenError,
+    Target, TrustError, WriteError,
 };
 
 /// The exit codes. Those above 63 are the ones of sysexits.h; `EXIT_CODES` says them to users.
@@ -107,6 +108,16 @@ pub(crate) enum CommandError {
     GrantName { name: String },
     #[error("the grant cannot be made: {0}")]
     Grant(Fault),
+    #[error("the access token was not issued: {0}")]
+    Issue(IssueError),
+    #[error("{0}{advice}", advice = advice::on_token_file(.0))]
+    TokenFile(AccessTokenFileError),
+    #[error("{0}")]
+    TokenUnusable(AccessError),
+    #[error("{0}; `stoq token holder` makes one")]
+    HolderKey(HolderKeyError),
+    #[error("{0}; a key never takes the place of a file: choose another")]
+    HolderKeyFile(HolderKeyError),
     #[error("the grant was not signed: {0}")]
     Sign(SignError),
     #[error("cannot inspect {target}: {source}{advice}", target = target.authority(), advice = advice::on_inspecting(source))]
@@ -139,6 +150,13 @@ impl CommandError {
         match self {
             Self::Name { .. } | Self::Trust(_) | Self::Identity(_) => exit::USAGE,
             Self::GrantName { .. } | Self::Grant(_) | Self::GrantUnusable { .. } => exit::USAGE,
+            Self::Issue(IssueError::Sign(_)) => exit::SYSTEM,
+            Self::Issue(_) => exit::USAGE,
+            Self::TokenFile(AccessTokenFileError::File { .. }) => exit::NO_INPUT,
+            Self::TokenFile(_) | Self::TokenUnusable(_) => exit::DATA,
+            Self::HolderKey(HolderKeyError::File { .. }) => exit::NO_INPUT,
+            Self::HolderKey(_) => exit::DATA,
+            Self::HolderKeyFile(_) => exit::NO_OUTPUT,
             Self::Bind(BindError::Config(_)) => exit::USAGE,
             Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
             Self::Bind(_) | Self::Lost(_) | Self::BrokenOff(_) => exit::UNREACHABLE,

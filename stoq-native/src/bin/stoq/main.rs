@@ -6,6 +6,7 @@
 //!   ping ─────────────────────▶ any service                       answered by the protocol itself
 //!   keygen, id ───────────────▶ a FALCON key in a file            nothing goes over the network
 //!   grant ────────────────────▶ an authority's word for an identity, in a file
+//!   token ────────────────────▶ an issuer's permission to use a service, in a file
 //!   inspect ──────────────────▶ what a server shows to anybody, in handshakes that carry nothing
 //! ```
 //! [`arguments`] is what a user can say, [`error::exit`] how the command ends.
@@ -26,6 +27,7 @@ mod grant;
 mod identity;
 mod inspect;
 mod keys;
+mod life;
 mod list;
 mod output;
 mod ping;
@@ -37,6 +39,7 @@ mod signals;
 mod store;
 mod temporary;
 mod terminal;
+mod token;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -59,8 +62,8 @@ fn main() -> ExitCode {
     terminal::log(match command {
         Command::Serve(_) => "stoq=info,warn",
         // The library warns of keys that others can read.
-        Command::Id(_) | Command::Grant(_) => "warn",
-        _ => "off,stoq_native::falcon=warn",
+        Command::Id(_) | Command::Grant(_) | Command::Token(_) => "warn",
+        _ => "off,stoq_native::falcon=warn,stoq_native::access=warn",
     });
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -83,6 +86,7 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::Keygen(arguments) => keys::generate(&arguments),
         Command::Id(arguments) => keys::identify(&arguments),
         Command::Grant(arguments) => grant::run(arguments),
+        Command::Token(arguments) => token::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments).await,
     }
 }

@@ -40,6 +40,19 @@ impl Output {
         }
     }
 
+    /// Makes a file one that only its owner may read (mode 0600 on Unix). What is written elsewhere stays as it is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn keep_private(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        if let Self::File { temporary, .. } = self {
+            let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            temporary.as_file().set_permissions(owner)?;
+        }
+        Ok(())
+    }
+
     /// Gives a file its name. What was written to a device or a stream is there already.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use crate::protocol::RefusalCode;
 use stoq_native::{
-    Closed, ClosedBy, Code, ConnectError, IdentityRejected, InspectError, PublicKeyFault,
-    PublicKeyFileError,
+    AccessTokenFileError, Closed, ClosedBy, Code, ConnectError, IdentityRejected, InspectError,
+    PublicKeyFault, PublicKeyFileError,
 };
 
 pub(super) fn on_connecting(error: &ConnectError) -> &'static str {
@@ -66,6 +66,16 @@ pub(super) fn on_public_key(error: &PublicKeyFileError) -> &'static str {
             ..
         } => "; `stoq id --public` prints that of a key",
         _ => "",
+    }
+}
+
+pub(super) fn on_token_file(error: &AccessTokenFileError) -> &'static str {
+    match error {
+        AccessTokenFileError::Token { .. } => "; `stoq token issue` makes one",
+        AccessTokenFileError::Revocations { .. } => {
+            "; it holds the nonces that `stoq token show` prints, one a line"
+        }
+        AccessTokenFileError::File { .. } => "",
     }
 }
 

@@ -1,0 +1,9 @@
+//! Calls the property of the same name.
+
+#![no_main]
+
+#[allow(dead_code, reason = "each target calls one property of several")]
+#[path = "../../tests/properties/access.rs"]
+mod access;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| access::access_token_bytes(input));

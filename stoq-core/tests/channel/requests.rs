@@ -1,0 +1,96 @@
+//! Answers to other questions than were asked.
+
+use stoq_core::channel::{ChannelError, Delivery, Received, Sent};
+
+use crate::number;
+use crate::wire::{Channel, ORIGIN, opener, read, scope, verified};
+
+/// An answer in two runs: the first to one question, the second to all.
+fn answer(questions: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut channel = Channel::new(scope(), Some(&ORIGIN));
+    channel.received = heard(&questions[..1]);
+    channel.send(b"yes");
+    // What comes after the run has begun is not what the run answers.
+    channel.received = heard(questions);
+    channel.send(b", indeed");
+    channel.close();
+    channel.send(b"no");
+    channel.finish();
+    channel.frames
+}
+
+fn heard(questions: &[&[u8]]) -> Received {
+    let mut received = Received::default();
+    questions
+        .iter()
+        .for_each(|question| received.note(question));
+    received
+}
+
+fn asked(questions: &[&[u8]]) -> Sent {
+    let mut sent = Sent::default();
+    questions.iter().for_each(|question| sent.note(question));
+    sent
+}
+
+fn ask(questions: &[&[u8]], answer: &[Vec<u8>]) -> (u64, Result<(), ChannelError>) {
+    let mut sent = asked(questions);
+    let (items, end) = read(opener(Delivery::Pending), &mut sent, answer);
+    (verified(&items), end)
+}
+
+#[test]
+fn the_answer_to_what_was_asked_is_taken() {
+    let questions = [&b"is it"[..], b"was it"];
+    assert_eq!(ask(&questions, &answer(&questions)), (3, Ok(())));
+    // More was asked meanwhile.
+    let more = [&b"is it"[..], b"was it", b"will it"];
+    assert_eq!(ask(&more, &answer(&questions)), (3, Ok(())));
+}
+
+#[test]
+fn the_answer_to_another_question_is_refused() {
+    let frames = answer(&[b"is it", b"was it"]);
+    let (sequence, last) = (number(0), number(1));
+    let bad = ChannelError::BadSignature { sequence, last };
+    assert_eq!(ask(&[b"isn't it", b"was it"], &frames), (0, Err(bad)));
+    let (sequence, last) = (number(2), number(2));
+    let bad = ChannelError::BadSignature { sequence, last };
+    assert_eq!(ask(&[b"is it", b"wasn't it"], &frames), (2, Err(bad)));
+}
+
+#[test]
+fn the_answer_to_more_than_was_asked_is_refused() {
+    let frames = answer(&[b"is it", b"was it"]);
+    let (sequence, request) = (number(2), number(2));
+    let wrong = ChannelError::WrongRequest { sequence, request };
+    assert_eq!(ask(&[b"is it"], &frames), (2, Err(wrong)));
+    let (sequence, request) = (number(0), number(1));
+    let wrong = ChannelError::WrongRequest { sequence, request };
+    assert_eq!(ask(&[], &frames), (0, Err(wrong)));
+}
+
+#[test]
+fn an_answer_does_not_go_back_to_an_earlier_question() {
+    let mut channel = Channel::new(scope(), Some(&ORIGIN));
+    let questions = [&b"is it"[..], b"was it"];
+    channel.received = heard(&questions);
+    channel.send(b"yes");
+    channel.close();
+    channel.received = heard(&questions[..1]);
+    channel.send(b"no");
+    channel.finish();
+    let (sequence, request) = (number(1), number(1));
+    let wrong = ChannelError::WrongRequest { sequence, request };
+    assert_eq!(ask(&questions, &channel.frames), (1, Err(wrong)));
+}
+
+#[test]
+fn who_speaks_first_answers_nothing() {
+    let frames = Channel::of_three_runs(scope(), &ORIGIN).frames;
+    assert_eq!(ask(&[], &frames), (6, Ok(())));
+    assert_eq!(
+        ask(&[&b"asked, and not heard yet"[..]; 2000], &frames),
+        (6, Ok(()))
+    );
+}
