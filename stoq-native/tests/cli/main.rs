@@ -14,3 +14,4 @@ mod process;
 mod refusals;
 mod tokens;
 mod transfer;
+mod verified;

@@ -40,6 +40,7 @@ mod store;
 mod temporary;
 mod terminal;
 mod token;
+mod verified;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
