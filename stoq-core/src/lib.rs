@@ -75,6 +75,7 @@ pub mod session_id;
 pub mod shards;
 mod signed;
 pub mod stream;
+pub mod tier;
 pub mod time;
 pub mod token;
 pub mod transport_parameter;

@@ -65,6 +65,8 @@ mod grant_file;
 mod identity;
 mod inspect;
 mod lanes;
+#[doc(hidden)]
+pub mod meter;
 mod parameter;
 mod policy;
 mod queue;
@@ -134,6 +136,7 @@ pub use stoq_core::session::{Answer, ForeignAuth};
 pub use stoq_core::session_id::SessionId;
 pub use stoq_core::shards::Counters as MessageCounters;
 pub use stoq_core::stream::Payload;
+pub use stoq_core::tier::Tier;
 pub use stoq_core::time::UnixMicros;
 pub use stoq_core::transport_parameter::{Capabilities, ParameterError, TransportParameter};
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};

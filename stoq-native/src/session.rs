@@ -30,6 +30,7 @@ pub(crate) use shared::{Counters, Shared, count};
 use crate::closed::{Closed, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
+use crate::lanes::Lanes;
 use crate::stream::{Arrived, Place, RecvStream, SendStream, WriteError};
 use crate::verified::Channels;
 
@@ -380,6 +381,8 @@ impl Drop for Handle {
     fn drop(&mut self) {
         if self.shared.id != SessionId::ZERO {
             self.shared.close(&self.connection, Code::NO_ERROR, "");
+            // Nobody can accept what the peer had opened before it closed, and each of these streams holds the session.
+            self.shared.arrived.iter().for_each(Lanes::clear);
         }
     }
 }
