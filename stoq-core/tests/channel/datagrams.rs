@@ -360,12 +360,12 @@ fn keys_are_announced_and_checked() {
 #[test]
 fn what_waits_is_bounded_in_number_and_bytes() {
     let mut sender = Sender::new(&ORIGIN);
-    let mut opener = opener(Delivery::Verified);
+    let mut many = opener(Delivery::Verified);
     for _ in 0..MAX_UNSIGNED + 10 {
         let sent = sender.send(b"small");
-        take(&mut opener, &sent).unwrap();
+        take(&mut many, &sent).unwrap();
     }
-    assert_eq!(opener.counters().expired, 10);
+    assert_eq!(many.counters().expired, 10);
     static LARGE: [u8; 60_000] = [7; 60_000];
     let fit = MAX_HELD_BYTES / LARGE.len();
     let mut opener = opener(Delivery::Verified);
