@@ -12,6 +12,15 @@ use stoq_native::FalconId;
 use stoq_tests::gateway::gateway_for;
 use stoq_tests::services::Services;
 
+#[allow(
+    dead_code,
+    reason = "made for stoq-native's tests, which narrow it too"
+)]
+#[path = "../stoq-native/tests/native/road.rs"]
+mod road;
+
+use road::Road;
+
 /// Runs a script of `tests/browser` to its end; its output goes to the test's log.
 fn node(script: &str, arguments: &[&str]) {
     run(Command::new("node")
@@ -95,6 +104,32 @@ async fn conformance_in_chromium() {
 #[tokio::test]
 async fn conformance_in_firefox() {
     conformance("firefox").await;
+}
+
+/// Loses one datagram in ten between the browser and the gateway, in both directions.
+async fn messages_at_ten_percent_loss(browser: &'static str) {
+    let runtime = tokio::runtime::Handle::current();
+    with_gateway(move |page, gateway, hash, _| {
+        let gateway = gateway.strip_prefix("https://127.0.0.1:");
+        let port = gateway.expect("it listens there").parse::<u16>();
+        let port = port.expect("a port ends its address");
+        let road = runtime.block_on(Road::to(([127, 0, 0, 1], port).into()));
+        road.lose(100);
+        let page = format!("{page}/conformance.html");
+        let gateway = format!("https://{}", road.address);
+        node("lossy.mjs", &[browser, &page, &gateway, &hex(&hash)]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_at_ten_percent_loss_in_chromium() {
+    messages_at_ten_percent_loss("chromium").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_at_ten_percent_loss_in_firefox() {
+    messages_at_ten_percent_loss("firefox").await;
 }
 
 #[test]

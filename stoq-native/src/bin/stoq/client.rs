@@ -30,6 +30,9 @@ pub(crate) async fn with<T>(
     let mut signals = Signals::new().map_err(CommandError::System)?;
     let mut config = ClientConfig::new(peer.policy()?);
     config.identity = peer.identity()?;
+    let (tokens, holders) = peer.credentials()?;
+    config.access_tokens = tokens.iter().map(|token| token.encode().into()).collect();
+    config.holders = holders;
     config.idle_timeout = IDLE_TIMEOUT;
     config.keep_alive = Some(KEEP_ALIVE);
     let endpoint = Endpoint::client(config).map_err(CommandError::Client)?;

@@ -11,6 +11,7 @@
 //! ```
 //! [`arguments`] is what a user can say, [`error::exit`] how the command ends.
 
+mod access;
 mod arguments;
 mod blocks;
 mod byte_size;

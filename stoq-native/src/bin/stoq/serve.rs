@@ -1,9 +1,10 @@
 //! `stoq serve`: accept sessions, hand them to their services, drain on a signal.
 
+use crate::access::{Rules, permits};
 use crate::arguments::ServeArguments;
 use crate::certificates::{Certificates, Summary};
 use crate::error::CommandError;
-use crate::files::RequestError;
+use crate::files::{RequestError, Rights};
 use crate::identity::{FalconFiles, authority};
 use crate::signals::Signals;
 use crate::store::Store;
@@ -37,6 +38,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
         grant,
         clients,
         client_authority,
+        access,
+        issuers,
+        revoked,
         grace,
     } = arguments;
     // What a user may have got wrong comes before anything is made.
@@ -45,6 +49,12 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
     let certificates = Certificates::load(files, names, falcon.transpose()?)?;
     let identity = certificates.identity()?;
     let clients = client_policy(clients, client_authority.as_deref())?;
+    let rules = match identity.falcon_id() {
+        Some(audience) if !access.is_empty() => {
+            Some(Rules::load(&access, audience, &issuers, revoked)?)
+        }
+        _ => None,
+    };
     let opened = spawn_blocking(move || {
         Store::open(&dir, quota.0).map_err(|source| CommandError::Store { dir, source })
     });
@@ -56,6 +66,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
     let signer = identity.falcon_signer();
     let mut config = ServerConfig::new(identity);
     config.clients = clients;
+    config.access = rules.as_ref().map(Rules::get);
     config.framed_streams = signer.is_some();
     let channels = signer.map(|signer| ChannelConfig::default().signed_by(signer));
     let endpoint = Endpoint::server(listen, config).map_err(CommandError::Bind)?;
@@ -63,6 +74,12 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
     terminal::say(format_args!("listening on {address}{summary}"))?;
 
     let mut renewing = core::pin::pin!(certificates.renew(&endpoint));
+    let mut following = core::pin::pin!(async {
+        match rules {
+            Some(rules) => rules.follow(&endpoint).await,
+            None => core::future::pending().await,
+        }
+    });
     let draining = CancellationToken::new();
     let mut sessions = JoinSet::new();
     loop {
@@ -72,6 +89,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
                 break;
             }
             never = &mut renewing => match never {},
+            never = &mut following => match never {},
             Some(_) = sessions.join_next() => {}
             request = endpoint.accept() => {
                 let Some(request) = request else { break };
@@ -148,17 +166,21 @@ async fn serve_files(session: &Session, services: &Services, draining: &Cancella
     let Services { store, channels } = services;
     let config = channels.clone().unwrap_or_default();
     let mut requests = JoinSet::new();
+    let rights = Rights {
+        read: permits(session, "read"),
+        write: permits(session, "write"),
+    };
     loop {
         tokio::select! {
             () = draining.cancelled() => break,
             Some(_) = requests.join_next() => {}
             accepted = session.accept_bi() => {
                 let Ok((send, receive)) = accepted else { break };
-                requests.spawn(serve_request(store.clone(), send, receive));
+                requests.spawn(serve_request(store.clone(), rights, send, receive));
             }
             accepted = session.accept_verified_bi(&config), if channels.is_some() => {
                 let Ok((send, receive)) = accepted else { break };
-                requests.spawn(serve_verified(store.clone(), send, receive));
+                requests.spawn(serve_verified(store.clone(), rights, send, receive));
             }
             accepted = session.accept_uni() => {
                 let Ok(mut receive) = accepted else { break };
@@ -170,8 +192,13 @@ async fn serve_files(session: &Session, services: &Services, draining: &Cancella
     while requests.join_next().await.is_some() {}
 }
 
-async fn serve_request(store: Store, mut send: SendStream, mut receive: RecvStream) {
-    match files::answer(&store, &mut receive, &mut send).await {
+async fn serve_request(
+    store: Store,
+    rights: Rights,
+    mut send: SendStream,
+    mut receive: RecvStream,
+) {
+    match files::answer(&store, rights, &mut receive, &mut send).await {
         // A close of the session would take back what is still on its way.
         Ok(()) => drop(send.stopped().await),
         Err(error) => {
@@ -183,9 +210,14 @@ async fn serve_request(store: Store, mut send: SendStream, mut receive: RecvStre
 }
 
 /// As [`serve_request`], on a stream whose answer is signed.
-async fn serve_verified(store: Store, send: VerifiedSendStream, receive: VerifiedRecvStream) {
+async fn serve_verified(
+    store: Store,
+    rights: Rights,
+    send: VerifiedSendStream,
+    receive: VerifiedRecvStream,
+) {
     let (mut send, mut receive) = (Writer::new(send), Reader::new(receive));
-    match files::answer(&store, &mut receive, &mut send).await {
+    match files::answer(&store, rights, &mut receive, &mut send).await {
         Ok(()) => drop(send.stopped().await),
         Err(error) => {
             let code = failed(&error);
