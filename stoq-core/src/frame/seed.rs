@@ -108,14 +108,18 @@ impl Seed {
         }
     }
 
-    /// The first node that stands where another stood before. Sorted, because to compare all pairs of 255 nodes takes a
-    /// peer's frame long enough to be felt.
+    /// The first node that stands where another stood before. Those before it are kept in order, because to compare all pairs of
+    /// 255 nodes takes a peer's frame long enough to be felt; by their numbers, which are small to move.
     fn doubled(&self) -> Option<usize> {
-        let mut places: Vec<_> = (self.nodes.iter().map(SeedNode::place)).zip(0..).collect();
-        places.sort_unstable();
-        let pairs = places.windows(2);
-        let doubled = pairs.filter(|pair| pair[0].0 == pair[1].0);
-        doubled.map(|pair| pair[1].1).min()
+        let mut ordered: Vec<usize> = Vec::with_capacity(self.nodes.len());
+        for (at, node) in self.nodes.iter().enumerate() {
+            let place = node.place();
+            match ordered.binary_search_by(|&other| self.nodes[other].place().cmp(&place)) {
+                Ok(_) => return Some(at),
+                Err(here) => ordered.insert(here, at),
+            }
+        }
+        None
     }
 
     pub(super) fn payload_len(&self) -> usize {
