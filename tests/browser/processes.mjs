@@ -99,6 +99,7 @@ export class World {
     world.gateway = await start(join(programs, 'stoq-gateway'), ['--config', settings], (line) => line.startsWith('http://'));
     world.page = world.gateway.line;
     world.url = (await (await fetch(new URL('stoq.json', world.page))).json()).url;
+    writeFileSync(join(world.site, 'origins.json'), JSON.stringify({ files: [world.serviceId] }));
     world.pin({ [new URL(world.url).host]: [world.falconId] });
     return world;
   }

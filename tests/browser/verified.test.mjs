@@ -100,10 +100,40 @@ test(`${BROWSER}: a file is verified on its way from a native origin through the
   assert.deepEqual([other.code, other.sequence, other.bytes], ['untrusted-origin', 0, 0], 'the gateway is no origin');
   const refused = await browser.page.evaluate(() => globalThis.session.stats().refused);
   assert.deepEqual(refused, { 'untrusted-origin': 1 });
+
+  await browser.page.goto(world.page);
+  await chooseAndFetch(browser);
+  await browser.page.waitForSelector('[data-testid="origin-result"][data-result="verified"]');
+  const shown = await panel(browser);
+  assert.deepEqual([shown.signer, shown.sha, shown.verified], [world.serviceId, sha256, 1]);
+  assert.match(shown.words, /^Verified: every byte of it is signed by stoq1/);
+  assert.equal(await browser.page.evaluate(() => document.querySelector('[data-testid="origin-save"]').hidden), false);
 });
 
+/** Presses the button of the demo's panel as soon as the store's list has come. */
+async function chooseAndFetch({ page }) {
+  await page.waitForSelector('[data-testid="session-state"][data-state="open"]');
+  await page.waitForSelector('[data-testid="origin-run"]:not(:disabled)');
+  await page.click('[data-testid="origin-run"]');
+}
+
+/** What the demo's panel shows. */
+function panel({ page }) {
+  return page.evaluate(() => {
+    const at = (id) => document.querySelector(`[data-testid="${id}"]`);
+    return {
+      words: at('origin-words').textContent,
+      signer: at('origin-signer').dataset.whole,
+      sha: at('origin-sha').dataset.whole,
+      verified: at('origin-verified').value,
+      code: at('origin-error').dataset.code,
+      sequence: at('origin-error').dataset.sequence,
+    };
+  });
+}
+
 test(`${BROWSER}: what a relay behind the gateway does to it is found out, and where`, { timeout: PATIENCE }, async () => {
-  const tricks = TRICKS.flatMap(([trick]) => ['--trick', trick]);
+  const tricks = [...TRICKS, ['change:1']].flatMap(([trick]) => ['--trick', trick]);
   const { world, browser } = await opened([STOQ_HOSTILE, ...tricks]);
   const sha256 = await browser.page.evaluate((size) => globalThis.store(size), 1024 * 1024 + 5);
   assert.match(sha256, /^[0-9a-f]{64}$/, 'what is not verified passes the relay as it is');
@@ -121,4 +151,11 @@ test(`${BROWSER}: what a relay behind the gateway does to it is found out, and w
   }
   const refused = await browser.page.evaluate(() => globalThis.session.stats().refused);
   assert.deepEqual(refused, { 'bad-token': 2, 'replayed-token': 1, 'bad-signature': 1, truncated: 1 });
+
+  await browser.page.goto(world.page);
+  await chooseAndFetch(browser);
+  await browser.page.waitForSelector('[data-testid="origin-result"][data-result="refused"]');
+  const shown = await panel(browser);
+  assert.deepEqual([shown.code, shown.sequence], ['bad-token', '1']);
+  assert.match(shown.words, /nothing from piece 1 on is used/);
 });
