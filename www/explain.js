@@ -101,6 +101,7 @@ const WORDS = {
 /** @param {string} message as errors have it: lower case, no full stop */
 function sentence(message) {
   if (message === "") return "";
-  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  // An identity keeps its spelling.
+  const text = message.startsWith("stoq1") ? message : message.charAt(0).toUpperCase() + message.slice(1);
   return /[.!?…]$/.test(text) ? text : `${text}.`;
 }
