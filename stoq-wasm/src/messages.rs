@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use js_sys::Uint8Array;
@@ -132,9 +131,6 @@ impl MessageChannel {
             }
             let content = Uint8Array::from(&content[..]);
             self.datagrams.send_content(&content).await?;
-            if sent % BURST == BURST - 1 {
-                self.handle.ending.pause(BREATH).await;
-            }
         }
         Ok(true)
     }
@@ -194,9 +190,5 @@ fn refusal(error: PlanError) -> Error {
     Error::new(code, error.to_string())
 }
 
-/// Datagrams that are given to the browser at once, and how long it has for them: some 16 Mbit/s. Firefox 140 takes any
-/// number at once, and drops what its path does not carry at that moment beyond a queue of ten.
-const BURST: usize = 8;
-const BREATH: Duration = Duration::from_millis(1);
 /// Bytes of messages that are whole and wait to be fetched: a burst of 20 of the largest while the page is busy.
 const MAX_WAITING: u32 = 4 * 1024 * 1024;
