@@ -35,7 +35,8 @@ fn node_tests(script: &str, browser: &str) {
         .arg(script_path(script))
         .env("BROWSER", browser)
         .env("STOQ_SITE", prepared("STOQ_SITE"))
-        .env("STOQ_BIN", prepared("STOQ_BIN")));
+        .env("STOQ_BIN", prepared("STOQ_BIN"))
+        .env("STOQ_HOSTILE", env!("CARGO_BIN_EXE_hostile-relay")));
 }
 
 fn script_path(script: &str) -> PathBuf {
@@ -175,6 +176,16 @@ fn identity_in_chromium() {
 #[test]
 fn identity_in_firefox() {
     node_tests("identity.test.mjs", "firefox");
+}
+
+#[test]
+fn verified_in_chromium() {
+    node_tests("verified.test.mjs", "chromium");
+}
+
+#[test]
+fn verified_in_firefox() {
+    node_tests("verified.test.mjs", "firefox");
 }
 
 #[test]

@@ -25,10 +25,11 @@ mod event;
 mod frames;
 mod held;
 mod opening;
+mod proving;
 mod routing;
 mod settings;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -38,8 +39,10 @@ use bytes::{Bytes, BytesMut};
 pub use config::{Config, Limits, Side};
 pub use error::{OpenError, PingError, SessionError};
 pub use event::{Answer, IncomingRequest, Input, Output, PingId, Request};
+pub use proving::{ForeignAuth, Holder, PROOF_TIMEOUT};
 pub use settings::VERSION;
 
+use crate::access::TokenHash;
 use crate::close::Code;
 use crate::datagram::Datagram;
 use crate::frame::{CloseSession, Frame, GoAway, Headers, Ping, Settings, Stats};
@@ -50,6 +53,7 @@ use crate::stream::{Direction, StreamHeader};
 use crate::time::Timestamp;
 use control::{FrameBudget, PartialFrame};
 use held::Held;
+use proving::Proving;
 use settings::{PeerSettings, short_reason};
 
 /// One carrier connection as the protocol sees it. See the [module](self) for the picture.
@@ -65,11 +69,20 @@ pub struct Session {
     /// Highest multiplexed id that was ever used: by us as a client, by the peer as a server.
     highest: SessionId,
     held: Held,
+    /// Sessions that were answered and wait for proofs, session 0 among them.
+    proving: BTreeMap<SessionId, Proving>,
+    /// AUTH frames that came, for each session that had some.
+    auths: BTreeMap<SessionId, u8>,
+    /// A server: sessions whose proofs go on to somebody else.
+    relayed: BTreeSet<SessionId>,
     pings: BTreeMap<PingId, Timestamp>,
     next_ping: u64,
     /// GOAWAY, sent by a server or received by a client: no session above this id.
     last_allowed: Option<SessionId>,
     datagrams_dropped: u64,
+    /// Whether the peer has announced on session 0.
+    announced: bool,
+    announcements_refused: u64,
 }
 
 /// Where session 0 stands.
@@ -94,9 +107,14 @@ enum State {
 /// Where a multiplexed session stands.
 #[derive(Debug)]
 struct Entry {
+    /// It was answered: it is open, unless it is in `proving`.
     open: bool,
+    /// Whether the peer has announced on it.
+    announced: bool,
     random: [u8; 32],
     service: ServiceName,
+    /// A client: tokens whose holder it is.
+    holders: Vec<TokenHash>,
 }
 
 impl Session {
@@ -119,15 +137,20 @@ impl Session {
             config,
             peer: None,
             partial: PartialFrame::default(),
-            budget: FrameBudget::new(now),
+            budget: FrameBudget::new(),
             control_seen: false,
             multiplexed: BTreeMap::new(),
             highest: SessionId::ZERO,
             held: Held::default(),
+            proving: BTreeMap::new(),
+            auths: BTreeMap::new(),
+            relayed: BTreeSet::new(),
             pings: BTreeMap::new(),
             next_ping: 0,
             last_allowed: None,
             datagrams_dropped: 0,
+            announced: false,
+            announcements_refused: 0,
         })
     }
 
@@ -183,6 +206,7 @@ impl Session {
         if id == SessionId::ZERO {
             if !matches!(self.state, State::Closing { .. } | State::Ended) {
                 send_close(id, code, reason, out);
+                self.proving.clear();
                 self.state = State::Closing {
                     until: now + CLOSE_TIMEOUT,
                     code,
@@ -190,6 +214,7 @@ impl Session {
                 };
             }
         } else if self.multiplexed.remove(&id).is_some() {
+            self.forget_proofs(id);
             send_close(id, code, reason, out);
             self.datagrams_dropped += self.held.reject(id, Code::SESSION_CLOSED, out);
         }
@@ -247,12 +272,13 @@ impl Session {
             State::Asked | State::Open => None,
             State::Ended => return None,
         };
-        own.into_iter().chain(self.held.next_due()).min()
+        let held = self.held.next_due();
+        own.into_iter().chain(held).chain(self.proof_due()).min()
     }
 
     /// Whether session 0 is open.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.state, State::Open) && !self.is_proving(SessionId::ZERO)
     }
 
     /// Multiplexed sessions that are asked for or open.
@@ -265,6 +291,11 @@ impl Session {
         self.datagrams_dropped
     }
 
+    /// Streams that were rejected with [`Code::PROTOCOL`], because the peer had announced on one of the same session before.
+    pub fn announcements_refused(&self) -> u64 {
+        self.announcements_refused
+    }
+
     fn on_control_closed(&mut self, out: &mut Vec<Output>) -> Result<(), SessionError> {
         if !matches!(self.state, State::Closing { .. }) {
             return Err(SessionError::ControlClosed);
@@ -275,6 +306,7 @@ impl Session {
 
     fn on_tick(&mut self, now: Timestamp, out: &mut Vec<Output>) -> Result<(), SessionError> {
         self.datagrams_dropped += self.held.expire(now, out);
+        self.expire_proofs(now, out)?;
         match self.state {
             State::AwaitingSettings { until } if until <= now => Err(SessionError::SettingsTimeout),
             State::Closing { until, .. } if until <= now => {

@@ -7,12 +7,15 @@ use std::{
 
 use bytes::Bytes;
 use stoq_core::{
-    Datagram, Frame, SessionId, StreamHeader, VarInt,
+    Datagram, FalconId, Frame, SessionHash, SessionId, StreamHeader, VarInt,
+    channel::{ChannelId, Delivery, Item, Opener, Received, Sealer, Sent},
     falcon::{BadSignature, Domain, MAX_SIGNED_LEN, Signature, VerifyingKey},
     frame::{Shard, Token, TokenAlgorithm},
-    shards::{Cutter, Dropped, Limits, Loss, Parity, Plan, Reassembly, Received, WORK_LEN},
+    replay::ReplayWindow,
+    shards::{self, Cutter, Dropped, Limits, Loss, Parity, Plan, Reassembly, WORK_LEN},
     stream::{Direction, Payload},
     time::{Timestamp, UnixMicros},
+    token::{Flow, Scope},
 };
 
 #[test]
@@ -87,6 +90,75 @@ fn stream_headers_and_datagrams_reserve_nothing() {
 }
 
 #[test]
+fn sealing_and_tags_reserve_nothing() {
+    let (scope, now, data) = (scope(), UnixMicros(1), [5; Frame::MAX_DATA]);
+    for algorithm in [TokenAlgorithm::SHA256, TokenAlgorithm::BLAKE3] {
+        let signer = Some(FalconId::new([9; 32]));
+        let mut sealer = Sealer::new(scope, algorithm, signer).expect("it is known");
+        let received = Received::default();
+        let signature = Signature::new([0x3a; 1280]);
+        let mut room = [0; 2048];
+        let reserved = reservations(|| {
+            for _ in 0..3 {
+                let sealed = sealer.seal(now, &received, &data, &mut &mut room[..]);
+                assert_eq!(sealed, Ok(()));
+            }
+            assert!(sealer.close().is_some());
+            let signed = sealer.signed(&signature, &mut &mut room[..]);
+            assert_eq!(signed, Ok(()));
+            let tag = scope.tag(algorithm, VarInt::MAX, now, &data);
+            assert!(tag.is_some());
+        });
+        assert_eq!(reserved, 0, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn opening_reserves_what_the_application_is_given() {
+    const FRAMES: usize = 100;
+    let mut sealer = Sealer::new(scope(), TokenAlgorithm::SHA256, None).expect("it is known");
+    let (now, data, mut wire) = (UnixMicros(1), [5; 1000], Vec::new());
+    for _ in 0..FRAMES {
+        let sealed = sealer.seal(now, &Received::default(), &data, &mut wire);
+        sealed.expect("there is room");
+        wire.extend_from_slice(&data);
+    }
+    let mut opener = Opener::new(scope(), [], Delivery::Pending);
+    let (mut sent, mut input) = (Sent::default(), &wire[..]);
+    let mut open = |frames| {
+        reservations(|| {
+            for _ in 0..frames {
+                let item = opener.next(now, &mut sent, &mut input);
+                assert!(matches!(item, Ok(Some(Item::Data { .. }))), "{item:?}");
+            }
+        })
+    };
+    // The room for a token is reserved once.
+    assert!(open(1) <= 8);
+    assert_eq!(open(FRAMES - 1), FRAMES - 1, "one for the data of each");
+}
+
+#[test]
+fn a_replay_window_reserves_nothing_beyond_itself() {
+    let mut window = ReplayWindow::default();
+    let reserved = reservations(|| {
+        for sequence in [0u32, 7, 3, 100_000, 99_999, u32::MAX] {
+            assert_eq!(window.check(VarInt::from_u32(sequence)), Ok(()));
+            window.note(VarInt::from_u32(sequence));
+        }
+    });
+    assert_eq!(reserved, 0);
+}
+
+fn scope() -> Scope {
+    Scope {
+        session: SessionHash::new(&[1; 32], &[2; 32], "files"),
+        flow: Flow::ToClient,
+        channel: ChannelId::new([7; 16]),
+    }
+}
+
+#[test]
 fn keys_and_signatures_reserve_nothing() {
     let record = include_bytes!("vectors/endpoint-record.bin");
     let (message, signature) = record.split_last_chunk().expect("it ends in a signature");
@@ -124,7 +196,7 @@ fn a_reassembly_holds_no_more_than_its_bound() {
     let cutter = cut(0, 5_000, 2);
     let mut reassembly = Reassembly::new(limits);
     for shard in cutter.shards().skip(2) {
-        let _: Result<Received, Dropped> = reassembly.receive(Timestamp::default(), &shard);
+        let _: Result<shards::Received, Dropped> = reassembly.receive(Timestamp::default(), &shard);
     }
     assert_eq!(reassembly.counters().delivered, 1);
     drop((cutter, reassembly));
@@ -155,7 +227,8 @@ fn a_reassembly_holds_no_more_than_its_bound() {
                 digest: &digest,
                 bytes: &[0; 4_002][..len],
             };
-            let _: Result<Received, Dropped> = reassembly.receive(Timestamp::default(), &shard);
+            let _: Result<shards::Received, Dropped> =
+                reassembly.receive(Timestamp::default(), &shard);
             assert!(reassembly.held_bytes() <= limits.max_bytes);
             let held = reassembly.held_bytes() + fixed;
             assert!(live() - before <= held as isize);
@@ -174,7 +247,8 @@ fn a_reassembly_holds_no_more_than_its_bound() {
     let before = live() - reassembly.held_bytes() as isize;
     let peak = most_live(|| {
         for shard in cutter.shards().skip(60) {
-            let _: Result<Received, Dropped> = reassembly.receive(Timestamp::default(), &shard);
+            let _: Result<shards::Received, Dropped> =
+                reassembly.receive(Timestamp::default(), &shard);
         }
     });
     assert_eq!(reassembly.counters().delivered, 1);

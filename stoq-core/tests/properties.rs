@@ -2,10 +2,20 @@
 
 #[path = "properties/access.rs"]
 mod access;
+#[path = "properties/channel.rs"]
+mod channel;
 #[path = "properties/codec.rs"]
 mod codec;
+#[path = "properties/datagrams.rs"]
+mod datagrams;
+#[path = "properties/hops.rs"]
+mod hops;
 #[path = "properties/identity.rs"]
 mod identity;
+#[path = "properties/peek.rs"]
+mod peek;
+#[path = "properties/seeds.rs"]
+mod seeds;
 #[path = "properties/session.rs"]
 mod session;
 #[path = "properties/shards.rs"]
@@ -64,6 +74,24 @@ proptest! {
     }
 
     #[test]
+    fn token_runs(bytes in vec(any::<u8>(), 0..200)) {
+        codec::token_run_bytes(&bytes);
+    }
+
+    #[test]
+    fn channels(bytes in vec(any::<u8>(), 0..300)) {
+        channel::channel_bytes(&bytes);
+        // Past type and length of a token, where random bytes seldom get.
+        let token = [&[0xc0, 0, 0, 0, 0xfe, 0, 0, 1, 42, 0, 0][..], &bytes].concat();
+        channel::channel_bytes(&token);
+    }
+
+    #[test]
+    fn verified_datagrams(script in vec(any::<u8>(), 0..600)) {
+        datagrams::datagrams_bytes(&script);
+    }
+
+    #[test]
     fn close_codes(number: u64, near in -100i64..100, at in 0usize..3) {
         codec::close_code(number);
         let edges = [0, Code::new(0).to_http3(), Code::new(u32::MAX).to_http3()];
@@ -87,7 +115,7 @@ proptest! {
     fn sessions(script in vec(any::<u8>(), 0..400), server: bool) {
         session::session_bytes(&script);
         // Past the SETTINGS and, as a server, the answer.
-        let opened = [&[server.into(), 1, 8, 0, 0, 4, 0, 0][..], &script].concat();
+        let opened = [&[server.into(), 1, 8, 0, 0, 4, 0, 0, 0][..], &script].concat();
         session::session_bytes(&opened);
     }
 
@@ -97,6 +125,11 @@ proptest! {
         // Past the limits, so that more than a shard is held, and honest messages of several shards.
         let opened = [&[255, 7, 255][..], &[200, 4, 90].repeat(6), &script].concat();
         shards::shards_bytes(&opened);
+    }
+
+    #[test]
+    fn announcements(script in vec(any::<u8>(), 0..600)) {
+        seeds::seeds_bytes(&script);
     }
 
     #[test]
@@ -363,17 +396,17 @@ impl Parts {
             SeedPriority::High,
             SeedPriority::Critical,
         ];
-        let node = SeedNode {
+        let node = |at: u8| SeedNode {
             id: FalconId::new(self.random),
             address: Ipv6Addr::from_bits(self.word.into()),
-            port: self.word as u16,
+            port: (self.word as u16 & 0xff00) + 1 + u16::from(at),
             reliability: self.small % 101,
         };
         Frame::Seed(Seed {
             content: self.random,
             replication: self.small,
             priority: priorities[usize::from(self.small) % 4],
-            nodes: vec![node; usize::from(self.small) % 6],
+            nodes: (0..self.small % 6).map(node).collect(),
         })
     }
 }

@@ -20,6 +20,7 @@
 //! There is no window for a session as a whole. QUIC has one, for a connection, and it would do harm: a service that reads
 //! one upload after the other would never get to the end of the first, because the others, which wait, hold all the credit.
 
+mod access;
 mod authority;
 mod check;
 mod error;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use stoq_core::service::ServiceName;
 use stoq_native::{PqPolicy, Target};
 
+pub use access::{Access, Wants};
 pub(crate) use authority::canonical;
 pub use error::ConfigError;
 pub use signer::Signer;
@@ -58,6 +60,9 @@ pub struct Config {
     /// [endpoint record](stoq_core::endpoint_record::EndpointRecord), and to services that ask their clients. Default:
     /// nobody, and then there is no record.
     pub identity: Option<Signer>,
+    /// Whose access tokens the gateway takes, for routes that [want](Route::wants) one. Default: none. Tokens are for the
+    /// gateway's [`identity`](Self::identity), so there must be one.
+    pub access: Option<Access>,
     /// Which services there are, and where. A service stands once.
     pub routes: Vec<Route>,
     /// Pages that may connect. Default: none, because any page on the web can try. The page that the gateway itself
@@ -83,6 +88,7 @@ impl Config {
             authority: None,
             certificate,
             identity: None,
+            access: None,
             routes,
             origins: Origins::default(),
             require_origin: false,
@@ -154,6 +160,9 @@ pub struct Route {
     pub upstream: Target,
     /// Whom to believe there, and against whom that helps.
     pub policy: PqPolicy,
+    /// What a browser must show to get there. Default: nothing. Tokens for others than the gateway are passed on to the target in
+    /// any case, which may want one of its own.
+    pub wants: Wants,
     /// Browser sessions on one upstream connection; one more opens another connection. Default 32. More means fewer
     /// handshakes, but more sessions that share one congestion window and are lost together with the connection.
     pub sessions_per_connection: NonZeroU32,
@@ -166,6 +175,7 @@ impl Route {
             service,
             upstream,
             policy: policy.into(),
+            wants: Wants::default(),
             sessions_per_connection: const { NonZeroU32::new(32).expect("not zero") },
         }
     }

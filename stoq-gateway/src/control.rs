@@ -19,7 +19,9 @@ use bytes::Bytes;
 use stoq_core::close::Code;
 use stoq_core::frame::Stats;
 use stoq_core::service::ServiceName;
-use stoq_core::session::{Answer, Config, IncomingRequest, Input, Output, Session, Side};
+use stoq_core::session::{
+    Answer, Config, ForeignAuth, IncomingRequest, Input, Output, Session, Side,
+};
 use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Payload, StreamHeader};
 use stoq_core::time::Timestamp;
@@ -51,11 +53,17 @@ struct Inner {
     max_datagram_size: u32,
 }
 
-/// What the session's own task must know. There is at most one of each.
+/// What the session's own task must know. There is at most one of each, and four of [`Auth`](Self::Auth).
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The browser's SETTINGS are here.
     Requested(IncomingRequest),
+    /// The session is open for the browser.
+    Opened,
+    /// Nobody proved to hold the token that let the browser in. It is being told.
+    Unproven { code: Code, reason: String },
+    /// A proof that is for the target.
+    Auth(ForeignAuth),
     /// The browser closed the session.
     Closed { code: Code, reason: String },
     /// The browser broke a rule, or was silent for too long. It is being told.
@@ -111,10 +119,19 @@ impl Control {
         (control, receiver)
     }
 
-    /// Opens the session for the browser. Returns the largest datagram that the browser takes.
-    pub(crate) fn accept(&self, answer: &Answer) -> usize {
-        self.step(|machine, _, out| machine.accept(SessionId::ZERO, answer, out));
+    /// Opens the session for the browser: [`Event::Opened`] follows, at once unless somebody has to prove to hold a token.
+    pub(crate) fn accept(&self, answer: &Answer) {
+        self.step(|machine, now, out| machine.accept(now, SessionId::ZERO, answer, out));
+    }
+
+    /// The largest datagram that the browser takes; 0 before the session is open.
+    pub(crate) fn largest_datagram(&self) -> usize {
         usize::try_from(self.lock().max_datagram_size).unwrap_or(usize::MAX)
+    }
+
+    /// Passes the confirmation of a proof on to the browser.
+    pub(crate) fn send_auth(&self, auth: &ForeignAuth) {
+        self.step(|machine, _, out| machine.send_auth(SessionId::ZERO, auth, out));
     }
 
     /// Closes the session, or refuses it if it was not accepted. [`Event::CloseCarrier`] or [`Event::Closed`] follows.
@@ -223,7 +240,12 @@ impl Control {
             Output::Requested(request) => self.tell(Event::Requested(request)),
             Output::Opened {
                 max_datagram_size, ..
-            } => inner.max_datagram_size = max_datagram_size,
+            } => {
+                inner.max_datagram_size = max_datagram_size;
+                self.tell(Event::Opened);
+            }
+            Output::Unproven { code, reason, .. } => self.tell(Event::Unproven { code, reason }),
+            Output::Auth { auth, .. } => self.tell(Event::Auth(auth)),
             Output::Closed { code, reason, .. } => self.tell(Event::Closed { code, reason }),
             Output::CloseCarrier { .. } => self.tell(Event::CloseCarrier),
             Output::Stream {
@@ -231,8 +253,11 @@ impl Control {
             } => inner.decide(stream, Verdict::Relay(payload)),
             Output::RejectStream { stream, code } => inner.decide(stream, Verdict::Reject(code)),
             Output::DiscardStream { stream } => inner.decide(stream, Verdict::Discard),
-            // A server is not refused and sends no pings; datagrams do not pass through here.
-            Output::Refused { .. } | Output::Pong { .. } | Output::Datagram { .. } => {}
+            // A server is not refused, holds no tokens and sends no pings; datagrams do not pass through here.
+            Output::Refused { .. }
+            | Output::Prove { .. }
+            | Output::Pong { .. }
+            | Output::Datagram { .. } => {}
             // A browser has nowhere to go, and nothing to measure that we would not know.
             Output::GoAway { .. } | Output::Stats(_) => {}
         }

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use quinn::{Endpoint, VarInt};
 use stoq_core::session::CLOSE_TIMEOUT;
-use stoq_native::FalconId;
+use stoq_native::{AccessTokenFileError, FalconId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::access::Gate;
 use crate::admission::{Admission, Door};
 use crate::config::Config;
 use crate::listed::Listed;
@@ -35,6 +36,7 @@ pub struct Gateway {
     http_address: Option<SocketAddr>,
     shared: Arc<Shared>,
     facts: Arc<Facts>,
+    gate: Option<Gate>,
     phase: watch::Sender<Phase>,
     /// Sessions.
     visits: Tasks,
@@ -65,6 +67,7 @@ impl Gateway {
     pub async fn bind(config: Config) -> Result<Self, BindError> {
         config.check()?;
         let config = Arc::new(config);
+        let gate = Gate::new(&config).await?;
         let loaded = Loaded::load(&config).await.map_err(|(error, _)| error)?;
         let (endpoint, server) =
             bind::udp(&config, &loaded.current.identity).map_err(|error| BindError::Socket {
@@ -85,11 +88,10 @@ impl Gateway {
         let metrics = Arc::new(Metrics::default());
         let mut upstreams = HashMap::new();
         for route in &config.routes {
-            let upstream =
-                Upstream::new(route.clone(), &config).map_err(|error| BindError::Upstream {
-                    service: route.service.to_string(),
-                    error,
-                })?;
+            let upstream = Upstream::new(route, &config).map_err(|error| BindError::Upstream {
+                service: route.service.to_string(),
+                error,
+            })?;
             upstreams.insert(route.service.clone(), Arc::new(upstream));
         }
         let (phase, phases) = watch::channel(Phase::Running);
@@ -117,6 +119,7 @@ impl Gateway {
         let rotation = Rotation::start(place, loaded).await?;
         let shared = Arc::new(Shared {
             admission: Admission::new(&config, own_origins),
+            guard: Gate::guard(gate.as_ref()),
             config: config.clone(),
             metrics: metrics.clone(),
             upstreams,
@@ -145,6 +148,7 @@ impl Gateway {
             http_address,
             shared,
             facts,
+            gate,
             phase,
             visits,
             pages,
@@ -206,6 +210,22 @@ impl Gateway {
         let sent = self.orders.send(order).await;
         sent.map_err(|_| RenewError::Stopped)?;
         renewed.await.map_err(|_| RenewError::Stopped)?
+    }
+
+    /// Reads the file of revoked nonces again ([`Access::revoked`](crate::config::Access::revoked)) and returns how many there are.
+    /// Sessions whose token is revoked now are closed with
+    /// [`TOKEN_REVOKED`](stoq_core::close::Code::TOKEN_REVOKED). Does nothing without such a file.
+    ///
+    /// # Errors
+    /// [`AccessTokenFileError`]; the last list stays then.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the list may be read all the same.
+    pub async fn reload_revocations(&self) -> Result<usize, AccessTokenFileError> {
+        match &self.gate {
+            Some(gate) => gate.reload().await,
+            None => Ok(0),
+        }
     }
 
     /// The numbers now.

@@ -1,6 +1,6 @@
 //! The command: settings, start, wait for a signal, drain, exit code.
 //!
-//! SIGHUP renews the certificate: another self-signed one, or the files again. SIGTERM and SIGINT end the command.
+//! SIGHUP renews the certificate (another self-signed one, or the files again) and reads the revoked nonces again. SIGTERM and SIGINT end the command.
 //!
 //! Exit codes: 0 after an orderly end, 64 for a setting that cannot be used, 1 for anything else.
 
@@ -42,7 +42,12 @@ async fn main() -> ExitCode {
             eprintln!("stoq-gateway: {error:#}");
             let setting = matches!(
                 error.downcast_ref(),
-                Some(BindError::Config(_) | BindError::Certificate(_) | BindError::Upstream { .. })
+                Some(
+                    BindError::Config(_)
+                        | BindError::Certificate(_)
+                        | BindError::Revocations(_)
+                        | BindError::Upstream { .. }
+                )
             );
             ExitCode::from(if setting { BAD_SETTING } else { 1 })
         }
@@ -70,6 +75,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
             Some(()) = hangup.recv() => {
+                // First, because it is what cannot wait.
+                match gateway.reload_revocations().await {
+                    Ok(0) => {}
+                    Ok(nonces) => tracing::info!(nonces, "access tokens are revoked"),
+                    Err(error) => tracing::error!(%error, "the revoked nonces stay as they are"),
+                }
                 if let Err(error) = gateway.renew_certificate().await {
                     tracing::error!(%error, "the certificate stays as it is");
                 }

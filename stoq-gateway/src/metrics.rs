@@ -1,7 +1,10 @@
 //! What the gateway counts: written by tasks with one atomic addition each, read as one [`Snapshot`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use stoq_native::AccessRefusals;
 
 /// The gateway's numbers at one moment. Those that say what *is* fall again; the others only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +60,9 @@ pub struct Refused {
     pub unreachable: u64,
     /// The target said no.
     pub target: u64,
+    /// The browser had no access token for the gateway that was good, or did not prove to hold it; the names of the codes, and how
+    /// often each was the reason. Codes that never were are left out.
+    pub access: BTreeMap<&'static str, u64>,
     /// The gateway is shutting down.
     pub shutdown: u64,
 }
@@ -91,6 +97,7 @@ pub(crate) struct Refusals {
     pub(crate) client: AtomicU64,
     pub(crate) unreachable: AtomicU64,
     pub(crate) target: AtomicU64,
+    pub(crate) access: AccessRefusals,
     pub(crate) shutdown: AtomicU64,
 }
 
@@ -128,6 +135,11 @@ impl Refusals {
             client: self.client.load(Relaxed),
             unreachable: self.unreachable.load(Relaxed),
             target: self.target.load(Relaxed),
+            access: self
+                .access
+                .get()
+                .filter_map(|(code, count)| (count > 0).then_some((code.name()?, count)))
+                .collect(),
             shutdown: self.shutdown.load(Relaxed),
         }
     }
@@ -136,11 +148,6 @@ impl Refusals {
 /// One more.
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
-}
-
-/// Some more.
-pub(crate) fn add(counter: &AtomicU64, amount: usize) {
-    counter.fetch_add(amount as u64, Relaxed);
 }
 
 /// One of the things that a gauge counts; gone when dropped.

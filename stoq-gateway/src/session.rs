@@ -20,7 +20,8 @@ use quinn::Incoming;
 use stoq_core::close::Code;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Answer, CLOSE_TIMEOUT, IncomingRequest};
-use stoq_native::Request;
+use stoq_native::relay::{Lease, OpenFailure};
+use stoq_native::{Access, HolderKeys, Request, Session};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use wtransport::Connection;
@@ -35,7 +36,6 @@ use crate::path;
 use crate::shared::{Phase, Shared};
 use crate::streams::Streams;
 use crate::tasks::Tasks;
-use crate::upstream::{Lease, OpenFailure};
 use ending::Ending;
 
 /// Serves one connection of a browser.
@@ -147,7 +147,7 @@ impl Visit {
         match &lease {
             Some(lease) => {
                 let (code, reason) = ending.told();
-                lease.session.close(code, reason);
+                lease.close(code, reason);
             }
             None if !matches!(ending, Ending::Close(..)) => {
                 count(&self.shared.metrics.refused.client);
@@ -205,24 +205,50 @@ impl Visit {
                 return Ending::shutdown();
             }
         };
+        let access = match self.admit(&request) {
+            Ok(access) => access,
+            Err(ending) => return ending,
+        };
         let opened = tokio::select! {
             opened = self.open(&request, &mut phase) => opened,
             event = events.recv() => return Ending::by(event),
         };
         let session = match opened {
-            Ok(opened) => lease.insert(opened).session.clone(),
+            Ok(opened) => Session::clone(lease.insert(opened)),
             Err(ending) => return ending,
         };
         let datagrams = Datagrams::new(&self.shared.metrics, &self.connection, &session);
         streams.relay(&session);
-        let largest = control.accept(&Answer {
-            random: session.random(),
-            max_datagram_size: datagrams.max_size(),
-            hops: session.hops().cloned(),
-        });
+        let mut answer = Answer::new(session.random(), datagrams.max_size());
+        answer.hops = session.hops().cloned();
+        answer.holder = access.as_ref().and_then(Access::holder);
+        answer.relays_proofs = true;
+        control.accept(&answer);
+        // Proofs for the target, which it gets when the gateway has its own.
+        let mut proofs = Vec::new();
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = events.recv() => event,
+                closed = session.closed() => return Ending::at_target(&session, closed).await,
+                () = closing(&mut phase) => return Ending::shutdown(),
+            };
+            match event {
+                Some(Event::Opened) => break,
+                Some(Event::Auth(auth)) => proofs.push(auth),
+                event => {
+                    if let Some(Event::Unproven { code, .. }) = &event {
+                        self.shared.metrics.refused.access.count(*code);
+                    }
+                    return Ending::by(event);
+                }
+            }
+        }
+        proofs.into_iter().for_each(|auth| session.send_auth(auth));
+        let mut guard = self.shared.guard.clone();
         count(&self.shared.metrics.sessions_total);
         streams.accept_from_target();
-        datagrams.relay(largest, streams.spawner());
+        datagrams.relay(control.largest_datagram(), streams.spawner());
         path::report(
             &self.connection,
             control,
@@ -232,8 +258,16 @@ impl Visit {
         loop {
             tokio::select! {
                 biased;
-                event = events.recv() => return Ending::by(event),
+                event = events.recv() => match event {
+                    Some(Event::Auth(auth)) => session.send_auth(auth),
+                    event => return Ending::by(event),
+                },
                 closed = session.closed() => return Ending::at_target(&session, closed).await,
+                Ok(auth) = session.recv_auth() => control.send_auth(&auth),
+                error = guard.revoked(access.as_ref()) => {
+                    self.shared.metrics.refused.access.count(error.code());
+                    return Ending::Close(error.code(), error.to_string());
+                }
                 now = next_phase(&mut phase) => match now {
                     Phase::Running => {}
                     Phase::Draining(grace) => control.go_away(Code::GOING_AWAY, grace),
@@ -241,6 +275,20 @@ impl Visit {
                 },
             }
         }
+    }
+
+    /// What the browser may do, if the route wants to know.
+    fn admit(&self, request: &IncomingRequest) -> Result<Option<Access>, Ending> {
+        let Ok(service) = &self.service else {
+            // There is no such route, as will be said.
+            return Ok(None);
+        };
+        let admitted = self.shared.guard.admit(service, &request.access_tokens);
+        admitted.map_err(|error| {
+            self.shared.metrics.refused.access.count(error.code());
+            tracing::info!(%service, %error, "access refused");
+            Ending::Close(error.code(), error.to_string())
+        })
     }
 
     /// The session with the target, or how the visit ends without one.
@@ -268,7 +316,8 @@ impl Visit {
                 .iter()
                 .map(|origin| ("origin".into(), origin.clone()))
                 .collect(),
-            access_tokens: request.access_tokens.clone(),
+            access_tokens: self.shared.guard.others(&request.access_tokens),
+            holders: HolderKeys::new(),
             route: request.route.clone(),
             hops: None,
         };
@@ -297,6 +346,12 @@ impl Visit {
 /// Our close is complete.
 async fn agreed(events: &mut mpsc::UnboundedReceiver<Event>) {
     while let Some(Event::Requested(_)) = events.recv().await {}
+}
+
+/// Resolves when every session is to be closed.
+async fn closing(phase: &mut watch::Receiver<Phase>) {
+    // An error says that the gateway is gone.
+    let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
 }
 
 /// The phase, when it changes; at once if it has.

@@ -10,6 +10,7 @@ use stoq_core::time::UnixMicros;
 use stoq_native::FalconId;
 use tokio::sync::watch;
 
+use crate::access::Guard;
 use crate::admission::Admission;
 use crate::config::Config;
 use crate::listed::Listed;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) admission: Admission,
+    pub(crate) guard: Guard,
     pub(crate) upstreams: HashMap<ServiceName, Arc<Upstream>>,
     pub(crate) phase: watch::Receiver<Phase>,
 }

@@ -4,9 +4,12 @@ use core::time::Duration;
 
 mod messages;
 
+use bytes::Bytes;
+use stoq_core::frame::AccessTokens;
+
 pub use messages::{MessageConfig, Parity};
 
-use crate::{ClientPolicy, Identity, PqPolicy};
+use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, SeedLimits, meter};
 
 /// How a client endpoint works.
 ///
@@ -25,6 +28,14 @@ pub struct ClientConfig {
     pub policy: PqPolicy,
     /// Who this end is, to servers that ask. Default `None`: nobody. Only its FALCON certificate is shown.
     pub identity: Option<Identity>,
+    /// Access tokens that [`Endpoint::connect`](crate::Endpoint::connect) presents, as
+    /// [`SignedAccessToken::encode`](crate::SignedAccessToken::encode) gives them; at most four, 4 KiB each, 6 KiB together.
+    /// Default: none. Every server that is connected to reads them, so let none see a bearer token that is not for it or for who
+    /// stands behind it.
+    pub access_tokens: Vec<Bytes>,
+    /// Keys of the holders that the tokens name. Default: none. A token without its key is presented all the same; the server
+    /// waits five seconds for the proof and closes the session with [`Code::HOLDER_MISSING`](crate::Code::HOLDER_MISSING).
+    pub holders: HolderKeys,
     /// IP versions to connect over. Default: both.
     pub ip: IpVersions,
     /// How long a connection may take to come about, names, handshake and the server's answer included.
@@ -54,6 +65,8 @@ impl ClientConfig {
         Self {
             policy: policy.into(),
             identity: None,
+            access_tokens: Vec::new(),
+            holders: HolderKeys::new(),
             ip: IpVersions::default(),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: IDLE_TIMEOUT,
@@ -73,6 +86,11 @@ pub struct ServerConfig {
     pub identity: Identity,
     /// Which clients are let in. Default `Off`: they are not asked who they are.
     pub clients: ClientPolicy,
+    /// Which services want an access token. Default `None`: no service does. Requests without a good one are refused before
+    /// [`Endpoint::accept`](crate::Endpoint::accept) gives them, with the code that says why; one whose token has a holder is
+    /// given, and the session opens once the holder has proven it.
+    /// [`Endpoint::set_access`](crate::Endpoint::set_access) replaces them.
+    pub access: Option<AccessRules>,
     /// IP versions to accept. Default: both, where the address to bind is an IPv6 one (`[::]`).
     pub ip: IpVersions,
     /// Take early data: requests that resume a session and come with the first packets, for
@@ -105,6 +123,10 @@ pub struct ServerConfig {
     /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
     /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
+    /// Take requests that have relays still to pass behind this server. Default `false`: they are refused with
+    /// [`Code::NEXT_HOP`](crate::Code::NEXT_HOP), because who answers such a request itself is not whom the client asked for.
+    /// [`Relay`](crate::relay::Relay) sets it.
+    pub relay: bool,
     /// Messages in shards: how they are sent, and what they can make this end hold.
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
@@ -117,6 +139,7 @@ impl ServerConfig {
         Self {
             identity,
             clients: ClientPolicy::default(),
+            access: None,
             early_data: false,
             retry_above: 100,
             ip: IpVersions::default(),
@@ -126,6 +149,7 @@ impl ServerConfig {
             max_waiting: 1024,
             max_connections: 16_384,
             framed_streams: false,
+            relay: false,
             messages: MessageConfig::default(),
             limits: Limits::default(),
         }
@@ -173,6 +197,9 @@ pub struct Limits {
     /// Bytes of datagrams that may wait in one session to be received; the oldest give way. Default 1 MiB: a burst of
     /// 800 full ones. Memory ≤ (2 + sessions) × this.
     pub datagram_buffer: usize,
+    /// What the peer's SEED frames may make a session remember, with the reasons there. By default 256 contents and 1 MiB, for
+    /// ten minutes; only sessions whose announcements are asked for remember any. Memory ≤ (1 + sessions) × 1 MiB.
+    pub seeds: SeedLimits,
 }
 
 impl Default for Limits {
@@ -183,6 +210,7 @@ impl Default for Limits {
             stream_window: 1_250_000,
             send_window: 10_000_000,
             datagram_buffer: 1024 * 1024,
+            seeds: SeedLimits::default(),
         }
     }
 }
@@ -254,6 +282,7 @@ impl Limits {
             return refuse("max_streams", "0".into(), "a session needs streams");
         }
         let mut transport = quinn::TransportConfig::default();
+        meter::install(&mut transport);
         transport
             .max_idle_timeout(Some(idle))
             .keep_alive_interval(keep_alive)
@@ -267,10 +296,41 @@ impl Limits {
     }
 }
 
+/// Whether the tokens can be presented.
+pub(crate) fn check_access_tokens(tokens: &[Bytes]) -> Result<(), ConfigError> {
+    let longest = tokens.iter().map(Bytes::len).max().unwrap_or_default();
+    let all: usize = tokens.iter().map(|token| token.len() + 2).sum();
+    let broken = [
+        (
+            tokens.len(),
+            AccessTokens::MAX_COUNT,
+            "there are at most 4 tokens",
+        ),
+        (
+            longest,
+            AccessTokens::MAX_TOKEN,
+            "a token has at most 4096 bytes",
+        ),
+        (
+            all,
+            AccessTokens::MAX_LEN - 1,
+            "all tokens together have at most 6 KiB",
+        ),
+    ];
+    let broken = broken.into_iter().find(|(got, limit, _)| got > limit);
+    broken.map_or(Ok(()), |(got, _, rule)| {
+        Err(ConfigError {
+            setting: "access_tokens",
+            value: got.to_string(),
+            rule,
+        })
+    })
+}
+
 /// How many times its allowance a multiplexed session's streams may be before the session is closed: see
 /// [`Limits::max_streams`]. Rejecting a stream that has arrived whole would not do, because its opener has seen it arrive.
 pub(crate) const MULTIPLEXED_SLACK: u64 = 8;
-/// The control stream, and a few that are only there to be ignored.
+/// The control stream, announcements, and a few that are only there to be ignored.
 const SPARE_STREAMS: u64 = 4;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 

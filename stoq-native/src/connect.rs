@@ -3,15 +3,18 @@
 mod attempt;
 mod early;
 mod error;
+mod options;
 
 use core::time::Duration;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use stoq_core::transport_parameter::TransportParameter;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::config::{ClientConfig, ConfigError, IpVersions};
+use crate::access::HolderKeys;
+use crate::config::{ClientConfig, ConfigError, IpVersions, check_access_tokens};
 use crate::connection::Connection;
 use crate::driver::{self, Role};
 use crate::identity::Identity;
@@ -27,6 +30,7 @@ use crate::trust::TrustError;
 use attempt::Attempt;
 pub use early::EarlyConnection;
 pub use error::ConnectError;
+pub use options::ConnectOptions;
 
 /// What an endpoint needs in order to connect.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(crate) struct Connector {
     transport: Arc<quinn::TransportConfig>,
     identity: Option<Identity>,
     parameter: TransportParameter,
+    access_tokens: Vec<Bytes>,
+    holders: HolderKeys,
     ip: IpVersions,
     timeout: Duration,
 }
@@ -43,11 +49,14 @@ impl Connector {
         let transport = config
             .limits
             .transport(config.idle_timeout, config.keep_alive)?;
+        check_access_tokens(&config.access_tokens)?;
         let falcon_id = config.identity.as_ref().and_then(Identity::falcon_id);
         Ok(Self {
             transport: Arc::new(transport),
             parameter: parameter::ours(falcon_id, config.framed_streams, false),
             identity: config.identity.clone(),
+            access_tokens: config.access_tokens.clone(),
+            holders: config.holders.clone(),
             ip: config.ip,
             timeout: config.connect_timeout,
         })
@@ -65,10 +74,12 @@ impl Connector {
         endpoint: &quinn::Endpoint,
         drivers: &Arc<driver::Shared>,
         target: &Target,
+        options: ConnectOptions,
     ) -> Result<(Connection, Option<Session>), ConnectError> {
+        options.check()?;
         let connecting = async {
             let (quinn, peer) = self.reach(endpoint, drivers, target).await?;
-            self.open(quinn, peer, drivers, target).await
+            self.open(quinn, peer, drivers, target, options).await
         };
         let after = self.timeout;
         timeout(after, connecting)
@@ -83,10 +94,22 @@ impl Connector {
         peer: Admitted,
         drivers: &Arc<driver::Shared>,
         target: &Target,
+        options: ConnectOptions,
     ) -> Result<(Connection, Option<Session>), ConnectError> {
         let (opened, answer) = oneshot::channel();
+        // A connection that only carries sessions asks for nothing itself.
+        let (access_tokens, proofs) = match target.service {
+            Some(_) => {
+                let proofs = self.holders.proofs(&self.access_tokens);
+                (self.access_tokens.clone(), proofs)
+            }
+            None => Default::default(),
+        };
         let role = Role::Client {
             service: target.service.clone(),
+            options,
+            access_tokens,
+            proofs,
             opened,
         };
         let connection = driver::start(quinn, role, drivers.clone(), peer);

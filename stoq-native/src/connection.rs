@@ -8,10 +8,12 @@ use std::sync::{Arc, OnceLock};
 
 use stoq_core::close::Code;
 use stoq_core::session_id::SessionId;
+use stoq_core::tier::Tier;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::closed::{Closed, Ending};
 use crate::driver::Command;
+use crate::meter;
 use crate::request::{OpenError, Request};
 use crate::security::Security;
 use crate::session::Session;
@@ -50,8 +52,12 @@ pub(crate) struct Shared {
     pub(crate) dropped_in_queues: AtomicU64,
     /// Datagrams that the state machine could not place.
     pub(crate) dropped_unplaced: AtomicU64,
+    /// Announcing streams beyond the one that a session has.
+    pub(crate) refused_announcements: AtomicU64,
     /// Set when the peer says GOAWAY.
     pub(crate) going_away: Ending,
+    /// How long the peer lets running sessions go on then.
+    pub(crate) grace: OnceLock<Duration>,
     /// Set when this end's endpoint closes all of its connections.
     pub(crate) endpoint_ending: Arc<Ending>,
 }
@@ -135,6 +141,17 @@ impl Connection {
         self.shared().going_away.wait().await
     }
 
+    /// How long running sessions may go on, once the peer has said that it is [going away](Self::going_away).
+    pub fn grace(&self) -> Option<Duration> {
+        self.shared().grace.get().copied()
+    }
+
+    /// A server's end: takes no new sessions on this connection, and tells the client so. Running sessions have `grace`,
+    /// which is the caller's to enforce.
+    pub(crate) fn go_away(&self, code: Code, grace: Duration) {
+        self.command(Command::GoAway { code, grace });
+    }
+
     /// Whether [`open_session`](Self::open_session) may be of use: the connection is open and the peer stays.
     pub fn takes_sessions(&self) -> bool {
         self.is_open() && self.shared().going_away.get().is_none()
@@ -148,18 +165,23 @@ impl Connection {
     /// Counters since the connection began, and what its path is like now.
     pub fn stats(&self) -> ConnectionStats {
         let stats = self.quinn().stats();
+        let path = meter::read(self.quinn());
         ConnectionStats {
-            rtt: stats.path.rtt,
-            congestion_window: stats.path.cwnd,
+            rtt: path.rtt,
+            rtt_variation: path.rtt_variation,
+            congestion_window: path.congestion_window,
+            send_rate: path.send_rate,
+            tier: path.tier,
             mtu: stats.path.current_mtu,
             sent_packets: stats.path.sent_packets,
-            lost_packets: stats.path.lost_packets,
+            lost_packets: path.lost_packets,
             sent_bytes: stats.udp_tx.bytes,
             received_bytes: stats.udp_rx.bytes,
             sent_datagrams: stats.frame_tx.datagram,
             received_datagrams: stats.frame_rx.datagram,
             dropped_datagrams: self.shared().dropped_in_queues.load(Ordering::Relaxed)
                 + self.shared().dropped_unplaced.load(Ordering::Relaxed),
+            refused_announcements: self.shared().refused_announcements.load(Ordering::Relaxed),
             sessions: self.session_count(),
         }
     }
@@ -232,8 +254,18 @@ impl fmt::Debug for Connection {
 pub struct ConnectionStats {
     /// Round-trip time, smoothed.
     pub rtt: Duration,
+    /// Its mean deviation, by [RFC 9002, section 5.3]; `None` until the first acknowledgement.
+    ///
+    /// [RFC 9002, section 5.3]: https://www.rfc-editor.org/rfc/rfc9002#section-5.3
+    pub rtt_variation: Option<Duration>,
     /// Bytes that may be on their way at once.
     pub congestion_window: u64,
+    /// Bytes a second that are sent and arrive, on average over the last quarter of a second or a little more.
+    pub send_rate: u64,
+    /// The class of the path, by the rate at which it carried what was sent when there was last always more to send (within
+    /// congestion control and the peer's windows) for a quarter of a second and two round trips; or a higher one that it has
+    /// reached since, though there was not. `None` until then: a few bytes say nothing of what the path could carry.
+    pub tier: Option<Tier>,
     /// Largest UDP payload that the path is known to carry, in bytes.
     pub mtu: u16,
     /// QUIC packets sent.
@@ -250,6 +282,8 @@ pub struct ConnectionStats {
     pub received_datagrams: u64,
     /// Datagrams that arrived for no open session, could not be read, or had to give way in a session's queue.
     pub dropped_datagrams: u64,
+    /// Streams of announcements that were rejected ([`Code::PROTOCOL`]), because their session had had one.
+    pub refused_announcements: u64,
     /// Sessions that are open now, the connection's own included.
     pub sessions: usize,
 }

@@ -14,6 +14,7 @@
 //! the state machine, by [`MAX_UNINTRODUCED`] streams whose header has not come, [`MAX_DISCARDS`] streams of unknown
 //! type, and [`control::MAX_UNSENT`] bytes of answers.
 
+mod access;
 mod command;
 mod control;
 mod end;
@@ -28,10 +29,12 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use bytes::Bytes;
+use stoq_core::access::{Access, AccessError, TokenHash, proof_message};
 use stoq_core::close::Code;
+use stoq_core::hash::SessionHash;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{
-    self as machine, Answer, Input, Output, PingError, PingId, SessionError, Side,
+    self as machine, Answer, ForeignAuth, Input, Output, PingError, PingId, SessionError, Side,
 };
 use stoq_core::session_id::SessionId;
 use stoq_core::time::Timestamp;
@@ -40,9 +43,10 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
+use crate::access::{AccessRefusals, AccessRules, Proofs};
 use crate::closed::{Closed, Ending};
 use crate::config::{Limits, MessageConfig};
-use crate::connect::ConnectError;
+use crate::connect::{ConnectError, ConnectOptions};
 use crate::connection::{self, Connection};
 use crate::early::{self, EarlyRequest};
 use crate::rejection::IdentityRejected;
@@ -62,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) messages: MessageConfig,
     /// Whether framed streams are taken.
     pub(crate) framed_streams: bool,
+    /// Whether requests that have relays still to pass are taken.
+    pub(crate) relay: bool,
     pub(crate) tasks: TaskTracker,
     /// Set when the endpoint closes all connections.
     pub(crate) ending: Arc<Ending>,
@@ -69,6 +75,9 @@ pub(crate) struct Shared {
     pub(crate) shutdown: watch::Sender<Option<Duration>>,
     /// Who takes early data, on a server that does.
     pub(crate) early: Option<mpsc::Sender<EarlyRequest>>,
+    /// Replaced when the rules change: every session is judged again then.
+    pub(crate) access: watch::Sender<Option<Arc<AccessRules>>>,
+    pub(crate) access_refusals: AccessRefusals,
     /// Replaced when the policy changes: every connection is judged again then.
     pub(crate) judge: watch::Sender<Judge>,
 }
@@ -78,6 +87,7 @@ impl Shared {
         limits: Limits,
         messages: MessageConfig,
         framed_streams: bool,
+        relay: bool,
         judge: Judge,
         early: Option<mpsc::Sender<EarlyRequest>>,
     ) -> Self {
@@ -88,10 +98,13 @@ impl Shared {
             limits,
             messages,
             framed_streams,
+            relay,
             tasks,
             ending: Arc::default(),
             shutdown: watch::Sender::default(),
             early,
+            access: watch::Sender::default(),
+            access_refusals: AccessRefusals::default(),
             judge: watch::Sender::new(judge),
         }
     }
@@ -102,6 +115,9 @@ pub(crate) enum Role {
     /// The session 0 of the service, if one is asked for.
     Client {
         service: Option<ServiceName>,
+        options: ConnectOptions,
+        access_tokens: Vec<Bytes>,
+        proofs: Proofs,
         opened: oneshot::Sender<Result<Option<Session>, ConnectError>>,
     },
     Server {
@@ -135,7 +151,9 @@ pub(crate) fn start(
         sessions: AtomicUsize::new(0),
         dropped_in_queues: AtomicU64::new(0),
         dropped_unplaced: AtomicU64::new(0),
+        refused_announcements: AtomicU64::new(0),
         going_away: Ending::default(),
+        grace: OnceLock::new(),
         endpoint_ending: endpoint.ending.clone(),
     });
     let handle = connection::Handle::new(shared.clone());
@@ -160,6 +178,7 @@ struct Driver {
     handle: Weak<connection::Handle>,
     commands: mpsc::UnboundedReceiver<Command>,
     shutdown: watch::Receiver<Option<Duration>>,
+    access: watch::Receiver<Option<Arc<AccessRules>>>,
     /// A server: who takes requests.
     requests: Option<mpsc::Sender<SessionRequest>>,
 
@@ -197,13 +216,31 @@ struct Driver {
 /// Who waits for a session to be opened.
 struct Waiting {
     service: Option<ServiceName>,
+    /// A server: what the client may do.
+    access: Option<Access>,
+    /// A client: tokens that it must prove to be its own.
+    proofs: Proofs,
+    /// A relay: proofs for others, which came before that for itself.
+    auths: Vec<ForeignAuth>,
     reply: Reply,
+}
+
+impl Waiting {
+    fn new(service: Option<ServiceName>, reply: Reply) -> Self {
+        Self {
+            service,
+            access: None,
+            proofs: Vec::new(),
+            auths: Vec::new(),
+            reply,
+        }
+    }
 }
 
 enum Reply {
     Connect(oneshot::Sender<Result<Option<Session>, ConnectError>>),
     Open(oneshot::Sender<Result<Session, OpenError>>),
-    Accept(oneshot::Sender<Option<Session>>),
+    Accept(oneshot::Sender<Result<Session, Closed>>),
 }
 
 impl Driver {
@@ -217,32 +254,39 @@ impl Driver {
         peer: Admitted,
     ) -> Self {
         let mut waiting = HashMap::new();
-        let (side, service, requests, unintroduced) = match role {
-            Role::Client { service, opened } => {
-                let reply = Reply::Connect(opened);
-                waiting.insert(
-                    SessionId::ZERO,
-                    Waiting {
-                        service: service.clone(),
-                        reply,
-                    },
-                );
-                (Side::Client, service, None, Unintroduced::default())
+        let mut config = machine::Config::new(Side::Server, fresh_random());
+        let (requests, unintroduced) = match role {
+            Role::Client {
+                service,
+                options,
+                access_tokens,
+                proofs,
+                opened,
+            } => {
+                config.side = Side::Client;
+                config.service.clone_from(&service);
+                config.access_tokens = access_tokens;
+                config.route = options.route;
+                config.max_hops = options.max_hops;
+                config.holders = proofs.iter().map(|(token, _)| *token).collect();
+                let reply = Waiting::new(service, Reply::Connect(opened));
+                waiting.insert(SessionId::ZERO, Waiting { proofs, ..reply });
+                (None, Unintroduced::default())
             }
-            Role::Server { requests, waiting } => (Side::Server, None, Some(requests), waiting),
+            Role::Server { requests, waiting } => (Some(requests), waiting),
         };
+        let side = config.side;
         let mut limits = machine::Limits::default();
         limits.max_sessions = endpoint.limits.max_sessions;
         limits.max_streams = endpoint.limits.max_streams;
         limits.max_datagram_size = MAX_DATAGRAM_SIZE;
-        let mut config = machine::Config::new(side, fresh_random());
-        config.service = service;
         config.limits = limits;
         let mut out = Vec::new();
         let machine = machine::Session::new(Timestamp::default(), config, &mut out)
-            .expect("a connection that shows nothing and goes straight is within every bound");
+            .expect("what the connection shows and the way it goes were checked");
         Self {
             shutdown: endpoint.shutdown.subscribe(),
+            access: endpoint.access.subscribe(),
             quinn,
             peer,
             endpoint,
@@ -295,6 +339,7 @@ impl Driver {
         tokio::select! {
             Some(command) = self.commands.recv() => Event::Command(command),
             Ok(()) = self.shutdown.changed() => Event::Shutdown,
+            Ok(()) = self.access.changed() => Event::Access,
             rejected = self.peer.revoked() => Event::Revoked(rejected),
             stream = self.quinn.accept_bi(), if room => Event::Stream(stream.map(Arrived::bidirectional)),
             stream = self.quinn.accept_uni(), if room => Event::Stream(stream.map(Arrived::unidirectional)),

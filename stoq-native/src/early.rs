@@ -12,6 +12,7 @@
 use core::fmt;
 use core::time::Duration;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::{BufMut as _, BytesMut};
 use stoq_core::close::Code;
@@ -22,6 +23,7 @@ use stoq_core::varint::VarInt;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::access::AccessRules;
 use crate::closed::Closed;
 use crate::stream::Arrived;
 
@@ -209,12 +211,13 @@ pub(crate) fn header(direction: Direction, service: &ServiceName) -> BytesMut {
 }
 
 /// Reads the service's name from a stream whose header has been read, and hands the stream over. Whom the server has no
-/// room for is told so.
+/// room for, or who would need an access token, is told so.
 pub(crate) async fn hand_over(
     stream: Arrived,
     peer: Option<FalconId>,
     remote_address: SocketAddr,
     requests: mpsc::Sender<EarlyRequest>,
+    rules: Option<Arc<AccessRules>>,
 ) {
     let Some((send, mut receive)) = stream.into_early() else {
         return;
@@ -225,6 +228,10 @@ pub(crate) async fn hand_over(
         Ok(Err(code)) => return reject(send, EarlyRecvStream::new(receive), code),
         Err(_) => return reject(send, EarlyRecvStream::new(receive), Code::TIMEOUT),
     };
+    // What is sent so early can be sent again by others, so it comes with no token.
+    if rules.is_some_and(|rules| rules.protects(&service)) {
+        return reject(send, EarlyRecvStream::new(receive), Code::TOKEN_REQUIRED);
+    }
     let request = EarlyRequest {
         service,
         peer,

@@ -16,6 +16,7 @@ use stoq_core::identity::FalconId;
 use time::{Duration, OffsetDateTime};
 
 use crate::certificate::{self, CertificateFault, Leaf};
+use crate::falcon::FalconSigner;
 use crate::tls::clients::Clients;
 use crate::tls::composite::CompositeKey;
 use crate::tls::identities::ServerResolver;
@@ -119,6 +120,12 @@ impl Identity {
     pub fn falcon_id(&self) -> Option<FalconId> {
         let composite = self.composite.as_ref()?;
         Some(composite.key.falcon.verifying_key().id())
+    }
+
+    /// What signs with its FALCON key, if it has one: for verified streams in its name.
+    pub fn falcon_signer(&self) -> Option<Arc<dyn FalconSigner>> {
+        let composite = self.composite.as_ref()?;
+        Some(composite.key.falcon.clone())
     }
 
     pub(crate) fn classical_key(&self) -> Option<Arc<CertifiedKey>> {

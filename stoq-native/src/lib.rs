@@ -42,6 +42,8 @@
 //! | [`SendStream`], finished | the rest is still sent | the end of the stream |
 //! | [`SendStream`], not finished | reset: what is cut off must not look complete | [`Code::CANCELLED`] |
 //! | [`RecvStream`] before its end | the peer is told to stop | [`Code::CANCELLED`] |
+//! | [`VerifiedSendStream`], not finished | reset | [`Code::CANCELLED`] |
+//! | [`VerifiedRecvStream`] before its end | the peer is told to stop | [`Code::CANCELLED`] |
 //! | [`SessionRequest`] | refused | [`Code::REFUSED`] |
 //! | [`Session`] that is multiplexed, with its last clone and stream | closed | [`Code::NO_ERROR`] |
 //! | [`Connection`], with its last clone and session | closed | [`Code::NO_ERROR`] |
@@ -49,6 +51,7 @@
 
 mod acceptor;
 mod access;
+mod announce;
 mod certificate;
 mod closed;
 mod config;
@@ -62,10 +65,13 @@ mod grant_file;
 mod identity;
 mod inspect;
 mod lanes;
+#[doc(hidden)]
+pub mod meter;
 mod parameter;
 mod policy;
 mod queue;
 mod rejection;
+pub mod relay;
 mod request;
 mod resolve;
 mod security;
@@ -75,17 +81,20 @@ mod stream;
 mod target;
 mod tls;
 mod trust;
+mod verified;
 
 pub use access::{
-    AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderSigner, IssueError,
-    access_token_from_file, fresh_nonce, issue_access_token, revocations_from_file,
+    AccessRefusals, AccessRules, AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderKeys,
+    HolderSigner, IssueError, access_token_from_file, fresh_nonce, issue_access_token, relay_auths,
+    revocations_from_file,
 };
+pub use announce::{AnnouncementsError, SendSeedError};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
 pub use config::{
     ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
 };
-pub use connect::{ConnectError, EarlyConnection};
+pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
 pub use endpoint::{BindError, Endpoint, PolicyError};
@@ -110,22 +119,33 @@ pub use stoq_core::access::{
     Access, AccessError, AccessToken, HolderKey, HolderProof, Nonce, Revocations,
     SignedAccessToken, TokenHash, Verifier,
 };
+pub use stoq_core::announce::AnnounceError;
+pub use stoq_core::channel::datagrams::DatagramItem;
+pub use stoq_core::channel::{ChannelError, ChannelId, Delivery, Item};
 pub use stoq_core::close::Code;
 pub use stoq_core::falcon::{Domain, Signature, VerifyingKey};
+pub use stoq_core::frame::{DecodeError, Priority, Seed, SeedNode, SeedPriority};
 pub use stoq_core::grant::{Grant, GrantError, SignedGrant};
 pub use stoq_core::hash::SessionHash;
 pub use stoq_core::hops::{HopChain, PassedHop};
 pub use stoq_core::identity::FalconId;
+pub use stoq_core::replay::{ReplayWindow, TimeWindow};
+pub use stoq_core::seeds::{Limits as SeedLimits, SeedCounters, SeedEvent};
 pub use stoq_core::service::ServiceName;
-pub use stoq_core::session::Answer;
+pub use stoq_core::session::{Answer, ForeignAuth};
 pub use stoq_core::session_id::SessionId;
 pub use stoq_core::shards::Counters as MessageCounters;
 pub use stoq_core::stream::Payload;
+pub use stoq_core::tier::Tier;
 pub use stoq_core::time::UnixMicros;
 pub use stoq_core::transport_parameter::{Capabilities, ParameterError, TransportParameter};
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
 pub use trust::{Trust, TrustError};
+pub use verified::{
+    ChannelConfig, DatagramsInUse, HashFunction, OpenVerifiedError, RefusedChannels,
+    VerifiedReadError, VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
+};
 
 /// The name by which both ends agree in the TLS handshake that they speak STOQ version 1 (ALPN, RFC 7301).
 pub const ALPN: &[u8] = b"stoq/1";

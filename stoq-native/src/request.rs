@@ -5,6 +5,7 @@ use core::mem;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use stoq_core::access::Access;
 use stoq_core::close::Code;
 use stoq_core::hops::HopChain;
 use stoq_core::identity::FalconId;
@@ -13,9 +14,11 @@ use stoq_core::session::{Answer, IncomingRequest};
 use stoq_core::session_id::SessionId;
 use tokio::sync::oneshot;
 
+use crate::access::HolderKeys;
 use crate::closed::Closed;
 use crate::connection::Connection;
 use crate::driver::Command;
+use crate::falcon::SignError;
 use crate::session::Session;
 
 /// What a client asks of a server for a multiplexed session.
@@ -31,6 +34,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// What to show to be let in: access tokens, at most [`AccessTokens::MAX_COUNT`](stoq_core::frame::AccessTokens::MAX_COUNT).
     pub access_tokens: Vec<Bytes>,
+    /// Keys of the holders that the tokens name. A relay has none: it passes proofs on.
+    pub holders: HolderKeys,
     /// The relays to pass behind this server, at most [`Route::MAX_COUNT`](stoq_core::frame::Route::MAX_COUNT).
     pub route: Vec<FalconId>,
     /// A relay: the chain that came in, with itself at the end.
@@ -46,6 +51,7 @@ impl Request {
             authority: String::new(),
             headers: Vec::new(),
             access_tokens: Vec::new(),
+            holders: HolderKeys::new(),
             route: Vec::new(),
             hops: None,
         }
@@ -60,6 +66,8 @@ impl From<Request> for stoq_core::session::Request {
             authority,
             headers,
             access_tokens,
+            // Which of them are the holder's, the driver says.
+            holders: _,
             route,
             hops,
         } = request;
@@ -69,6 +77,7 @@ impl From<Request> for stoq_core::session::Request {
             authority,
             headers,
             access_tokens,
+            holders: Vec::new(),
             route,
             hops,
         }
@@ -87,6 +96,7 @@ pub struct SessionRequest {
     access_tokens: Vec<Bytes>,
     route: Vec<FalconId>,
     hops: Option<HopChain>,
+    access: Option<Access>,
     connection: Connection,
     answered: bool,
 }
@@ -95,6 +105,7 @@ impl SessionRequest {
     pub(crate) fn new(
         request: IncomingRequest,
         service: ServiceName,
+        access: Option<Access>,
         connection: Connection,
     ) -> Self {
         Self {
@@ -107,6 +118,7 @@ impl SessionRequest {
             access_tokens: request.access_tokens,
             route: request.route,
             hops: request.hops,
+            access,
             connection,
             answered: false,
         }
@@ -132,7 +144,13 @@ impl SessionRequest {
         &self.headers
     }
 
-    /// What the client shows to be let in, for this server or for those behind it. Nobody has looked at it yet.
+    /// What the client's access token permits; `None` if the [rules](crate::AccessRules) want none for this service. If the token
+    /// has a holder, that is worth nothing before the session is open.
+    pub fn access(&self) -> Option<&Access> {
+        self.access.as_ref()
+    }
+
+    /// What the client shows to be let in, for this server or for those behind it.
     pub fn access_tokens(&self) -> &[Bytes] {
         &self.access_tokens
     }
@@ -163,27 +181,33 @@ impl SessionRequest {
         &self.connection
     }
 
-    /// Takes the session, as its target.
+    /// Takes the session, as its target. If its token has a holder, resolves when the holder has proven it.
     ///
     /// # Errors
-    /// [`Closed`] if the client has gone.
+    /// [`Closed`] if the client has gone, the token was revoked meanwhile, or its holder did not prove it within five seconds.
     ///
     /// # Cancel safety
     /// If the future is dropped before it resolves, the session is closed again.
     pub async fn accept(self) -> Result<Session, Closed> {
         let mut answer = Answer::new(fresh_random(), MAX_DATAGRAM_SIZE);
         answer.hops.clone_from(&self.hops);
-        self.accept_with(answer).await
+        self.take(answer).await
     }
 
-    /// Takes the session as a relay, with the answer of the target.
+    /// Takes the session as a relay, with the answer of the target. Proofs for tokens that are not for this end come out of
+    /// [`Session::recv_auth`]: see [`relay_auths`](crate::relay_auths).
     ///
     /// # Errors
-    /// [`Closed`] if the client has gone.
+    /// As [`accept`](Self::accept).
     ///
     /// # Cancel safety
     /// If the future is dropped before it resolves, the session is closed again.
-    pub async fn accept_with(mut self, answer: Answer) -> Result<Session, Closed> {
+    pub async fn accept_with(self, mut answer: Answer) -> Result<Session, Closed> {
+        answer.relays_proofs = true;
+        self.take(answer).await
+    }
+
+    async fn take(mut self, answer: Answer) -> Result<Session, Closed> {
         let (reply, accepted) = oneshot::channel();
         self.answered = true;
         let (id, service) = (self.id, self.service.clone());
@@ -191,14 +215,11 @@ impl SessionRequest {
             id,
             service,
             answer,
+            access: self.access.take().map(Box::new),
             reply,
         });
         match accepted.await {
-            Ok(Some(session)) => Ok(session),
-            Ok(None) => Err(Closed::peer(
-                Code::CANCELLED,
-                "the client no longer wants the session",
-            )),
+            Ok(accepted) => accepted,
             Err(_) => Err(self.connection.closed().await),
         }
     }
@@ -249,6 +270,9 @@ pub enum OpenError {
     /// It cannot be asked for; the connection is as it was.
     #[error(transparent)]
     NotPossible(#[from] stoq_core::session::OpenError),
+    /// The key of an access token's holder did not sign.
+    #[error("the holder of the access token could not prove it: {0}")]
+    NotProven(SignError),
     /// The connection has ended.
     #[error(transparent)]
     ConnectionClosed(Closed),
@@ -260,6 +284,7 @@ impl OpenError {
         match self {
             Self::Refused { code, .. } => *code,
             Self::NotPossible(error) => error.code(),
+            Self::NotProven(_) => Code::INTERNAL,
             Self::ConnectionClosed(closed) => closed.code,
         }
     }

@@ -1,19 +1,21 @@
 //! The handle of one session.
 
+mod access;
 mod datagrams;
 mod error;
 mod messages;
+mod seeds;
 mod shared;
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::BytesMut;
 use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
-use stoq_core::hops::HopChain;
+use stoq_core::hops::{HopChain, PassedHop};
 use stoq_core::service::ServiceName;
 use stoq_core::session as machine;
 use stoq_core::session_id::SessionId;
@@ -28,7 +30,9 @@ pub(crate) use shared::{Counters, Shared, count};
 use crate::closed::{Closed, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
+use crate::lanes::Lanes;
 use crate::stream::{Arrived, Place, RecvStream, SendStream, WriteError};
+use crate::verified::Channels;
 
 /// A conversation with one service: streams, datagrams, and a close with a code and a reason.
 ///
@@ -41,11 +45,17 @@ pub struct Session(Arc<Handle>);
 struct Handle {
     shared: Arc<Shared>,
     connection: Connection,
+    channels: Channels,
 }
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
-        Self(Arc::new(Handle { shared, connection }))
+        let channels = Channels::default();
+        Self(Arc::new(Handle {
+            shared,
+            connection,
+            channels,
+        }))
     }
 
     /// Opens a stream in both directions. The peer learns of it at once.
@@ -232,6 +242,16 @@ impl Session {
         self.0.shared.hops.as_ref()
     }
 
+    /// The one hop that this end can be sure of: its neighbour, if that is a relay and has proved its FALCON identity on this
+    /// connection. A client's is the first of the chain, a target's the last. `None` if the chain does not say what the
+    /// connection proves.
+    pub fn authenticated_hop(&self) -> Option<&PassedHop> {
+        let hops = &self.hops()?.hops;
+        let peer = self.connection().security().peer?;
+        let ends = [hops.first(), hops.last()];
+        ends.into_iter().flatten().find(|hop| hop.id == peer)
+    }
+
     /// The connection that carries the session.
     pub fn connection(&self) -> &Connection {
         &self.0.connection
@@ -242,15 +262,34 @@ impl Session {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.0.shared.counters;
         let (sent_messages, messages) = self.0.shared.messages.stats();
+        let mut announced = self.0.shared.announcing.receiving.announced();
         SessionStats {
             sent_datagrams: get(&counters.sent_datagrams),
             received_datagrams: get(&counters.received_datagrams),
             dropped_datagrams: get(&counters.dropped_datagrams),
             opened_streams: get(&counters.opened_streams),
             accepted_streams: get(&counters.accepted_streams),
+            refused: counters.refused.get(),
             sent_messages,
             messages,
+            seeds: announced.seeds().counters(),
+            skipped_announcements: announced.skipped(),
+            dropped_signatures: announced.signatures_dropped(),
         }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// Verified channels that have been opened.
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.0.channels
+    }
+
+    /// This session, as long as somebody else holds it.
+    pub(crate) fn downgrade(&self) -> WeakSession {
+        WeakSession(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn ending(&self) -> &Ending {
@@ -329,10 +368,21 @@ impl Session {
     }
 }
 
+/// A session that is not held.
+pub(crate) struct WeakSession(Weak<Handle>);
+
+impl WeakSession {
+    pub(crate) fn upgrade(&self) -> Option<Session> {
+        self.0.upgrade().map(Session)
+    }
+}
+
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.shared.id != SessionId::ZERO {
             self.shared.close(&self.connection, Code::NO_ERROR, "");
+            // Nobody can accept what the peer had opened before it closed, and each of these streams holds the session.
+            self.shared.arrived.iter().for_each(Lanes::clear);
         }
     }
 }

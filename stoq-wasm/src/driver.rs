@@ -6,15 +6,17 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use js_sys::{Promise, Uint8Array};
+use stoq_core::channel::ChannelId;
 use stoq_core::datagram::Content;
-use stoq_core::session::{CLOSE_TIMEOUT, Config, Input, Output, Session, Side};
+use stoq_core::session::{CLOSE_TIMEOUT, Config, Input, Output, Session};
 use stoq_core::stream::{Direction, Payload};
-use stoq_core::{Code, ServiceName, SessionId, StreamHeader};
+use stoq_core::{Code, SessionId, StreamHeader};
 use wasm_bindgen::prelude::*;
 use web_sys::{
     WebTransport, WebTransportBidirectionalStream, WebTransportCloseInfo, WebTransportReceiveStream,
 };
 
+use crate::channels::Channels;
 use crate::control::Control;
 use crate::ending::{Broken, Ending};
 use crate::error::Error;
@@ -37,7 +39,8 @@ pub(crate) struct Driver {
     arrivals: RefCell<Vec<(u64, Arrival)>>,
     pub(crate) inbox: Inbox,
     /// Told when something came into the inbox, when there is room in it again, and at the end.
-    news: Signal,
+    pub(crate) news: Signal,
+    pub(crate) channels: Channels,
     /// Those who open streams.
     openers: Line,
     pub(crate) counters: Counters,
@@ -53,21 +56,11 @@ pub(crate) struct Counters {
 }
 
 impl Driver {
-    /// Starts the session on a transport that is ready: SETTINGS are on their way, and `patience` says how long the
-    /// server's may take.
-    pub(crate) fn start(
-        transport: WebTransport,
-        control: Control,
-        service: ServiceName,
-        random: [u8; 32],
-        patience: Duration,
-    ) -> Rc<Self> {
-        let mut config = Config::new(Side::Client, random);
-        config.service = Some(service);
-        config.limits.settings_timeout = patience;
+    /// Starts the session on a transport that is ready: SETTINGS are on their way.
+    pub(crate) fn start(transport: WebTransport, control: Control, config: Config) -> Rc<Self> {
         let mut out = Vec::new();
         let machine = Session::new(js::now(), config, &mut out)
-            .expect("a session that shows nothing and goes straight is within every bound");
+            .expect("what the page chose was held against its bounds");
         let news = Signal::default();
         let driver = Rc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -79,6 +72,7 @@ impl Driver {
             arrivals: RefCell::default(),
             inbox: Inbox::new(&news),
             news,
+            channels: Channels::default(),
             openers: Line::default(),
             counters: Counters::default(),
         });
@@ -157,6 +151,20 @@ impl Driver {
     /// The next unidirectional stream of the peer.
     pub(crate) async fn accept_unidirectional(&self) -> Result<WebTransportReceiveStream, Error> {
         self.wait(Inbox::take_unidirectional).await
+    }
+
+    /// The next verified bidirectional stream of the peer.
+    pub(crate) async fn accept_verified_bidirectional(
+        &self,
+    ) -> Result<(WebTransportBidirectionalStream, ChannelId), Error> {
+        self.wait(Inbox::take_verified_bidirectional).await
+    }
+
+    /// The next verified unidirectional stream of the peer.
+    pub(crate) async fn accept_verified_unidirectional(
+        &self,
+    ) -> Result<(WebTransportReceiveStream, ChannelId), Error> {
+        self.wait(Inbox::take_verified_unidirectional).await
     }
 
     /// The next datagram.
@@ -239,8 +247,10 @@ impl Driver {
             Output::Opened {
                 hash,
                 max_datagram_size,
+                hops,
                 ..
             } => {
+                self.inbox.hops.replace(hops);
                 self.inbox.opened.replace(Some(Opened {
                     hash,
                     max_datagram_size,
@@ -293,7 +303,11 @@ impl Driver {
                 self.inbox.going_away.replace(Some(going_away));
             }
             Output::Stats(stats) => self.inbox.path.set(Some(stats)),
-            Output::Requested(_) => unreachable!("only servers are asked for sessions"),
+            // It shows no tokens that somebody holds, and relays nothing.
+            Output::Prove { .. } | Output::Auth { .. } => {}
+            Output::Requested(_) | Output::Unproven { .. } => {
+                unreachable!("only servers are asked for sessions")
+            }
         }
     }
 
@@ -301,11 +315,21 @@ impl Driver {
         let Some(arrival) = self.take_arrival(stream) else {
             return;
         };
-        if payload != Payload::Raw {
-            // Verified streams come with a later step; handing out their frames as data would be a lie.
-            return arrival.reject(Code::UNSUPPORTED);
+        match payload {
+            Payload::Raw => self.put_stream(arrival, None),
+            Payload::Framed => {
+                if let Some(driver) = self.me.upgrade() {
+                    js::spawn(driver.read_channel(arrival));
+                }
+            }
+            // Who does not look at it must not take it.
+            Payload::Announce => arrival.reject(Code::UNSUPPORTED),
         }
-        self.inbox.put_stream(arrival);
+    }
+
+    /// Lets the user have a stream of the peer.
+    pub(crate) fn put_stream(&self, arrival: Arrival, channel: Option<ChannelId>) {
+        self.inbox.put_stream(arrival, channel);
         self.counters.streams_accepted.add();
     }
 

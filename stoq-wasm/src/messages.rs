@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use js_sys::Uint8Array;
-use serde::Serialize;
+use js_sys::{Object, Uint8Array};
 use stoq_core::datagram::Content;
 use stoq_core::frame::Frame;
 use stoq_core::shards::{Cutter, Limits, Loss, Parity, Plan, PlanError, Reassembly, Received};
@@ -135,38 +134,23 @@ impl MessageChannel {
         Ok(true)
     }
 
-    pub(crate) fn stats(&self) -> MessageStats {
+    /// What `stats` says of messages.
+    pub(crate) fn stats(&self) -> Object {
         let messages = &self.handle.inbox.messages;
         let counters = messages.shards.borrow().counters();
-        MessageStats {
-            sent: self.sent.get(),
-            received: counters.delivered as f64,
-            dropped: messages.dropped.get(),
-            evicted: counters.evicted as f64,
-            expired: counters.expired as f64,
-            mismatched: counters.mismatched as f64,
-            contradicting: counters.contradicting as f64,
-            duplicate: counters.duplicate as f64,
-            late: counters.late as f64,
-            too_large: counters.too_large as f64,
-        }
+        js::object(&[
+            ("sent", self.sent.get().into()),
+            ("received", js::number(counters.delivered)),
+            ("dropped", messages.dropped.get().into()),
+            ("evicted", js::number(counters.evicted)),
+            ("expired", js::number(counters.expired)),
+            ("mismatched", js::number(counters.mismatched)),
+            ("contradicting", js::number(counters.contradicting)),
+            ("duplicate", js::number(counters.duplicate)),
+            ("late", js::number(counters.late)),
+            ("tooLarge", js::number(counters.too_large)),
+        ])
     }
-}
-
-/// What `stats` says of messages.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct MessageStats {
-    sent: u32,
-    received: f64,
-    dropped: u32,
-    evicted: f64,
-    expired: f64,
-    mismatched: f64,
-    contradicting: f64,
-    duplicate: f64,
-    late: f64,
-    too_large: f64,
 }
 
 fn parity(value: &JsValue) -> Result<Parity, Error> {

@@ -16,6 +16,7 @@ use crate::driver::Handle;
 use crate::error::Error;
 use crate::js::{self, certain};
 use crate::stream::{ReceiveHalf, SendHalf};
+use crate::verified::VerifiedHalf;
 
 /// The receiving half of a stream as a readable byte stream.
 pub(crate) fn byte_stream(half: Rc<ReceiveHalf>) -> ReadableStream {
@@ -106,6 +107,28 @@ pub(crate) fn messages_in(handle: Rc<Handle>) -> ReadableStream {
     })
 }
 
+/// The items of a verified stream, one a chunk.
+pub(crate) fn items(half: Rc<VerifiedHalf>) -> ReadableStream {
+    let source = Object::new();
+    let pulled = half.clone();
+    method(&source, "pull", move |controller| {
+        let controller: ReadableStreamDefaultController = controller.unchecked_into();
+        let half = pulled.clone();
+        js::done(async move {
+            cancelled_meanwhile(match half.read().await? {
+                Some(item) => controller.enqueue_with_chunk(&item),
+                None => controller.close(),
+            });
+            Ok(())
+        })
+    });
+    method(&source, "cancel", move |reason| {
+        let half = half.clone();
+        js::done(async move { half.stop(js::code_of_reason(&reason)).await })
+    });
+    one_by_one(&source)
+}
+
 fn enqueue(controller: &JsValue, chunk: &Uint8Array) -> Result<(), Error> {
     let controller: &ReadableStreamDefaultController = controller.unchecked_ref();
     cancelled_meanwhile(controller.enqueue_with_chunk(chunk));
@@ -116,12 +139,7 @@ fn enqueue(controller: &JsValue, chunk: &Uint8Array) -> Result<(), Error> {
 fn chunks(pull: impl FnMut(JsValue) -> Promise + 'static) -> ReadableStream {
     let source = Object::new();
     method(&source, "pull", pull);
-    let strategy = QueuingStrategy::new();
-    strategy.set_high_water_mark(0.0);
-    certain(
-        ReadableStream::new_with_underlying_source_and_strategy(&source, &strategy),
-        STANDARD,
-    )
+    one_by_one(&source)
 }
 
 /// Datagrams to send, one a chunk.
@@ -132,6 +150,16 @@ pub(crate) fn datagrams_out(channel: Rc<DatagramChannel>) -> WritableStream {
         js::done(async move { channel.send(&chunk).await })
     });
     one_at_a_time(&sink)
+}
+
+/// A readable stream that fetches nothing before it is asked.
+fn one_by_one(source: &Object) -> ReadableStream {
+    let strategy = QueuingStrategy::new();
+    strategy.set_high_water_mark(0.0);
+    certain(
+        ReadableStream::new_with_underlying_source_and_strategy(source, &strategy),
+        STANDARD,
+    )
 }
 
 /// A writable stream that hands on one chunk and waits. With a mark of 0, writers would wait for ever.

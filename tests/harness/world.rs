@@ -131,7 +131,8 @@ impl World {
         for id in asked {
             self.answered = self.answered.wrapping_add(1);
             let answer = Answer::new([self.answered; 32], 1_200);
-            self.server(|server, out| server.accept(id, &answer, out));
+            let now = self.now;
+            self.server(|server, out| server.accept(now, id, &answer, out));
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::falcon::{Domain, VerifyingKey};
 use crate::hash::SessionHash;
 use crate::identity::FalconId;
 use crate::service::ServiceName;
+use crate::session::Holder;
 use crate::time::UnixMicros;
 
 /// Judges access tokens: who this end is, whose tokens it takes, and which of them no longer.
@@ -34,6 +35,12 @@ impl Verifier {
     /// For whom tokens must be.
     pub const fn audience(&self) -> FalconId {
         self.audience
+    }
+
+    /// Whether a token says that it is for this end. A relay keeps such a one to itself; what it cannot read, it passes on.
+    pub fn is_audience_of(&self, token: &[u8]) -> bool {
+        SignedAccessToken::decode(token)
+            .is_ok_and(|signed| signed.claim().audience == self.audience)
     }
 
     /// Replaces the list of revoked nonces.
@@ -181,6 +188,12 @@ impl Access {
     /// Whether the holder of a key must still show that it is.
     pub const fn needs_proof(&self) -> bool {
         self.token.holder.is_some()
+    }
+
+    /// Who that is, for the [answer](crate::session::Answer) to the session.
+    pub fn holder(&self) -> Option<Holder> {
+        let token = self.hash;
+        self.token.holder.map(|key| Holder { token, key })
     }
 
     /// Whether the holder has shown in this session that it is. A bearer token needs no proof, and then none is looked at.

@@ -25,9 +25,10 @@ use signatures::Unsigned;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
     /// At once, marked as pending; an [`Item::Verified`] follows when its signature has come.
-    #[default]
     Pending,
-    /// When its signature has come: up to 16 MiB are held back, and none of it is handed out if the signature is bad.
+    /// When its signature has come: up to 16 MiB are held back, and none of it is handed out if the signature is bad. The
+    /// default, because who forgets to look at the mark does no harm then.
+    #[default]
     Verified,
 }
 
@@ -65,7 +66,7 @@ pub enum Item {
 /// from one that the sender meant. If some are, an end without a signature of it is [`ChannelError::Truncated`].
 ///
 /// Memory: the frame that is being read, at most 16 KiB; with origins 4 KB for the key of each, and 72 KiB of tags at most;
-/// with [`Delivery::Verified`] 16 MiB of data at most. It reserves memory once for each DATA frame, of exactly its length,
+/// with [`Delivery::Verified`] 16 MiB of data at most. It reserves memory once for each DATA frame, of its length and 78 bytes,
 /// which the application is then given.
 ///
 /// ```

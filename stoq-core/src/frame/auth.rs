@@ -7,7 +7,7 @@ use crate::{
     varint::VarInt,
 };
 
-/// The holder of an access token shows that it is, after the session was answered. Read by its shape only so far.
+/// The holder of an access token shows that it is, after the session was answered.
 ///
 /// ```text
 /// session id varint [1..8] · token hash [32] · algorithm [1] · signature [the rest, 0..1280]

@@ -14,6 +14,9 @@ use crate::{
 /// ```text
 /// content id [32] · replication [1] · priority [1], 0 low … 3 critical · each node [51], at most 255
 /// ```
+///
+/// Whether it makes sense is for who uses it: no copies may be wanted (any more), and there may be no node (yet). A node may
+/// stand there with several addresses, but not twice with the same one: that would give one place two reliabilities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seed {
     /// Which content.
@@ -35,9 +38,10 @@ pub struct Seed {
 pub struct SeedNode {
     /// Who.
     pub id: FalconId,
-    /// Where; an IPv4 address stands in its mapped form, `::ffff:a.b.c.d`.
+    /// Where, as the sender claims; an IPv4 address stands in its mapped form, `::ffff:a.b.c.d`. It can be any address, so who
+    /// would not be sent to its own network by a stranger checks it before it connects.
     pub address: Ipv6Addr,
-    /// The UDP port there.
+    /// The UDP port there; not 0, where nobody can be reached.
     pub port: u16,
     /// How often it was there when it was needed, in percent.
     pub reliability: u8,
@@ -94,7 +98,24 @@ impl Seed {
 
     pub(super) fn check(&self) -> Result<(), Fault> {
         at_most("number of nodes", Self::MAX_NODES, self.nodes.len())?;
-        self.nodes.iter().try_for_each(SeedNode::check)
+        self.nodes.iter().try_for_each(SeedNode::check)?;
+        match self.doubled() {
+            Some(at) => Err(Fault::Duplicate {
+                field: "node",
+                got: at as u64,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The first node that stands where another stood before. Sorted, because to compare all pairs of 255 nodes takes a
+    /// peer's frame long enough to be felt.
+    fn doubled(&self) -> Option<usize> {
+        let mut places: Vec<_> = (self.nodes.iter().map(SeedNode::place)).zip(0..).collect();
+        places.sort_unstable();
+        let pairs = places.windows(2);
+        let doubled = pairs.filter(|pair| pair[0].0 == pair[1].0);
+        doubled.map(|pair| pair[1].1).min()
     }
 
     pub(super) fn payload_len(&self) -> usize {
@@ -123,7 +144,17 @@ impl SeedNode {
         })
     }
 
+    const fn place(&self) -> (&[u8; 32], Ipv6Addr, u16) {
+        (self.id.as_bytes(), self.address, self.port)
+    }
+
     fn check(&self) -> Result<(), Fault> {
+        if self.port == 0 {
+            return Err(Fault::OutOfRange {
+                field: "port",
+                got: 0,
+            });
+        }
         if self.reliability > 100 {
             return Err(Fault::OutOfRange {
                 field: "reliability",

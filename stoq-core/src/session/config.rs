@@ -3,6 +3,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
+use crate::access::TokenHash;
 use crate::identity::FalconId;
 use crate::service::ServiceName;
 
@@ -26,9 +27,15 @@ pub struct Config {
     pub service: Option<ServiceName>,
     /// A client: what it shows to be let in to session 0, in the bounds of [`AccessTokens`](crate::frame::AccessTokens).
     pub access_tokens: Vec<Bytes>,
+    /// A client: those of the tokens whose holder it is. [`Output::Prove`](super::Output::Prove) asks for the proof of each, and
+    /// session 0 opens when all have been confirmed. Hashes of the tokens' bytes.
+    pub holders: Vec<TokenHash>,
     /// A client: the relays that its request for session 0 has to pass behind the server, at most
     /// [`Route::MAX_COUNT`](crate::frame::Route::MAX_COUNT).
     pub route: Vec<FalconId>,
+    /// A client: the most relays that its request for session 0 may pass, at most
+    /// [`Hop::MAX_HOPS`](crate::frame::Hop::MAX_HOPS). `None` leaves the maximum to the first of them.
+    pub max_hops: Option<u8>,
     /// This end's 32 fresh random bytes. A client's are the first half of the session hash; a server gives
     /// its own with each [`Answer`](super::Answer), so here they are ignored.
     pub random: [u8; 32],
@@ -43,7 +50,9 @@ impl Config {
             side,
             service: None,
             access_tokens: Vec::new(),
+            holders: Vec::new(),
             route: Vec::new(),
+            max_hops: None,
             random,
             limits: Limits::default(),
         }

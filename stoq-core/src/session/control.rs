@@ -3,37 +3,26 @@
 use alloc::vec::Vec;
 
 use super::SessionError;
+use crate::rate::Rate;
 use crate::time::Timestamp;
 
 /// Counts control frames against a token bucket, so that a peer cannot keep us busy with frames that cost
 /// it nothing (pings, settings of unknown frames).
 #[derive(Debug)]
-pub(super) struct FrameBudget {
-    tokens: u64,
-    refilled: Timestamp,
-}
+pub(super) struct FrameBudget(Rate);
 
 impl FrameBudget {
-    pub(super) fn new(now: Timestamp) -> Self {
-        Self {
-            tokens: BURST,
-            refilled: now,
-        }
+    pub(super) const fn new() -> Self {
+        Self(Rate::new(BURST, PER_SECOND))
     }
 
     /// Spends one frame.
     pub(super) fn spend(&mut self, now: Timestamp) -> Result<(), SessionError> {
-        let micros = now.saturating_since(self.refilled).as_micros();
-        let earned = u64::try_from(micros * u128::from(PER_SECOND) / 1_000_000).unwrap_or(u64::MAX);
-        if earned > 0 {
-            self.tokens = self.tokens.saturating_add(earned).min(BURST);
-            self.refilled = now;
+        if self.0.spend(now) {
+            return Ok(());
         }
-        self.tokens = self
-            .tokens
-            .checked_sub(1)
-            .ok_or(SessionError::ControlFlood { limit: PER_SECOND })?;
-        Ok(())
+        let limit = PER_SECOND.into();
+        Err(SessionError::ControlFlood { limit })
     }
 }
 
@@ -60,6 +49,6 @@ impl PartialFrame {
 }
 
 /// Frames a second over time. A gateway that opens and closes 250 sessions a second stays below it.
-const PER_SECOND: u64 = 1024;
+const PER_SECOND: u32 = 1024;
 /// Frames at once: a gateway that reconnects all of its sessions.
-const BURST: u64 = 4096;
+const BURST: u32 = 4096;

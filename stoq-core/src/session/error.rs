@@ -65,6 +65,9 @@ pub enum SessionError {
         /// Frames a second that are allowed over time.
         limit: u64,
     },
+    /// The proof that a token is its holder's was not confirmed in time.
+    #[error("the proof of the access token's holder was not confirmed in time")]
+    ProofTimeout,
     /// SETTINGS did not come in time.
     #[error("no SETTINGS from the peer in time")]
     SettingsTimeout,
@@ -85,7 +88,7 @@ impl SessionError {
                 Code::PROTOCOL
             }
             Self::ControlFlood { .. } => Code::CONTROL_FLOOD,
-            Self::SettingsTimeout => Code::TIMEOUT,
+            Self::SettingsTimeout | Self::ProofTimeout => Code::TIMEOUT,
         }
     }
 }

@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
+use super::{ForeignAuth, Holder};
+use crate::access::TokenHash;
 use crate::close::Code;
 use crate::frame::Stats;
 use crate::hash::SessionHash;
@@ -59,6 +61,35 @@ pub enum Output {
         max_streams: u32,
         /// The relays that the request had passed, as the target saw them.
         hops: Option<HopChain>,
+    },
+    /// A client: show that it is the holder of this token, by [`prove`](super::Session::prove) with a signature over
+    /// [`proof_message`](crate::access::proof_message). Who cannot closes the session.
+    Prove {
+        /// Which session.
+        id: SessionId,
+        /// Its hash.
+        hash: SessionHash,
+        /// The token.
+        token: TokenHash,
+    },
+    /// A server: nobody has shown to be the holder of the token that let the session in. The client has been told, and the
+    /// session is gone; [`CloseCarrier`](Self::CloseCarrier) follows for session 0.
+    Unproven {
+        /// Which session.
+        id: SessionId,
+        /// Why, for programs.
+        code: Code,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A proof, or the confirmation of one, that is not for this end: a relay passes it on with
+    /// [`send_auth`](super::Session::send_auth) of its other side. Not more than
+    /// [`AccessTokens::MAX_COUNT`](crate::frame::AccessTokens::MAX_COUNT) come in a session.
+    Auth {
+        /// Which session.
+        id: SessionId,
+        /// What to pass on.
+        auth: ForeignAuth,
     },
     /// The peer refused the session; it is gone. For session 0, end the carrier with the same code.
     Refused {
@@ -169,6 +200,9 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// What to show to be let in, in the bounds of [`AccessTokens`](crate::frame::AccessTokens).
     pub access_tokens: Vec<Bytes>,
+    /// Those of the tokens whose holder this end is: [`Output::Prove`] asks for the proof of each, and the session opens when all
+    /// have been confirmed. None at a relay, which passes proofs on. Hashes of the tokens' bytes.
+    pub holders: Vec<TokenHash>,
     /// The relays to pass behind this server, at most [`Route::MAX_COUNT`](crate::frame::Route::MAX_COUNT).
     pub route: Vec<FalconId>,
     /// A relay: the chain that came in, with itself at the end.
@@ -184,6 +218,10 @@ pub struct Answer {
     pub max_datagram_size: u32,
     /// The relays that the request had passed: a target gives the chain that came in, a relay that of the target's answer.
     pub hops: Option<HopChain>,
+    /// Who must show that it is the holder of the token that let the session in, before it opens at this end.
+    pub holder: Option<Holder>,
+    /// This end is a relay: proofs for other tokens come out as [`Output::Auth`], to be passed on. A target confirms them.
+    pub relays_proofs: bool,
 }
 
 impl Request {
@@ -195,6 +233,7 @@ impl Request {
             authority: String::new(),
             headers: Vec::new(),
             access_tokens: Vec::new(),
+            holders: Vec::new(),
             route: Vec::new(),
             hops: None,
         }
@@ -208,6 +247,8 @@ impl Answer {
             random,
             max_datagram_size,
             hops: None,
+            holder: None,
+            relays_proofs: false,
         }
     }
 }

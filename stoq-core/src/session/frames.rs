@@ -38,7 +38,7 @@ impl Session {
             (State::Closing { .. }, _) => Ok(()),
             (_, Frame::CloseSession(close)) => self.on_close_session(&close, out),
             (State::AwaitingSettings { .. }, Frame::Settings(settings)) => {
-                self.on_settings(&settings, out)
+                self.on_settings(now, &settings, out)
             }
             (State::AwaitingSettings { .. }, other) => {
                 Err(SessionError::SettingsMissing { got: other.ty() })
@@ -57,8 +57,9 @@ impl Session {
             (State::Open, Frame::Headers(Headers::Answer(answer)))
                 if self.config.side == Side::Client =>
             {
-                self.on_answer(&answer, out)
+                self.on_answer(now, &answer, out)
             }
+            (_, Frame::Auth(auth)) => self.on_auth(now, &auth, out),
             (_, Frame::GoAway(go_away)) => {
                 if self.config.side == Side::Client {
                     self.last_allowed = Some(go_away.last);
@@ -90,6 +91,7 @@ impl Session {
 
     fn on_settings(
         &mut self,
+        now: Timestamp,
         settings: &Settings<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(), SessionError> {
@@ -98,15 +100,16 @@ impl Session {
             Side::Client => {
                 self.state = State::Open;
                 let service = self.config.service.as_ref();
-                out.push(Output::Opened {
+                let opened = Output::Opened {
                     id: SessionId::ZERO,
                     hash: session_hash(&self.config.random, &peer.random, service),
                     random: peer.random,
                     max_datagram_size: peer.max_datagram_size,
                     max_streams: peer.max_streams,
                     hops: peer.hops.clone(),
-                });
-                self.held.release(SessionId::ZERO, out);
+                };
+                let holders = core::mem::take(&mut self.config.holders);
+                self.taken(now, SessionId::ZERO, holders, opened, out);
             }
             Side::Server => {
                 if let Some(carrier) = &self.config.service
@@ -127,7 +130,7 @@ impl Session {
                     headers: Vec::new(),
                     access_tokens: peer.access_tokens.clone(),
                     route: peer.route.clone(),
-                    hops: None,
+                    hops: peer.hops.clone(),
                 }));
             }
         }
@@ -142,7 +145,8 @@ impl Session {
     ) -> Result<(), SessionError> {
         let (id, code, reason) = (close.id, close.code, close.reason.to_string());
         if id == SessionId::ZERO {
-            let refused = matches!(self.state, State::AwaitingSettings { .. });
+            let refused = matches!(self.state, State::AwaitingSettings { .. })
+                || self.is_proving(SessionId::ZERO);
             self.state = State::Ended;
             out.push(if refused && self.config.side == Side::Client {
                 Output::Refused { id, code, reason }
@@ -154,8 +158,10 @@ impl Session {
         let Some(entry) = self.multiplexed.remove(&id) else {
             return self.known(id);
         };
+        let opened = entry.open && !self.is_proving(id);
+        self.forget_proofs(id);
         self.datagrams_dropped += self.held.reject(id, Code::SESSION_CLOSED, out);
-        out.push(if !entry.open && self.config.side == Side::Client {
+        out.push(if !opened && self.config.side == Side::Client {
             Output::Refused { id, code, reason }
         } else {
             Output::Closed { id, code, reason }

@@ -17,7 +17,7 @@ impl Session {
         if self.config.side != Side::Client {
             return Err(OpenError::NotClient);
         }
-        let (State::Open, Some(peer)) = (&self.state, &self.peer) else {
+        let (true, Some(peer)) = (self.is_open(), &self.peer) else {
             return Err(OpenError::NotOpen);
         };
         if self.last_allowed.is_some() {
@@ -50,16 +50,25 @@ impl Session {
             id,
             Entry {
                 open: false,
+                announced: false,
                 random: request.random,
                 service: request.service.clone(),
+                holders: request.holders.clone(),
             },
         );
         Ok(id)
     }
 
     /// A server: takes a session that was [requested](Output::Requested); [`Output::Opened`] is in `out`,
-    /// and what was held for it. Does nothing if the client has gone meanwhile.
-    pub fn accept(&mut self, id: SessionId, answer: &Answer, out: &mut Vec<Output>) {
+    /// and what was held for it. If the answer names a holder, they follow when it has shown that it is, or
+    /// [`Output::Unproven`] does. Does nothing if the client has gone meanwhile.
+    pub fn accept(
+        &mut self,
+        now: Timestamp,
+        id: SessionId,
+        answer: &Answer,
+        out: &mut Vec<Output>,
+    ) {
         let Some(peer) = &self.peer else { return };
         let (client_random, service) = if id == SessionId::ZERO {
             let State::Asked = self.state else { return };
@@ -77,15 +86,18 @@ impl Session {
             send_answer(id, Code::NO_ERROR, "", answer, out);
             (entry.random, Some(&entry.service))
         };
-        out.push(Output::Opened {
+        let opened = Output::Opened {
             id,
             hash: session_hash(&client_random, &answer.random, service),
             random: answer.random,
             max_datagram_size: peer.max_datagram_size,
             max_streams: peer.max_streams,
             hops: answer.hops.clone(),
-        });
-        self.held.release(id, out);
+        };
+        if answer.relays_proofs {
+            self.relayed.insert(id);
+        }
+        self.answered(now, id, answer.holder, opened, out);
     }
 
     /// A server: refuses a session that was [requested](Output::Requested). Refusing session 0 refuses
@@ -145,8 +157,10 @@ impl Session {
             id,
             Entry {
                 open: false,
+                announced: false,
                 random: request.random,
                 service,
+                holders: Vec::new(),
             },
         );
         Ok(())
@@ -154,6 +168,7 @@ impl Session {
 
     pub(super) fn on_answer(
         &mut self,
+        now: Timestamp,
         answer: &AnswerHeaders<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(), SessionError> {
@@ -176,24 +191,21 @@ impl Session {
             return Ok(());
         }
         entry.open = true;
-        out.push(Output::Opened {
+        let holders = core::mem::take(&mut entry.holders);
+        let opened = Output::Opened {
             id,
             hash: session_hash(&entry.random, &answer.random, Some(&entry.service)),
             random: answer.random,
             max_datagram_size: answer.max_datagram_size,
             max_streams: self.peer.as_ref().map_or(0, |peer| peer.max_streams),
             hops: answer.hop.clone().map(HopChain::from),
-        });
-        self.held.release(id, out);
+        };
+        self.taken(now, id, holders, opened, out);
         Ok(())
     }
 
     fn refuse_request(&mut self, id: SessionId, code: Code, reason: &str, out: &mut Vec<Output>) {
-        let answer = Answer {
-            random: [0; 32],
-            max_datagram_size: 0,
-            hops: None,
-        };
+        let answer = Answer::new([0; 32], 0);
         send_answer(id, code, reason, &answer, out);
         self.datagrams_dropped += self.held.reject(id, Code::SESSION_CLOSED, out);
     }

@@ -1,6 +1,7 @@
 //! Which session a stream or datagram belongs to, and what happens to one that comes too early or too late.
 
 use super::*;
+use crate::stream::Payload;
 
 impl Session {
     pub(super) fn on_stream(
@@ -32,11 +33,7 @@ impl Session {
         };
         let routed = match self.standing(session) {
             Standing::Open => {
-                out.push(Output::Stream {
-                    stream,
-                    session,
-                    payload,
-                });
+                out.push(self.placed(stream, session, payload));
                 return Ok(());
             }
             Standing::Early => self.held.stream(now, stream, session, payload),
@@ -47,6 +44,43 @@ impl Session {
             out.push(Output::RejectStream { stream, code });
         }
         Ok(())
+    }
+
+    /// The session is open: everything held for it is delivered.
+    pub(super) fn release(&mut self, id: SessionId, out: &mut Vec<Output>) {
+        let before = out.len();
+        self.held.release(id, out);
+        for output in &mut out[before..] {
+            if let &mut Output::Stream {
+                stream,
+                session,
+                payload,
+            } = output
+            {
+                *output = self.placed(stream, session, payload);
+            }
+        }
+    }
+
+    /// What becomes of a stream whose session is open. Announcements have one stream each way for as long as the session
+    /// lasts: with two, a receiver could not tell which of two frames came first.
+    fn placed(&mut self, stream: u64, session: SessionId, payload: Payload) -> Output {
+        if payload == Payload::Announce {
+            let announced = match self.multiplexed.get_mut(&session) {
+                Some(entry) => &mut entry.announced,
+                None => &mut self.announced,
+            };
+            if core::mem::replace(announced, true) {
+                self.announcements_refused += 1;
+                let code = Code::PROTOCOL;
+                return Output::RejectStream { stream, code };
+            }
+        }
+        Output::Stream {
+            stream,
+            session,
+            payload,
+        }
     }
 
     pub(super) fn on_datagram(&mut self, now: Timestamp, bytes: Bytes, out: &mut Vec<Output>) {
@@ -68,6 +102,7 @@ impl Session {
         match self.state {
             State::Closing { .. } | State::Ended => return Standing::Gone,
             State::AwaitingSettings { .. } | State::Asked => return Standing::Early,
+            State::Open if self.is_proving(id) => return Standing::Early,
             State::Open if id == SessionId::ZERO => return Standing::Open,
             State::Open => {}
         }

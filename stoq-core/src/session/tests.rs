@@ -1,13 +1,14 @@
 use alloc::vec;
 
 use super::*;
-use crate::frame::{AccessTokens, RequestHeaders, Route};
+use crate::frame::{AccessTokens, Hop, RequestHeaders, Route};
 use crate::stream::Payload;
 use crate::varint::VarInt;
 
 mod carried;
 mod holding;
 mod opening;
+mod proving;
 mod rules;
 
 const START: Timestamp = Timestamp::from_micros(1_000_000);
@@ -26,7 +27,9 @@ fn config(side: Side, service: Option<&str>) -> Config {
         side,
         service: service.map(|name| ServiceName::new(name).unwrap()),
         access_tokens: vec![],
+        holders: vec![],
         route: vec![],
+        max_hops: None,
         random: [side as u8 + 1; 32],
         limits: Limits {
             max_sessions: 2,
@@ -36,11 +39,7 @@ fn config(side: Side, service: Option<&str>) -> Config {
 }
 
 fn answer() -> Answer {
-    Answer {
-        random: [9; 32],
-        max_datagram_size: 1_100,
-        hops: None,
-    }
+    Answer::new([9; 32], 1_100)
 }
 
 fn request(service: &str) -> Request {
@@ -50,6 +49,7 @@ fn request(service: &str) -> Request {
         authority: "example.org:443".into(),
         headers: vec![("lang".into(), "de".into())],
         access_tokens: vec![],
+        holders: vec![],
         route: vec![],
         hops: None,
     }
@@ -88,7 +88,7 @@ impl Pair {
     /// Session 0 is open on both ends; nothing is left to look at.
     fn open() -> Self {
         let mut pair = Self::new();
-        pair.server(|server, out| server.accept(SessionId::ZERO, &answer(), out));
+        pair.server(|server, out| server.accept(START, SessionId::ZERO, &answer(), out));
         pair.client_saw.clear();
         pair.server_saw.clear();
         pair
@@ -282,7 +282,7 @@ fn go_away_ends_new_sessions_and_spares_old_ones() {
     let one = pair
         .client(|client, out| client.open(&request("echo"), out))
         .unwrap();
-    pair.server(|server, out| server.accept(one, &answer(), out));
+    pair.server(|server, out| server.accept(START, one, &answer(), out));
     let grace = Duration::from_secs(3);
     pair.server(|server, out| server.go_away(Code::GOING_AWAY, grace, out));
     assert!(matches!(

@@ -80,11 +80,7 @@ pub(crate) fn frame(frame: &Frame<'_>) {
     );
     parts_ask_for_more(&bytes, |bytes| Frame::decode(bytes).map(length));
     if let Frame::TokenRun(run) = frame {
-        let mut again = Vec::new();
-        for (sequence, tag) in run.tokens() {
-            TokenRun::put(sequence, tag, &mut again);
-        }
-        assert_eq!(TokenRun::new(&again), Ok(*run));
+        assert_eq!(TokenRun::new(&tokens(run)), Ok(*run));
     }
     if let Frame::Settings(settings) = frame {
         for (id, value) in settings.iter() {
@@ -95,6 +91,23 @@ pub(crate) fn frame(frame: &Frame<'_>) {
             }
         }
     }
+}
+
+pub(crate) fn token_run_bytes(input: &[u8]) {
+    if let Ok(run) = TokenRun::new(input) {
+        assert_eq!(tokens(&run), input);
+        assert!((1..=TokenRun::MAX_TOKENS).contains(&run.tokens().count()));
+        assert!(run.tokens().is_sorted_by(|a, b| a.0 < b.0));
+        frame(&Frame::TokenRun(run));
+    }
+}
+
+fn tokens(run: &TokenRun<'_>) -> Vec<u8> {
+    encoded(|out| {
+        for (sequence, tag) in run.tokens() {
+            TokenRun::put(sequence, tag, out);
+        }
+    })
 }
 
 pub(crate) fn datagram_bytes(input: &[u8]) {

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use stoq_core::{
     Code, Datagram, FalconId, Frame, ServiceName, SessionId, StreamHeader,
+    access::{HolderProof, TokenHash},
+    frame::Auth,
     reader::{Fault, Reader},
-    session::{Answer, Config, Input, Limits, Output, Request, Session, Side},
+    session::{Answer, Config, ForeignAuth, Holder, Input, Limits, Output, Request, Session, Side},
     stream::{Direction, Payload},
     time::Timestamp,
 };
@@ -56,7 +58,7 @@ impl Run {
     fn step(&mut self, script: &mut Reader<'_>) -> Result<(), Fault> {
         let mut out = Vec::new();
         let out = &mut out;
-        match script.u8()? % 16 {
+        match script.u8()? % 20 {
             0 => {
                 let len = usize::from(script.u8()?);
                 self.feed(Input::Control(script.bytes(len.min(script.left()))?), out);
@@ -101,12 +103,14 @@ impl Run {
                 self.feed(Input::Tick, out);
             }
             8 => {
-                let answer = Answer {
-                    random: [3; 32],
-                    max_datagram_size: script.u32()?,
-                    hops: None,
-                };
-                self.session.accept(id(script)?, &answer, out);
+                let mut answer = Answer::new([3; 32], script.u32()?);
+                let asks = script.u8()?;
+                answer.relays_proofs = asks & 1 != 0;
+                answer.holder = (asks & 2 != 0).then(|| Holder {
+                    token: TokenHash::new([asks >> 2; 32]),
+                    key: BASE_POINT.parse().expect("a point of the curve"),
+                });
+                self.session.accept(self.now, id(script)?, &answer, out);
             }
             9 => {
                 let reason = "r".repeat(script.u16()?.into());
@@ -139,6 +143,7 @@ impl Run {
                         vec![1; script.u16()?.into()].into();
                         usize::from(script.u8()?) % 6
                     ],
+                    holders: vec![TokenHash::new([0; 32]); usize::from(script.u8()?) % 3],
                     route: vec![FalconId::new([6; 32]); usize::from(script.u8()?) % 20],
                     hops: None,
                 };
@@ -150,6 +155,32 @@ impl Run {
             13 => {
                 let grace = core::time::Duration::from_secs(u64::from(script.u32()?) << 32);
                 self.session.go_away(Code::GOING_AWAY, grace, out);
+            }
+            14 => {
+                let token = TokenHash::new([script.u8()? % 4; 32]);
+                let proof = HolderProof::new([script.u8()?; HolderProof::LEN]);
+                self.session.prove(id(script)?, &token, &proof, out);
+            }
+            15 => {
+                let auth = ForeignAuth {
+                    token: TokenHash::new([script.u8()? % 4; 32]),
+                    algorithm: 1,
+                    signature: vec![7; script.u16()?.into()].into(),
+                };
+                self.session.send_auth(id(script)?, &auth, out);
+            }
+            16 => {
+                let length = script.u8()?;
+                let signature = [7; HolderProof::LEN + 1];
+                let auth = Frame::Auth(Auth {
+                    id: id(script)?,
+                    token: [script.u8()? % 4; 32],
+                    algorithm: script.u8()? % 3,
+                    signature: &signature[..usize::from(length) % signature.len()],
+                });
+                let mut bytes = Vec::new();
+                auth.encode(&mut bytes);
+                self.feed(Input::Control(&bytes), out);
             }
             // A whole frame of any type, so that a script need not guess lengths.
             _ => {
@@ -227,7 +258,9 @@ fn config(side: Side) -> Config {
         side,
         service: None,
         access_tokens: vec![],
+        holders: vec![],
         route: vec![],
+        max_hops: None,
         random: [side as u8; 32],
         limits: Limits {
             max_sessions: 4,
@@ -253,15 +286,8 @@ fn settings(side: Side) -> Bytes {
         .handle(Timestamp::default(), Input::Control(&client), &mut out)
         .expect("an honest client");
     out.clear();
-    session.accept(
-        SessionId::ZERO,
-        &Answer {
-            random: [5; 32],
-            max_datagram_size: 1200,
-            hops: None,
-        },
-        &mut out,
-    );
+    let now = Timestamp::default();
+    session.accept(now, SessionId::ZERO, &Answer::new([5; 32], 1200), &mut out);
     let Some(Output::Send(first)) = out.first() else {
         panic!("{out:?}")
     };
@@ -271,3 +297,5 @@ fn settings(side: Side) -> Bytes {
 fn id(script: &mut Reader<'_>) -> Result<SessionId, Fault> {
     Ok(SessionId::new((script.u8()? % 8).into()).expect("below 2^62"))
 }
+
+const BASE_POINT: &str = "stoqh1A2sX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKW";

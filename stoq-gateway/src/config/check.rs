@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use stoq_native::AccessToken;
+
 use super::authority::canonical;
-use super::{Config, ConfigError, MAX_RENEWAL};
+use super::{Config, ConfigError, MAX_RENEWAL, Wants};
 
 impl Config {
     /// What no field can say by itself.
@@ -50,6 +52,34 @@ impl Config {
                     found,
                     "must name the service of the route, or none",
                 );
+            }
+        }
+        for (index, route) in self.routes.iter().enumerate() {
+            let (setting, found) = match &route.wants {
+                Wants::Nothing => continue,
+                Wants::AnyToken => ("token", "true"),
+                Wants::Permission(word) => ("permission", word.as_str()),
+            };
+            let setting = format!("route[{index}].{setting}");
+            if found != "true" && !AccessToken::is_permission(found) {
+                let rule = "up to 32 of a-z, 0-9 and .:_-, the first a letter or a digit";
+                return bad(setting, found.into(), rule);
+            }
+            if self.access.is_none() {
+                return bad(
+                    setting,
+                    found.into(),
+                    "needs [access], whose tokens are taken",
+                );
+            }
+        }
+        if let Some(access) = &self.access {
+            if self.identity.is_none() {
+                let rule = "needs [identity], because tokens are for a FALCON identity";
+                return bad("access".into(), String::new(), rule);
+            }
+            if access.issuers.is_empty() {
+                return bad("access.issuers".into(), String::new(), "needs at least one");
             }
         }
         if let Some(authority) = &self.authority

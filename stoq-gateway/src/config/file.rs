@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use stoq_core::service::ServiceName;
-use stoq_native::{FalconKey, Pins, PqPolicy, Target, Trust};
+use stoq_native::{FalconKey, Pins, PqPolicy, Target, Trust, verifying_key_from_pem_file};
 
 use super::values::{address, allowed, bad, count, duration, hash, life, set, size};
-use super::{Certificate, Config, ConfigError, Http, Limits, Route, Signer, Timing};
+use super::{Access, Certificate, Config, ConfigError, Http, Limits, Route, Signer, Timing, Wants};
 
 /// The text into a [`Config`].
 pub(super) fn parse(text: &str, directory: &Path) -> Result<Config, ConfigError> {
@@ -26,6 +26,7 @@ struct Raw {
     authority: Option<String>,
     certificate: RawCertificate,
     identity: Option<RawIdentity>,
+    access: Option<RawAccess>,
     #[serde(default)]
     admission: RawAdmission,
     http: Option<RawHttp>,
@@ -49,6 +50,13 @@ struct RawCertificate {
 #[serde(deny_unknown_fields)]
 struct RawIdentity {
     falcon_key: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAccess {
+    issuers: Vec<PathBuf>,
+    revoked: Option<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]
@@ -101,6 +109,8 @@ struct RawRoute {
     falcon: Option<Vec<String>>,
     roots: Option<PathBuf>,
     hashes: Option<Vec<String>>,
+    token: Option<bool>,
+    permission: Option<String>,
     sessions_per_connection: Option<i64>,
 }
 
@@ -117,6 +127,9 @@ impl Raw {
         config.authority = self.authority;
         if let Some(identity) = self.identity {
             config.identity = Some(identity.typed(directory)?);
+        }
+        if let Some(access) = self.access {
+            config.access = Some(access.typed(directory)?);
         }
         if let Some(origins) = &self.admission.origins {
             config.origins = allowed(origins)?;
@@ -162,6 +175,21 @@ impl RawIdentity {
     }
 }
 
+impl RawAccess {
+    fn typed(self, directory: &Path) -> Result<Access, ConfigError> {
+        let issuers = self.issuers.iter().enumerate().map(|(index, file)| {
+            verifying_key_from_pem_file(directory.join(file)).map_err(|error| {
+                let setting = format!("access.issuers[{index}]");
+                bad(setting, file.display(), error)
+            })
+        });
+        Ok(Access {
+            issuers: issuers.collect::<Result<_, _>>()?,
+            revoked: self.revoked.map(|file| directory.join(file)),
+        })
+    }
+}
+
 impl RawRoute {
     fn typed(&self, index: usize, directory: &Path) -> Result<Route, ConfigError> {
         let name = |setting: &str| format!("route[{index}].{setting}");
@@ -171,6 +199,15 @@ impl RawRoute {
             .map_err(|error| bad(name("upstream"), &self.upstream, error))?;
         let policy = self.policy(&upstream, directory, name)?;
         let mut route = Route::new(service, upstream, policy);
+        route.wants = match (self.token, &self.permission) {
+            (None | Some(true), Some(word)) => Wants::Permission(word.clone()),
+            (Some(true), None) => Wants::AnyToken,
+            (None | Some(false), None) => Wants::Nothing,
+            (Some(false), Some(word)) => {
+                let rule = "needs a token, which token = false does not ask for";
+                return Err(bad(name("permission"), word, rule));
+            }
+        };
         let setting = name("sessions_per_connection");
         count(
             &mut route.sessions_per_connection,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use quinn::{Endpoint, EndpointConfig, TokioRuntime};
 use socket2::{Domain, Protocol, Socket, Type};
-use stoq_native::{Identity, IdentityError};
+use stoq_native::{AccessTokenFileError, Identity, IdentityError};
 use tokio::net::TcpListener;
 
 use crate::certificate;
@@ -22,6 +22,9 @@ pub enum BindError {
     /// There is no usable certificate.
     #[error("certificate: {0}")]
     Certificate(#[from] IdentityError),
+    /// The list of revoked nonces cannot be used.
+    #[error("access.revoked: {0}")]
+    Revocations(#[from] AccessTokenFileError),
     /// The first endpoint record could not be signed.
     #[error(transparent)]
     Record(#[from] RecordError),

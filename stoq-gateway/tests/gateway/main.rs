@@ -5,7 +5,9 @@
     reason = "a panic is how tests fail, in their helpers too"
 )]
 
+mod access;
 mod admission;
+mod announcements;
 #[cfg(target_os = "linux")] // which has all of 127.0.0.0/8
 mod crowd;
 mod ending;

@@ -31,7 +31,8 @@ pub(super) async fn until_done(
                 match (introduced, &drivers.early) {
                     (Ok((stream, Introduction::Header(StreamHeader::Early))), Some(requests)) => {
                         let from = connection.remote_address();
-                        waiting.early.spawn(early::hand_over(stream, peer, from, requests.clone()));
+                        let rules = drivers.access.borrow().clone();
+                        waiting.early.spawn(early::hand_over(stream, peer, from, requests.clone(), rules));
                     }
                     (Ok((stream, _)), _) if held.len() >= MAX_STREAMS => stream.reject(Code::LIMIT),
                     (Ok(introduced), _) => held.push(introduced),

@@ -11,12 +11,16 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Result<Session, OpenError>>,
     },
     /// Nobody waits for the answer any more.
-    Abandon { asked: Arc<OnceLock<SessionId>> },
+    Abandon {
+        asked: Arc<OnceLock<SessionId>>,
+    },
     Accept {
         id: SessionId,
         service: ServiceName,
         answer: Answer,
-        reply: oneshot::Sender<Option<Session>>,
+        /// What the client may do, on a service that wants tokens.
+        access: Option<Box<Access>>,
+        reply: oneshot::Sender<Result<Session, Closed>>,
     },
     Refuse {
         id: SessionId,
@@ -28,13 +32,22 @@ pub(crate) enum Command {
         code: Code,
         reason: String,
     },
+    GoAway {
+        code: Code,
+        grace: Duration,
+    },
+    /// A relay passes a proof on, or the confirmation of one.
+    Auth {
+        id: SessionId,
+        auth: ForeignAuth,
+    },
     Ping {
         reply: oneshot::Sender<Result<Duration, PingError>>,
     },
-    /// Keep the place until then.
+    /// Let this go on, and keep the place until then.
     Linger {
         until: Pin<Box<dyn Future<Output = ()> + Send>>,
-        place: Place,
+        place: Option<Place>,
     },
     /// A handle of the connection was dropped with its last clone. It is the last command that comes from this handle.
     HandlesGone,
@@ -50,12 +63,15 @@ impl Driver {
                 reply,
             } => {
                 let service = Some(request.service.clone());
-                match self.machine.open(&request.into(), &mut self.out) {
+                let proofs = request.holders.proofs(&request.access_tokens);
+                let mut request = machine::Request::from(request);
+                request.holders = proofs.iter().map(|(token, _)| *token).collect();
+                match self.machine.open(&request, &mut self.out) {
                     Ok(id) => {
                         // The handle that is to be set has just been made for this.
                         let _ = asked.set(id);
-                        let reply = Reply::Open(reply);
-                        self.waiting.insert(id, Waiting { service, reply });
+                        let waiting = Waiting::new(service, Reply::Open(reply));
+                        self.waiting.insert(id, Waiting { proofs, ..waiting });
                     }
                     Err(error) => {
                         let error = match self.shared.ending.get() {
@@ -79,18 +95,14 @@ impl Driver {
                 id,
                 service,
                 answer,
+                access,
                 reply,
             } => {
-                let before = self.out.len();
-                self.machine.accept(id, &answer, &mut self.out);
-                if self.out.len() == before {
-                    let _ = reply.send(None);
-                } else {
-                    let service = Some(service);
-                    let reply = Reply::Accept(reply);
-                    self.waiting.insert(id, Waiting { service, reply });
-                }
+                let waiting = Waiting::new(Some(service), Reply::Accept(reply));
+                let access = access.map(|access| *access);
+                self.accept(id, answer, Waiting { access, ..waiting });
             }
+            Command::Auth { id, auth } => self.machine.send_auth(id, &auth, &mut self.out),
             Command::Refuse { id, code, reason } => {
                 self.machine.refuse(now, id, code, &reason, &mut self.out);
             }
@@ -100,6 +112,7 @@ impl Driver {
                 reason,
             } => self.close_connection(code, &reason),
             Command::Close { id, code, reason } => self.close_session(id, code, &reason),
+            Command::GoAway { code, grace } => self.machine.go_away(code, grace, &mut self.out),
             Command::Ping { reply } => match self.machine.ping(now, &mut self.out) {
                 Ok(id) => {
                     self.pings.insert(id, reply);

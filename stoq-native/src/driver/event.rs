@@ -9,6 +9,8 @@ use crate::security::facts;
 pub(super) enum Event {
     Command(Command),
     Shutdown,
+    /// Other access rules hold.
+    Access,
     Stream(Result<Arrived, quinn::ConnectionError>),
     Introduced(Result<(Arrived, Introduction), JoinError>),
     Datagram(Result<Bytes, quinn::ConnectionError>),
@@ -26,6 +28,7 @@ impl Driver {
         match event {
             Event::Command(command) => self.on_command(command),
             Event::Shutdown => self.drain()?,
+            Event::Access => self.judge_again(),
             Event::Revoked(rejected) => {
                 return Err(End::Local {
                     code: Code::REVOKED,
@@ -119,8 +122,14 @@ impl Driver {
         {
             let peer = facts(&self.quinn).and_then(|facts| facts.peer());
             let from = self.quinn.remote_address();
-            self.early
-                .spawn(early::hand_over(stream, peer, from, requests.clone()));
+            let rules = self.access.borrow().clone();
+            self.early.spawn(early::hand_over(
+                stream,
+                peer,
+                from,
+                requests.clone(),
+                rules,
+            ));
             return Ok(());
         }
         let key = self.next_stream;
@@ -131,7 +140,7 @@ impl Driver {
             header,
         })?;
         if header == StreamHeader::Control {
-            let control = self.unplaced.remove(&key).and_then(Arrived::into_control);
+            let control = self.unplaced.remove(&key).and_then(Arrived::into_bare);
             self.incoming = Incoming::new(control);
         }
         Ok(())

@@ -3,12 +3,15 @@
 use stoq_core::datagram::Content;
 use stoq_core::session::IncomingRequest;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
+use stoq_core::token::Flow;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::*;
+use crate::announce::Announcing;
 use crate::config::MULTIPLEXED_SLACK;
 use crate::lanes::Lanes;
+use crate::queue::Queue;
 
 impl Driver {
     /// Does all that the machine wants done, in its order.
@@ -26,6 +29,9 @@ impl Driver {
         match output {
             Output::Send(bytes) => self.outgoing.push(bytes),
             Output::Requested(request) => self.on_request(request),
+            Output::Prove { id, hash, token } => self.prove(id, &hash, &token),
+            Output::Unproven { id, code, reason } => self.on_unproven(id, code, &reason),
+            Output::Auth { id, auth } => self.on_auth(id, auth),
             Output::Opened {
                 id,
                 hash,
@@ -39,12 +45,18 @@ impl Driver {
                 }
                 let allowances = (id != SessionId::ZERO)
                     .then(|| [(); 2].map(|()| Arc::new(Semaphore::new(max_streams as usize))));
+                let flow = match self.requests {
+                    Some(_) => Flow::ToClient,
+                    None => Flow::ToTarget,
+                };
                 let messages = session::Messages::new(self.endpoint.messages);
-                self.on_opened(id, |service, limits| session::Shared {
+                let framed = self.endpoint.framed_streams;
+                self.on_opened(id, |service, access, limits| session::Shared {
                     id,
                     service,
                     hash,
                     random,
+                    flow,
                     max_datagram_size,
                     allowances,
                     incoming: Default::default(),
@@ -53,6 +65,9 @@ impl Driver {
                     datagrams: Lanes::new(limits.datagram_buffer),
                     hops,
                     messages,
+                    access,
+                    auths: Queue::new(usize::MAX),
+                    announcing: Announcing::new(framed, limits.seeds),
                     counters: session::Counters::default(),
                 });
             }
@@ -117,7 +132,9 @@ impl Driver {
                     let _ = reply.send(Ok(rtt));
                 }
             }
-            Output::GoAway { code, .. } => {
+            Output::GoAway { code, grace, .. } => {
+                // The first one stands.
+                let _ = self.shared.grace.set(grace);
                 let reason = "it takes no new sessions";
                 self.shared.going_away.end(Closed::peer(code, reason));
             }
@@ -133,15 +150,26 @@ impl Driver {
             // The client only wants to multiplex sessions: there is nothing to decide yet.
             let random = fresh_random();
             let answer = Answer::new(random, MAX_DATAGRAM_SIZE);
-            self.machine.accept(request.id, &answer, &mut self.out);
+            let now = self.now();
+            self.machine.accept(now, request.id, &answer, &mut self.out);
             return;
         };
+        let Ok(access) = self.admit(&request, &service) else {
+            return;
+        };
+        if !request.route.is_empty() && !self.endpoint.relay {
+            let (code, reason) = (Code::NEXT_HOP, "this server forwards to nobody");
+            let now = self.now();
+            self.machine
+                .refuse(now, request.id, code, reason, &mut self.out);
+            return;
+        }
         self.needs_holder |= request.id == SessionId::ZERO;
         let connection = self.connection();
         let Some(requests) = &self.requests else {
             unreachable!("only servers are asked");
         };
-        match requests.try_send(SessionRequest::new(request, service, connection)) {
+        match requests.try_send(SessionRequest::new(request, service, access, connection)) {
             Ok(()) => {}
             Err(TrySendError::Full(request)) => {
                 request.refuse(Code::LIMIT, "too many requests wait to be answered");
@@ -156,13 +184,23 @@ impl Driver {
     fn on_opened(
         &mut self,
         id: SessionId,
-        make: impl FnOnce(ServiceName, &Limits) -> session::Shared,
+        make: impl FnOnce(ServiceName, Option<Access>, &Limits) -> session::Shared,
     ) {
-        let Some(Waiting { service, reply }) = self.waiting.remove(&id) else {
+        let Some(waiting) = self.waiting.remove(&id) else {
             return;
         };
+        let Waiting {
+            service,
+            access,
+            auths,
+            reply,
+            ..
+        } = waiting;
         let session = service.map(|service| {
-            let shared = Arc::new(make(service, &self.endpoint.limits));
+            let shared = Arc::new(make(service, access, &self.endpoint.limits));
+            for auth in auths {
+                shared.auths.push(auth, 0);
+            }
             self.sessions.insert(id, shared.clone());
             self.count_sessions();
             Session::new(shared, self.connection())
@@ -170,8 +208,10 @@ impl Driver {
         match (reply, session) {
             (Reply::Connect(reply), session) => drop(reply.send(Ok(session))),
             (Reply::Open(reply), Some(session)) => drop(reply.send(Ok(session))),
-            (Reply::Accept(reply), session) => drop(reply.send(session)),
-            (Reply::Open(_), None) => unreachable!("a multiplexed session has a service"),
+            (Reply::Accept(reply), Some(session)) => drop(reply.send(Ok(session))),
+            (Reply::Open(_) | Reply::Accept(_), None) => {
+                unreachable!("who opens or accepts has named a service")
+            }
         }
     }
 
@@ -258,6 +298,10 @@ impl Driver {
         self.shared
             .dropped_unplaced
             .store(dropped, Ordering::Relaxed);
+        let refused = self.machine.announcements_refused();
+        self.shared
+            .refused_announcements
+            .store(refused, Ordering::Relaxed);
     }
 
     fn connection(&mut self) -> Connection {

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 
 use super::{Endpoint, Role};
+use crate::access::{AccessRefusals, AccessRules};
 use crate::identity::Identity;
 use crate::parameter;
 use crate::policy::{ClientPolicy, PqPolicy};
@@ -43,6 +44,25 @@ impl Endpoint {
             // Here, so that of two changes at once the same one comes last at the door and for who is inside.
             self.0.drivers.judge.send_replace(Judge::Clients(clients));
         })
+    }
+
+    /// A server's: from now on wants access tokens by these rules; `None`: no service wants any. Sessions whose token is revoked, or
+    /// by an issuer who is trusted no longer, are closed with the code that says so; others go on, whatever the rules ask of new
+    /// ones.
+    ///
+    /// # Errors
+    /// [`PolicyError::WrongRole`] if this is a client's endpoint.
+    pub fn set_access(&self, rules: Option<AccessRules>) -> Result<(), PolicyError> {
+        let Role::Server(_) = &self.0.role else {
+            return Err(PolicyError::WrongRole);
+        };
+        self.0.drivers.access.send_replace(rules.map(Arc::new));
+        Ok(())
+    }
+
+    /// How often this server's access rules have refused somebody, for each reason.
+    pub fn access_refusals(&self) -> &AccessRefusals {
+        &self.0.drivers.access_refusals
     }
 
     /// A server's: shows new connections this identity. Those that run go on with the old one.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use stoq_core::channel::ChannelId;
 use stoq_core::close::Code;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use tokio::time::timeout;
@@ -74,6 +75,17 @@ impl Arrived {
         )
     }
 
+    /// Reads the channel id that framed streams begin with, and not a byte more. `None` if it does not come in time.
+    pub(crate) async fn channel(mut self) -> (Self, Option<ChannelId>) {
+        let mut id = [0; ChannelId::LEN];
+        let read = async {
+            let receive = self.receive.as_mut()?;
+            receive.read_exact(&mut id).await.ok()
+        };
+        let read = timeout(HEADER_TIMEOUT, read).await.ok().flatten();
+        (self, read.map(|()| ChannelId::new(id)))
+    }
+
     /// Tells the peer that the stream is not wanted.
     pub(crate) fn reject(mut self, code: Code) {
         self.end(code);
@@ -123,8 +135,8 @@ impl Arrived {
         Some((self.send.take(), receive))
     }
 
-    /// The bare receiving half: what remains is frames for the state machine.
-    pub(crate) fn into_control(mut self) -> Option<quinn::RecvStream> {
+    /// The bare receiving half: what remains is frames for this end itself. It takes no place any more.
+    pub(crate) fn into_bare(mut self) -> Option<quinn::RecvStream> {
         self.receive.take()
     }
 

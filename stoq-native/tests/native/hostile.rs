@@ -12,8 +12,8 @@ use stoq_native::{ALPN, Closed, ClosedBy, Code, ConnectError, Session};
 use crate::harness::{Peers, bare_client, bare_server, echo, within};
 
 /// A connection, and a control stream on which nothing has been written but its type.
-struct Bare {
-    quinn: quinn::Connection,
+pub(crate) struct Bare {
+    pub(crate) quinn: quinn::Connection,
     control: quinn::SendStream,
 }
 
@@ -27,7 +27,7 @@ impl Bare {
     }
 
     /// A connection whose session 0 is open, and the server's end of it.
-    async fn session(peers: &Peers) -> (Self, Session) {
+    pub(crate) async fn session(peers: &Peers) -> (Self, Session) {
         let mut bare = Self::connect(peers).await;
         bare.frame(&settings(1)).await;
         let session = peers.server.accept().await.unwrap().accept().await.unwrap();
@@ -42,7 +42,7 @@ impl Bare {
         self.write(frame).await;
     }
 
-    async fn open(
+    pub(crate) async fn open(
         &self,
         direction: Direction,
         header: StreamHeader,
@@ -71,7 +71,7 @@ impl Bare {
     }
 }
 
-fn encode(frame: &Frame<'_>) -> Vec<u8> {
+pub(crate) fn encode(frame: &Frame<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     frame.encode(&mut bytes);
     bytes

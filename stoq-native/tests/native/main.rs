@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod access;
 mod addresses;
+mod announcements;
 mod closing;
 mod datagrams;
 mod early;
@@ -18,4 +20,6 @@ mod messages;
 mod multiplexed;
 mod refusals;
 mod road;
+mod stats;
 mod streams;
+mod verified;

@@ -21,7 +21,7 @@ fn early_streams_and_datagrams_are_held_then_delivered() {
     let one = pair
         .client(|client, out| client.open(&request("echo"), out))
         .unwrap();
-    pair.server(|server, out| server.accept(one, &answer(), out));
+    pair.server(|server, out| server.accept(START, one, &answer(), out));
     assert_eq!(
         pair.server_saw[2..],
         [
@@ -75,6 +75,42 @@ fn what_is_held_too_long_or_too_much_is_rejected() {
 }
 
 #[test]
+fn a_session_has_one_announcing_stream_also_among_those_held() {
+    let mut pair = Pair::open();
+    let mut out = Vec::new();
+    let mut announce = |pair: &mut Pair, stream, session| {
+        let header = StreamHeader::Data {
+            session: id(session),
+            payload: Payload::Announce,
+        };
+        let input = Input::Stream { stream, header };
+        pair.server.handle(START, input, &mut out).unwrap();
+        core::mem::take(&mut out)
+    };
+    let placed = |stream, session| Output::Stream {
+        stream,
+        session: id(session),
+        payload: Payload::Announce,
+    };
+    let refused = |stream| Output::RejectStream {
+        stream,
+        code: Code::PROTOCOL,
+    };
+    assert_eq!(announce(&mut pair, 7, 0), [placed(7, 0)]);
+    assert_eq!(announce(&mut pair, 8, 0), [refused(8)]);
+    // Two for a session that is not open yet.
+    assert_eq!(announce(&mut pair, 9, 1), []);
+    assert_eq!(announce(&mut pair, 10, 1), []);
+    let one = pair
+        .client(|client, out| client.open(&request("echo"), out))
+        .unwrap();
+    pair.server(|server, out| server.accept(START, one, &answer(), out));
+    assert_eq!(pair.server_saw[2..], [placed(9, 1), refused(10)]);
+    assert_eq!(announce(&mut pair, 11, 1), [refused(11)]);
+    assert_eq!(pair.server.announcements_refused(), 3);
+}
+
+#[test]
 fn held_datagrams_are_bounded_in_bytes() {
     let (mut server, _) = start(Side::Server, None);
     let mut out = Vec::new();
@@ -96,7 +132,7 @@ fn streams_of_closed_and_unknown_sessions_are_rejected() {
     let one = pair
         .client(|client, out| client.open(&request("echo"), out))
         .unwrap();
-    pair.server(|server, out| server.accept(one, &answer(), out));
+    pair.server(|server, out| server.accept(START, one, &answer(), out));
     pair.client(|client, out| client.close(START, one, Code::NO_ERROR, "", out));
     let mut out = Vec::new();
     pair.server

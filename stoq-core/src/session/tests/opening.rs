@@ -13,7 +13,7 @@ fn both_ends_share_the_session_hash() {
         pair.client_saw.is_empty(),
         "connect() may not resolve before the server has judged"
     );
-    pair.server(|server, out| server.accept(SessionId::ZERO, &answer(), out));
+    pair.server(|server, out| server.accept(START, SessionId::ZERO, &answer(), out));
     let [
         Output::Opened {
             hash: at_client,
@@ -80,7 +80,7 @@ fn multiplexed_sessions_open_and_close_each_by_itself() {
         pair.client(|client, out| client.open(&request("echo"), out)),
         Err(OpenError::TooMany { limit: 2 })
     );
-    pair.server(|server, out| server.accept(one, &answer(), out));
+    pair.server(|server, out| server.accept(START, one, &answer(), out));
     pair.server(|server, out| server.refuse(START, two, Code::new(77), "not today", out));
     assert!(matches!(pair.client_saw[0], Output::Opened { id, .. } if id == one));
     assert_eq!(
@@ -133,7 +133,7 @@ fn hashes_of_multiplexed_sessions_use_the_far_ends_randoms() {
     let one = pair
         .client(|client, out| client.open(&request("echo"), out))
         .unwrap();
-    pair.server(|server, out| server.accept(one, &answer(), out));
+    pair.server(|server, out| server.accept(START, one, &answer(), out));
     let Some(Output::Opened { hash, .. }) = pair.client_saw.last() else {
         panic!("{:?}", pair.client_saw)
     };

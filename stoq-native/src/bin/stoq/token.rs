@@ -12,9 +12,8 @@ use core::time::Duration;
 use std::io::Write;
 use std::time::SystemTime;
 use stoq_native::{
-    AccessError, AccessToken, FalconKey, FalconSigner as _, HolderKeyPair, SignedAccessToken,
-    UnixMicros, Verifier, access_token_from_file, fresh_nonce, issue_access_token,
-    verifying_key_from_pem_file,
+    AccessError, AccessToken, FalconKey, HolderKeyPair, SignedAccessToken, UnixMicros, Verifier,
+    access_token_from_file, fresh_nonce, issue_access_token, verifying_key_from_pem_file,
 };
 
 /// Does what the words after `stoq token` say.

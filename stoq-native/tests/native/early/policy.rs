@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use stoq_native::{
-    Authority, ClientConfig, Code, ConnectError, Domain, EarlyStreamError, Endpoint, FalconId,
-    FalconKey, FalconSigner as _, FalconTrust, Grant, GrantError, Identity, IdentityRejected, Pins,
-    PqPolicy, ServerConfig, SignedGrant, UnixMicros,
+    AccessRules, Authority, ClientConfig, Code, ConnectError, Domain, EarlyStreamError, Endpoint,
+    FalconId, FalconKey, FalconSigner as _, FalconTrust, Grant, GrantError, Identity,
+    IdentityRejected, Pins, PqPolicy, ServerConfig, SignedGrant, UnixMicros, Verifier,
 };
 
 use super::{World, world};
@@ -116,6 +116,29 @@ async fn nothing_is_sent_early_to_a_server_whose_grant_has_ended() {
         let error = early.established().await.unwrap_err();
         let expired = IdentityRejected::Grant(GrantError::Expired);
         assert!(matches!(error, ConnectError::Identity(got) if got == expired));
+        world.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_that_wants_a_token_takes_nothing_early() {
+    within(async {
+        let world = world(true);
+        world.visit().await;
+        let issuer = FalconKey::generate();
+        let verifier = Verifier::new(issuer.id(), [issuer.verifying_key().clone()]);
+        let rules = AccessRules::new(verifier).require("test".parse().unwrap(), None);
+        world.server.set_access(Some(rules)).unwrap();
+        let early = world.client.connect_early(&world.url).await.unwrap();
+        assert!(early.can_send());
+        let (mut send, mut receive) = early.open_bi().await.unwrap();
+        // It may be told before it has sent all.
+        let _ = send.write_all(b"?").await;
+        let refused = receive.read_to_end(64).await.unwrap_err();
+        assert_eq!(refused, EarlyStreamError::Reset(Code::TOKEN_REQUIRED));
+        let error = early.established().await.unwrap_err();
+        assert_eq!(error.code(), Code::TOKEN_REQUIRED);
         world.close().await;
     })
     .await;

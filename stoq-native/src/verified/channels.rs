@@ -1,0 +1,117 @@
+//! The channels of a session: each has its id for itself.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use stoq_core::channel::ChannelId;
+use stoq_core::close::Code;
+use stoq_core::stream::{Direction, Payload};
+use tokio::task::JoinSet;
+
+use super::OpenVerifiedError;
+use super::datagrams::Datagrams;
+use crate::closed::Closed;
+use crate::request::fresh_random;
+use crate::session::{Session, count};
+use crate::stream::Arrived;
+
+/// Ids that have been used, streams that have not said theirs, and the channel of datagrams.
+#[derive(Debug, Default)]
+pub(crate) struct Channels {
+    used: Mutex<Used>,
+    pub(super) datagrams: OnceLock<Datagrams>,
+    /// Of each kind of stream. As many tasks as streams may be open, each for 5 s at most.
+    introducing: [tokio::sync::Mutex<Introducing>; 2],
+}
+
+/// Streams that have arrived, and their ids if they say them in time.
+type Introducing = JoinSet<(Arrived, Option<ChannelId>)>;
+
+/// Of both ends, because a relay could give back to an end what that end itself has opened.
+#[derive(Debug, Default)]
+struct Used {
+    ids: HashSet<ChannelId>,
+    opened: usize,
+    accepted: usize,
+}
+
+impl Channels {
+    /// An id for a stream that this end opens.
+    pub(super) fn create(&self) -> Result<ChannelId, OpenVerifiedError> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.opened >= MAX_CHANNELS {
+            let limit = MAX_CHANNELS;
+            return Err(OpenVerifiedError::TooManyChannels { limit });
+        }
+        used.opened += 1;
+        loop {
+            let random = fresh_random();
+            let id = ChannelId::new(*random.first_chunk().expect("32 bytes hold 16"));
+            if id != ChannelId::DATAGRAMS && used.ids.insert(id) {
+                return Ok(id);
+            }
+        }
+    }
+
+    /// Takes down the id of a stream that the peer has opened.
+    fn accept(&self, id: ChannelId) -> Result<(), Code> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.accepted >= MAX_CHANNELS {
+            return Err(Code::LIMIT);
+        }
+        if id == ChannelId::DATAGRAMS || !used.ids.insert(id) {
+            return Err(Code::CHANNEL_REUSED);
+        }
+        used.accepted += 1;
+        Ok(())
+    }
+}
+
+impl Session {
+    /// The next framed stream that has said its id, in the order in which they do.
+    pub(super) async fn introduced(
+        &self,
+        direction: Direction,
+    ) -> Result<(Arrived, ChannelId), Closed> {
+        let lanes = &self.shared().arrived[direction as usize];
+        let mut introducing = self.channels().introducing[direction as usize].lock().await;
+        loop {
+            let (arrived, id) = tokio::select! {
+                biased;
+                Some(introduced) = introducing.join_next() => match introduced {
+                    Ok(introduced) => introduced,
+                    // It was aborted with its runtime, or has panicked and said so.
+                    Err(_) => continue,
+                },
+                arrived = lanes.pop(Payload::Framed as usize) => match arrived {
+                    Some(arrived) => {
+                        introducing.spawn(arrived.channel());
+                        continue;
+                    }
+                    None if introducing.is_empty() => return Err(self.closed().await),
+                    None => match introducing.join_next().await {
+                        Some(Ok(introduced)) => introduced,
+                        _ => continue,
+                    },
+                },
+            };
+            let counters = &self.shared().counters;
+            match id.ok_or(Code::TIMEOUT).and_then(|id| {
+                self.channels().accept(id)?;
+                Ok(id)
+            }) {
+                Ok(id) => {
+                    count(&counters.accepted_streams);
+                    return Ok((arrived, id));
+                }
+                Err(code) => {
+                    counters.refused.count(code);
+                    arrived.reject(code);
+                }
+            }
+        }
+    }
+}
+
+/// Verified streams that each end may open in one session: 65,536, whose ids take about 4 MB together.
+const MAX_CHANNELS: usize = 65_536;

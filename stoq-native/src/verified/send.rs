@@ -1,0 +1,353 @@
+//! The sending half.
+
+use core::fmt;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use stoq_core::channel::{ChannelId, RUN_TIME, Received, SealError, Sealer, Sent};
+use stoq_core::close::Code;
+use stoq_core::frame::{FalconKey, Frame, Priority};
+use stoq_core::run::Statement;
+use stoq_core::token::Scope;
+use tokio::sync::{Mutex, Notify};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::signing::{sign, sign_runs};
+use super::{ChannelConfig, Share, now};
+use crate::falcon::{FalconSigner, SignError};
+use crate::session::StreamOpenError;
+use crate::stream::{SendStream, WriteError};
+
+/// The sending half of a verified stream.
+///
+/// What is written is sent at once, and signed when 8 MiB or a quarter of a second have gone by, while the stream goes on.
+/// Dropped unfinished, it is reset with [`Code::CANCELLED`].
+pub struct VerifiedSendStream {
+    sending: Arc<Sending>,
+    signer: Option<(Arc<dyn FalconSigner>, AbortHandle)>,
+}
+
+/// What the stream shares with the task that signs its runs.
+pub(super) struct Sending {
+    pub(super) line: Mutex<Line>,
+    /// A run has begun, or is full.
+    pub(super) wake: Notify,
+    /// A run was closed or signed: there may be room again.
+    pub(super) signed: Notify,
+}
+
+/// The stream, and what is on its way to it.
+pub(super) struct Line {
+    stream: SendStream,
+    pub(super) sealer: Sealer,
+    /// In the order of the stream. What a dropped future has left is sent before anything else.
+    outbox: Vec<Bytes>,
+    headers: BytesMut,
+    /// When the run that grows is to be signed.
+    pub(super) due: Option<Instant>,
+    pub(super) failure: Option<VerifiedWriteError>,
+    /// The last run, whose signature is not sent yet.
+    ending: Option<Statement>,
+    received: Option<Share<Received>>,
+    sent: Option<Share<Sent>>,
+}
+
+impl VerifiedSendStream {
+    pub(super) fn new(
+        stream: SendStream,
+        config: &ChannelConfig,
+        scope: Scope,
+        received: Option<Share<Received>>,
+        sent: Option<Share<Sent>>,
+    ) -> Self {
+        let key = config.signer.as_ref().map(|it| it.verifying_key());
+        let sealer = Sealer::new(scope, config.hash.algorithm(), key.map(|key| key.id()));
+        let mut line = Line {
+            stream,
+            sealer: sealer.expect("a hash that tokens have"),
+            outbox: Vec::new(),
+            headers: BytesMut::new(),
+            due: None,
+            failure: None,
+            ending: None,
+            received,
+            sent,
+        };
+        if let Some(key) = key {
+            let key = FalconKey {
+                algorithm: key.algorithm(),
+                key: key.as_bytes(),
+                created: now(),
+            };
+            line.put(|_, out| Frame::FalconKey(key).encode(out));
+        }
+        let sending = Arc::new(Sending {
+            line: Mutex::new(line),
+            wake: Notify::new(),
+            signed: Notify::new(),
+        });
+        let signer = config.signer.clone().map(|signer| {
+            let task = tokio::spawn(sign_runs(sending.clone(), signer.clone()));
+            (signer, task.abort_handle())
+        });
+        Self { sending, signer }
+    }
+
+    /// Says which channel it is, and how urgent: what stands first on the opener's half.
+    pub(super) async fn introduce(
+        &mut self,
+        channel: ChannelId,
+        priority: Option<Priority>,
+    ) -> Result<(), StreamOpenError> {
+        let mut first = BytesMut::from(&channel.as_bytes()[..]);
+        if let Some(priority) = priority {
+            Frame::Priority(priority).encode(&mut first);
+        }
+        let mut line = self.sending.line.lock().await;
+        line.outbox.insert(0, first.freeze());
+        line.flush().await.map_err(|error| match error {
+            VerifiedWriteError::Write(WriteError::SessionClosed(closed)) => {
+                StreamOpenError::SessionClosed(closed)
+            }
+            other => StreamOpenError::Rejected(other.code()),
+        })
+    }
+
+    /// Writes all of `data` without a copy: it is kept until the peer has acknowledged it. Waits while the path is full, the
+    /// receiver does not read, or two runs wait for their signature.
+    ///
+    /// The receiver is given it in pieces of at most 16 KiB; many small writes cost 60 bytes each.
+    ///
+    /// # Errors
+    /// [`VerifiedWriteError`]; some of `data` may have been written.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: if the future is dropped, some of `data` may have been written. The stream can go on: what was begun is
+    /// sent by the next call.
+    pub async fn write(&mut self, mut data: Bytes) -> Result<(), VerifiedWriteError> {
+        while !data.is_empty() {
+            let mut line = self.ready().await?;
+            if line.sealer.is_full() {
+                drop(line);
+                self.sending.wake.notify_one();
+                self.sending.signed.notified().await;
+                continue;
+            }
+            for _ in 0..BATCH {
+                if data.is_empty() || line.sealer.is_full() {
+                    break;
+                }
+                let piece = data.split_to(data.len().min(Frame::MAX_DATA));
+                line.seal(piece)?;
+            }
+            if line.mark_due() {
+                self.sending.wake.notify_one();
+            }
+            line.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Signs what was written now, and resolves when the signature is on its way: who waits for verified data need not wait for
+    /// a quarter of a second. Does nothing without a signer.
+    ///
+    /// # Errors
+    /// [`VerifiedWriteError`].
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the run is signed all the same.
+    pub async fn flush(&mut self) -> Result<(), VerifiedWriteError> {
+        loop {
+            let mut line = self.ready().await?;
+            if line.sealer.run().is_none() && !line.sealer.awaits_signature() {
+                return Ok(());
+            }
+            if line.sealer.run().is_some() {
+                line.due = Some(Instant::now());
+                self.sending.wake.notify_one();
+            }
+            drop(line);
+            self.sending.signed.notified().await;
+        }
+    }
+
+    /// Ends the stream, and signs that it ends here. Resolves when all is handed to QUIC, which sends it as long as the
+    /// session lives.
+    ///
+    /// # Errors
+    /// [`VerifiedWriteError`]; the stream does not look complete to the peer.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the stream may not have ended: call it again.
+    pub async fn finish(&mut self) -> Result<(), VerifiedWriteError> {
+        let mut line = loop {
+            let line = self.ready().await?;
+            if line.ending.is_some() || !line.sealer.awaits_signature() {
+                break line;
+            }
+            drop(line);
+            self.sending.signed.notified().await;
+        };
+        if line.ending.is_none() {
+            line.end()?;
+        }
+        if let (Some(statement), Some((signer, _))) = (line.ending, &self.signer) {
+            let signature = sign(signer, statement).await?;
+            line.put(|sealer, out| {
+                let signed = sealer.signed(&signature, out);
+                signed.expect("it was closed by the end");
+            });
+            line.ending = None;
+        }
+        line.flush().await?;
+        let finished = line.stream.finish();
+        finished.map_err(|_| VerifiedWriteError::Write(WriteError::ClosedStream))
+    }
+
+    /// Ends the stream at once: what the peer has not read is lost, and it sees `code`.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the stream may not be reset.
+    pub async fn reset(&mut self, code: Code) {
+        self.sending.line.lock().await.stream.reset(code);
+    }
+
+    /// Resolves when the peer has all of a finished stream (`None`), or wants no more of it, and why. A receiver that has
+    /// found something wrong says what.
+    ///
+    /// # Errors
+    /// [`Closed`](crate::Closed) if the session ends first.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn stopped(&mut self) -> Result<Option<Code>, crate::Closed> {
+        self.sending.line.lock().await.stream.stopped().await
+    }
+
+    /// The stream, when all that was begun is sent.
+    async fn ready(&self) -> Result<tokio::sync::MutexGuard<'_, Line>, VerifiedWriteError> {
+        let mut line = self.sending.line.lock().await;
+        if let Some(failure) = &line.failure {
+            return Err(failure.clone());
+        }
+        line.flush().await?;
+        Ok(line)
+    }
+}
+
+impl Line {
+    /// Puts what `write` writes behind what is on its way.
+    pub(super) fn put(&mut self, write: impl FnOnce(&mut Sealer, &mut BytesMut)) {
+        self.headers.reserve(HEADERS);
+        write(&mut self.sealer, &mut self.headers);
+        self.outbox.push(self.headers.split().freeze());
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), VerifiedWriteError> {
+        if let Err(error) = self.stream.write_chunks(&mut self.outbox).await {
+            let failure = VerifiedWriteError::Write(error);
+            self.failure = Some(failure.clone());
+            return Err(failure);
+        }
+        self.outbox.clear();
+        Ok(())
+    }
+
+    fn seal(&mut self, data: Bytes) -> Result<(), SealError> {
+        self.headers.reserve(HEADERS);
+        let (sealer, out) = (&mut self.sealer, &mut self.headers);
+        let nothing = Received::default();
+        let sealed = match &self.received {
+            Some(received) => received.with(|it| sealer.seal(now(), it, &data, out)),
+            None => sealer.seal(now(), &nothing, &data, out),
+        };
+        sealed?;
+        if let Some(sent) = &self.sent {
+            sent.with(|sent| sent.note(&data));
+        }
+        self.outbox.push(self.headers.split().freeze());
+        self.outbox.push(data);
+        Ok(())
+    }
+
+    /// Says when the run is to be signed; whether that is news.
+    fn mark_due(&mut self) -> bool {
+        let due = match (self.sealer.run(), self.sealer.is_full()) {
+            (None, _) => return false,
+            (Some(_), true) => Instant::now(),
+            (Some(_), false) if self.due.is_some() => return false,
+            (Some(_), false) => Instant::now() + RUN_TIME,
+        };
+        self.due = Some(due);
+        true
+    }
+
+    fn end(&mut self) -> Result<(), SealError> {
+        self.headers.reserve(HEADERS);
+        let (sealer, out) = (&mut self.sealer, &mut self.headers);
+        let nothing = Received::default();
+        self.ending = match &self.received {
+            Some(received) => received.with(|it| sealer.finish(now(), it, out)),
+            None => sealer.finish(now(), &nothing, out),
+        }?;
+        self.due = None;
+        if !self.headers.is_empty() {
+            self.outbox.push(self.headers.split().freeze());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for VerifiedSendStream {
+    fn drop(&mut self) {
+        if let Some((_, task)) = &self.signer {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for VerifiedSendStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let signer = self.signer.as_ref();
+        let signer = signer.map(|(signer, _)| signer.verifying_key().id());
+        f.debug_struct("VerifiedSendStream")
+            .field("signer", &signer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Data could not be written to a verified stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifiedWriteError {
+    /// As for any stream; a receiver that has found something wrong has stopped it with a code that says what.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A run was not signed, so no receiver will believe it. Reset the stream.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+impl VerifiedWriteError {
+    /// The code of the table that all sides share.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Write(error) => error.code(),
+            Self::Sign(_) => Code::INTERNAL,
+        }
+    }
+}
+
+impl From<SealError> for VerifiedWriteError {
+    fn from(error: SealError) -> Self {
+        // Lengths and runs are looked at before: what is left is a stream that was finished.
+        debug_assert_eq!(error, SealError::Finished);
+        Self::Write(WriteError::ClosedStream)
+    }
+}
+
+/// Frames that are hashed before they are handed to QUIC: with four, its lock is taken a fourth as often, and the first waits
+/// for 20 µs.
+const BATCH: usize = 4;
+/// Room for a frame without data: a key is the longest.
+const HEADERS: usize = FalconKey::MAX_LEN + 16;

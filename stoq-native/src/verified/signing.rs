@@ -1,0 +1,78 @@
+//! Signs runs of tokens, beside the stream that goes on meanwhile.
+
+use std::sync::Arc;
+
+use stoq_core::falcon::Signature;
+use stoq_core::run::Statement;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
+
+use super::send::{Line, Sending, VerifiedWriteError};
+use crate::falcon::{FalconSigner, SignError};
+
+/// Signs each run that is due, until the stream fails or this is dropped.
+pub(super) async fn sign_runs(sending: Arc<Sending>, signer: Arc<dyn FalconSigner>) {
+    loop {
+        let due = sending.line.lock().await.due;
+        match due {
+            None => sending.wake.notified().await,
+            Some(due) if due > Instant::now() => tokio::select! {
+                () = sleep_until(due) => {}
+                () = sending.wake.notified() => {}
+            },
+            Some(_) => {
+                let result = sign_run(&sending, &signer).await;
+                let failed = result.is_err();
+                if let Err(error) = result {
+                    sending.line.lock().await.failure = Some(error);
+                }
+                sending.signed.notify_one();
+                if failed {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn sign_run(
+    sending: &Sending,
+    signer: &Arc<dyn FalconSigner>,
+) -> Result<(), VerifiedWriteError> {
+    let statement = {
+        let mut line = sending.line.lock().await;
+        line.due = None;
+        line.sealer.close()
+    };
+    // There is room for the next run.
+    sending.signed.notify_one();
+    let Some(statement) = statement else {
+        return Ok(());
+    };
+    let signature = sign(signer, statement).await?;
+    let mut line = sending.line.lock().await;
+    line.put_signature(&signature);
+    line.flush().await
+}
+
+/// Signs on a thread that may take its time.
+pub(super) async fn sign(
+    signer: &Arc<dyn FalconSigner>,
+    statement: Statement,
+) -> Result<Signature, SignError> {
+    let signer = Arc::clone(signer);
+    let signed =
+        spawn_blocking(move || signer.sign(statement.domain, &[&statement.to_be_signed()]));
+    signed
+        .await
+        .unwrap_or_else(|error| Err(SignError::Device(error.to_string())))
+}
+
+impl Line {
+    fn put_signature(&mut self, signature: &Signature) {
+        self.put(|sealer, out| {
+            let signed = sealer.signed(signature, out);
+            signed.expect("the run was closed, and nobody else signs");
+        });
+    }
+}
