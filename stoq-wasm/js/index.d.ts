@@ -337,8 +337,11 @@ export class Session {
    * ones are made up for by `parity` shards more. Resolves when the browser has taken them, which says nothing about the
    * arrival. The first message, sent or received, takes some 8 ms and 400 KB for tables.
    *
-   * @param options `parity`: how many shards may be lost, 0 to 255. Default: as many as what the browser says of the path's
-   *   loss asks for, or a loss of 1 % if it says nothing.
+   * Firefox 140 takes any number of datagrams at once and drops what the path does not carry at that moment: on a path
+   * that loses much, most messages of more than ten or so datagrams do not leave it whole. Chromium waits.
+   *
+   * @param options `parity`: how many shards may be lost, 0 to 255. Default: as many as a loss of 1 % asks for, because
+   *   browsers do not tell what is lost.
    * @throws {@link StoqError} `datagram-too-large` · `invalid-argument`: no bytes at all, or no such parity · `unsupported`:
    *   the peer takes no datagrams · or how the session ended.
    */

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use stoq_conformance::services::{
-    CLOSE, COUNT, ECHO, GREETING, OPENS, REFUSAL, REFUSE, RESET, STOP, WITNESS,
+    CLOSE, COUNT, ECHO, GREETING, MAIL, OPENS, REFUSAL, REFUSE, RESET, STOP, WITNESS,
 };
 use stoq_core::close::Code;
 use stoq_native::{
@@ -76,7 +76,7 @@ async fn serve(endpoint: Endpoint, closed: Closings) {
 
 async fn serve_session(request: SessionRequest, closings: Closings) {
     let name = request.service().as_str().to_owned();
-    let known = [ECHO, COUNT, RESET, STOP, WITNESS, OPENS, CLOSE];
+    let known = [ECHO, COUNT, RESET, STOP, WITNESS, OPENS, CLOSE, MAIL];
     if name == REFUSE {
         return request.refuse(REFUSAL.0, REFUSAL.1);
     }
@@ -124,6 +124,7 @@ async fn serve_stream(name: String, session: Session, send: SendStream, recv: Re
         STOP => stop(send, recv).await,
         WITNESS => witness(session, send, recv).await,
         CLOSE => close(session, recv).await,
+        MAIL => mail(session, recv).await,
         _ => echo(send, recv).await,
     };
 }
@@ -136,6 +137,12 @@ async fn echo(mut send: SendStream, mut recv: RecvStream) -> Served {
     }
     send.finish()?;
     send.stopped().await?;
+    Ok(())
+}
+
+async fn mail(session: Session, mut recv: RecvStream) -> Served {
+    let letter = recv.read_to_end(1024 * 1024).await?;
+    session.send_message(letter.into()).await?;
     Ok(())
 }
 

@@ -23,6 +23,8 @@ pub const OPENS: &str = "opens";
 pub const CLOSE: &str = "close";
 /// Refuses every session with [`REFUSAL`].
 pub const REFUSE: &str = "refuse";
+/// Reads a bidirectional stream to its end, and sends what it read as a message.
+pub const MAIL: &str = "mail";
 /// A name that no server offers.
 pub const UNKNOWN: &str = "no-such-service";
 
