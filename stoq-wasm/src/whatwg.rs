@@ -12,6 +12,7 @@ use web_sys::{
 };
 
 use crate::datagrams::DatagramChannel;
+use crate::driver::Handle;
 use crate::error::Error;
 use crate::js::{self, certain};
 use crate::stream::{ReceiveHalf, SendHalf};
@@ -123,6 +124,22 @@ pub(crate) fn items(half: Rc<VerifiedHalf>) -> ReadableStream {
     method(&source, "cancel", move |reason| {
         let half = half.clone();
         js::done(async move { half.stop(js::code_of_reason(&reason)).await })
+    });
+    one_by_one(&source)
+}
+
+/// What the far end of a session announces, one event a chunk.
+pub(crate) fn seed_events(handle: Rc<Handle>) -> ReadableStream {
+    let source = Object::new();
+    method(&source, "pull", move |controller| {
+        let controller: ReadableStreamDefaultController = controller.unchecked_into();
+        let handle = handle.clone();
+        js::done(async move {
+            let driver = Rc::clone(&**handle);
+            let event = driver.next_seed_event().await?;
+            cancelled_meanwhile(controller.enqueue_with_chunk(&event));
+            Ok(())
+        })
     });
     one_by_one(&source)
 }

@@ -21,6 +21,7 @@ pub fn gateway_for(services: &Services, site: Option<PathBuf>) -> Config {
         services::WITNESS,
         services::OPENS,
         services::CLOSE,
+        services::SEEDS,
         services::REFUSE,
         services::UNKNOWN,
     ]
