@@ -276,6 +276,42 @@ export interface Hop {
   readonly metadata: readonly (readonly [string, string])[];
 }
 
+/** How much copies of a content matter. */
+export type SeedPriority = 'low' | 'normal' | 'high' | 'critical';
+
+/** Who holds, or shall hold, a content. */
+export interface Seed {
+  /** Which content: 32 bytes. */
+  readonly content: Uint8Array;
+  /** Copies that are wanted, from 0 to 255; 0 if none are (any more). */
+  readonly replication: number;
+  /** How much they matter. Default: `normal`. */
+  readonly priority?: SeedPriority;
+  /** The nodes, at most 255; perhaps none. The same place does not stand there twice. */
+  readonly nodes: readonly SeedNode[];
+}
+
+/** One node of a {@link Seed}. */
+export interface SeedNode {
+  /** Who: text that begins with `stoq1`. */
+  readonly id: string;
+  /** The IP address, of either version. Whoever announces it may write any; check it before you connect. */
+  readonly address: string;
+  /** The UDP port there, from 1 to 65 535. */
+  readonly port: number;
+  /** How often it was there when it was needed, in percent, from 0 to 100. */
+  readonly reliability: number;
+}
+
+/**
+ * What is to be known of an announced content. It is announced first, may change, and in the end it has expired (nothing was
+ * said of it for ten minutes) or was dropped (others needed its place: 256 are remembered, in at most 1 MiB); then it may be
+ * announced again. What changes faster than it is read is told once.
+ */
+export type SeedEvent =
+  | { readonly kind: 'announced' | 'changed', readonly seed: Required<Seed> }
+  | { readonly kind: 'expired' | 'dropped', readonly content: Uint8Array };
+
 /** How a session ended. */
 export interface CloseInfo {
   /** The code as it travels. */
@@ -346,6 +382,19 @@ export class Session {
    *   the peer takes no datagrams · or how the session ended.
    */
   sendMessage(data: Uint8Array, options?: { readonly parity?: number }): Promise<void>;
+  /**
+   * What the far end announces of contents and who holds them, one event a chunk. Nobody has proved that it is so. Nothing is
+   * read before somebody reads here. It fails as the session ends, and with `malformed-frame`, `frame-too-large` or
+   * `control-flood` if the far end breaks a rule.
+   */
+  readonly seeds: ReadableStream<SeedEvent>;
+  /**
+   * Announces to the far end of the session, through all relays, who holds a content: in place of what was announced of it
+   * before, and for as long as the far end chooses, ten minutes as a rule. Announcements arrive in their order.
+   * @throws {@link StoqError} `invalid-argument`: not such a seed · `unsupported`: the far end takes none (which may show only
+   *   at the next one) · how the session ended.
+   */
+  sendSeed(seed: Seed): Promise<void>;
   /**
    * Opens a stream in both directions. While the peer's limit of open streams is reached, this waits, however long that
    * takes, and calls are served in their order.
@@ -473,10 +522,13 @@ export interface PathStats {
   lostPackets: number;
   /** Bytes the gateway may have in flight. */
   congestionWindow: number;
-  /** Bytes a second the gateway sends at. */
+  /** Bytes a second that the gateway sends and that arrive. */
   sendRate: number;
-  /** The tier in which the gateway has placed the connection. */
-  tier: number;
+  /**
+   * The class of the path, by the rate that it carries: below 100 Mbit/s, below 1 Gbit/s, 2.5, 10, 25, and above. `undefined`
+   * until it had enough to carry, or if a newer gateway knows more classes.
+   */
+  tier: 'slow' | 'home' | 'standard' | 'performance' | 'enterprise' | 'data-center' | undefined;
 }
 
 /** A stream in both directions. Each direction ends by itself. */

@@ -24,6 +24,7 @@ use crate::inbox::{GoingAway, Inbox, Opened, Place};
 use crate::incoming::Arrival;
 use crate::js::{self, Counter, Timer};
 use crate::line::Line;
+use crate::seeds::Seeds;
 use crate::signal::Signal;
 
 /// What all handles of a session share. It lives until its tasks have seen the end of the carrier.
@@ -41,6 +42,7 @@ pub(crate) struct Driver {
     /// Told when something came into the inbox, when there is room in it again, and at the end.
     pub(crate) news: Signal,
     pub(crate) channels: Channels,
+    pub(crate) seeds: Seeds,
     /// Those who open streams.
     openers: Line,
     pub(crate) counters: Counters,
@@ -73,6 +75,7 @@ impl Driver {
             inbox: Inbox::new(&news),
             news,
             channels: Channels::default(),
+            seeds: Seeds::default(),
             openers: Line::default(),
             counters: Counters::default(),
         });
@@ -183,10 +186,20 @@ impl Driver {
         self.wait(|inbox| inbox.going_away.borrow().clone()).await
     }
 
+    /// A stream of the user's from `create`, as [`open_unseen`](Self::open_unseen).
+    pub(crate) async fn open_stream<T: JsCast>(
+        &self,
+        create: impl Fn(&WebTransport) -> Promise<T>,
+    ) -> Result<T, Error> {
+        let stream = self.open_unseen(create).await?;
+        self.counters.streams_opened.add();
+        Ok(stream)
+    }
+
     /// A stream from `create`, as soon as the peer's limits allow one more.
     ///
     /// Chromium 148 does not wait at its limit, but rejects; so this tries again. Others wait in line meanwhile.
-    pub(crate) async fn open_stream<T: JsCast>(
+    pub(crate) async fn open_unseen<T: JsCast>(
         &self,
         create: impl Fn(&WebTransport) -> Promise<T>,
     ) -> Result<T, Error> {
@@ -194,10 +207,7 @@ impl Driver {
         loop {
             self.ending.alive()?;
             match self.ending.settle(create(&self.transport)).await {
-                Ok(stream) => {
-                    self.counters.streams_opened.add();
-                    return Ok(stream);
-                }
+                Ok(stream) => return Ok(stream),
                 Err(Broken::Ended) => {}
                 Err(Broken::Rejected(thrown)) if is_limit(&thrown) => {
                     self.ending.pause(TRY_AGAIN).await;
@@ -322,8 +332,11 @@ impl Driver {
                     js::spawn(driver.read_channel(arrival));
                 }
             }
-            // Who does not look at it must not take it.
-            Payload::Announce => arrival.reject(Code::UNSUPPORTED),
+            Payload::Announce => {
+                if let Some(driver) = self.me.upgrade() {
+                    driver.put_announcements(&arrival);
+                }
+            }
         }
     }
 

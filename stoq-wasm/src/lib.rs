@@ -71,6 +71,8 @@ mod request;
 #[cfg(target_arch = "wasm32")]
 mod seal;
 #[cfg(target_arch = "wasm32")]
+mod seeds;
+#[cfg(target_arch = "wasm32")]
 mod serials;
 #[cfg(target_arch = "wasm32")]
 mod session;

@@ -129,7 +129,18 @@ pub(crate) fn items(half: Rc<VerifiedHalf>) -> ReadableStream {
     one_by_one(&source)
 }
 
-fn enqueue(controller: &JsValue, chunk: &Uint8Array) -> Result<(), Error> {
+/// What the far end of a session announces, one event a chunk.
+pub(crate) fn seed_events(handle: Rc<Handle>) -> ReadableStream {
+    chunks(move |controller| {
+        let handle = handle.clone();
+        js::done(async move {
+            let driver = Rc::clone(&**handle);
+            enqueue(&controller, &driver.next_seed_event().await?)
+        })
+    })
+}
+
+fn enqueue(controller: &JsValue, chunk: &JsValue) -> Result<(), Error> {
     let controller: &ReadableStreamDefaultController = controller.unchecked_ref();
     cancelled_meanwhile(controller.enqueue_with_chunk(chunk));
     Ok(())

@@ -22,6 +22,7 @@ pub fn gateway_for(services: &Services, site: Option<PathBuf>) -> Config {
         services::OPENS,
         services::CLOSE,
         services::MAIL,
+        services::SEEDS,
         services::REFUSE,
         services::UNKNOWN,
     ]
