@@ -77,6 +77,7 @@ pub mod session_id;
 pub mod shards;
 mod signed;
 pub mod stream;
+mod table;
 pub mod tier;
 pub mod time;
 pub mod token;

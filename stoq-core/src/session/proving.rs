@@ -158,7 +158,7 @@ impl Session {
                 false => Ok(()),
             };
         }
-        let count = self.auths.entry(id).or_default();
+        let count = self.auths.entry(id);
         *count += 1;
         if usize::from(*count) > AccessTokens::MAX_COUNT {
             return Err(not_allowed());
@@ -185,7 +185,7 @@ impl Session {
                     self.expel(now, id, &AccessError::HolderWrong, out);
                 }
             }
-            _ if self.relayed.contains(&id) => out.push(foreign(auth)),
+            _ if self.relayed.contains_key(&id) => out.push(foreign(auth)),
             _ => send_auth(id, &token, auth.algorithm, &[], out),
         }
     }
@@ -238,7 +238,7 @@ impl Session {
     }
 
     pub(super) fn proof_due(&self) -> Option<Timestamp> {
-        self.proving.values().map(|proving| proving.until).min()
+        self.proving.iter().map(|(_, proving)| proving.until).min()
     }
 
     /// Whether the session waits for a proof, or for its confirmation.
