@@ -6,8 +6,14 @@ mod access;
 mod channel;
 #[path = "properties/codec.rs"]
 mod codec;
+#[path = "properties/datagrams.rs"]
+mod datagrams;
+#[path = "properties/hops.rs"]
+mod hops;
 #[path = "properties/identity.rs"]
 mod identity;
+#[path = "properties/peek.rs"]
+mod peek;
 #[path = "properties/seeds.rs"]
 mod seeds;
 #[path = "properties/session.rs"]
@@ -78,6 +84,11 @@ proptest! {
         // Past type and length of a token, where random bytes seldom get.
         let token = [&[0xc0, 0, 0, 0, 0xfe, 0, 0, 1, 42, 0, 0][..], &bytes].concat();
         channel::channel_bytes(&token);
+    }
+
+    #[test]
+    fn verified_datagrams(script in vec(any::<u8>(), 0..600)) {
+        datagrams::datagrams_bytes(&script);
     }
 
     #[test]

@@ -10,12 +10,12 @@ mod shared;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::BytesMut;
 use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
-use stoq_core::hops::HopChain;
+use stoq_core::hops::{HopChain, PassedHop};
 use stoq_core::service::ServiceName;
 use stoq_core::session as machine;
 use stoq_core::session_id::SessionId;
@@ -30,6 +30,7 @@ pub(crate) use shared::{Counters, Shared, count};
 use crate::closed::{Closed, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
+use crate::lanes::Lanes;
 use crate::stream::{Arrived, Place, RecvStream, SendStream, WriteError};
 use crate::verified::Channels;
 
@@ -241,6 +242,16 @@ impl Session {
         self.0.shared.hops.as_ref()
     }
 
+    /// The one hop that this end can be sure of: its neighbour, if that is a relay and has proved its FALCON identity on this
+    /// connection. A client's is the first of the chain, a target's the last. `None` if the chain does not say what the
+    /// connection proves.
+    pub fn authenticated_hop(&self) -> Option<&PassedHop> {
+        let hops = &self.hops()?.hops;
+        let peer = self.connection().security().peer?;
+        let ends = [hops.first(), hops.last()];
+        ends.into_iter().flatten().find(|hop| hop.id == peer)
+    }
+
     /// The connection that carries the session.
     pub fn connection(&self) -> &Connection {
         &self.0.connection
@@ -274,6 +285,11 @@ impl Session {
     /// Verified channels that have been opened.
     pub(crate) fn channels(&self) -> &Channels {
         &self.0.channels
+    }
+
+    /// This session, as long as somebody else holds it.
+    pub(crate) fn downgrade(&self) -> WeakSession {
+        WeakSession(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn ending(&self) -> &Ending {
@@ -352,10 +368,21 @@ impl Session {
     }
 }
 
+/// A session that is not held.
+pub(crate) struct WeakSession(Weak<Handle>);
+
+impl WeakSession {
+    pub(crate) fn upgrade(&self) -> Option<Session> {
+        self.0.upgrade().map(Session)
+    }
+}
+
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.shared.id != SessionId::ZERO {
             self.shared.close(&self.connection, Code::NO_ERROR, "");
+            // Nobody can accept what the peer had opened before it closed, and each of these streams holds the session.
+            self.shared.arrived.iter().for_each(Lanes::clear);
         }
     }
 }

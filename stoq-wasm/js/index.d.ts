@@ -353,6 +353,24 @@ export class Session {
   readonly draining: Promise<GoingAway>;
   /** The datagrams of the session. */
   readonly datagrams: Datagrams;
+  /** The largest message, in bytes, that can be sent now: some 200 KB. It changes with the path. */
+  readonly maxMessageSize: number;
+  /**
+   * The peer's messages, one a chunk, in the order in which they became whole. Each arrives whole or not at all, and once.
+   * What is not whole yet takes at most 1 MiB, in 64 messages, for 5 s; whole ones wait up to 4 MiB. The oldest make room.
+   */
+  readonly messages: ReadableStream<Uint8Array>;
+  /**
+   * Sends a message of up to {@link maxMessageSize} bytes in datagrams, cut into shards: none waits for another, and lost
+   * ones are made up for by `parity` shards more. Resolves when the browser has taken them, which says nothing about the
+   * arrival. The first message, sent or received, takes some 8 ms and 400 KB for tables.
+   *
+   * @param options `parity`: how many shards may be lost, 0 to 255. Default: as many as what the browser says of the path's
+   *   loss asks for, or a loss of 1 % if it says nothing.
+   * @throws {@link StoqError} `datagram-too-large` · `invalid-argument`: no bytes at all, or no such parity · `unsupported`:
+   *   the peer takes no datagrams · or how the session ended.
+   */
+  sendMessage(data: Uint8Array, options?: { readonly parity?: number }): Promise<void>;
   /**
    * Opens a stream in both directions. While the peer's limit of open streams is reached, this waits, however long that
    * takes, and calls are served in their order.
@@ -438,10 +456,36 @@ export interface SessionStats {
    * refused as `channel-reused`.
    */
   refused: Partial<Record<ErrorCode, number>>;
+  /** Messages, and what became of them. */
+  messages: MessageStats;
   /** The last answer to {@link Session.ping}, in milliseconds. */
   pingRtt: number | undefined;
   /** What the gateway last said about its side of the connection, if it did. */
   path: PathStats | undefined;
+}
+
+/** Counters of the messages of one session. */
+export interface MessageStats {
+  /** Messages handed to the browser. */
+  sent: number;
+  /** Messages that arrived whole, the dropped ones included. */
+  received: number;
+  /** Messages that arrived whole and gave way, because nobody read them in time. */
+  dropped: number;
+  /** Messages that gave way before they were whole. */
+  evicted: number;
+  /** Messages that did not become whole in time. */
+  expired: number;
+  /** Messages that were put together and had another hash than announced. */
+  mismatched: number;
+  /** Shards that contradicted others of their message. */
+  contradicting: number;
+  /** Shards that came again. */
+  duplicate: number;
+  /** Shards of messages that were whole already: without losses, that is all parity. */
+  late: number;
+  /** Shards of messages larger than 1 MiB. */
+  tooLarge: number;
 }
 
 /** What a gateway tells about the connection, because browsers do not. */

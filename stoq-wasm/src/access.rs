@@ -72,8 +72,8 @@ pub(crate) async fn prove(
     session: &SessionHash,
 ) -> Result<HolderProof, Error> {
     let algorithm = js::object(&[("name", "ECDSA".into()), ("hash", "SHA-256".into())]);
-    let mut message = proof_message(token, session);
-    let signing = subtle()?.sign_with_object_and_u8_array(&algorithm, key, &mut message);
+    let message = proof_message(token, session);
+    let signing = subtle()?.sign_with_object_and_u8_array(&algorithm, key, &message);
     let signature = settled(signing, "sign with the holder's key").await?;
     let bytes = Uint8Array::new(&signature).to_vec();
     let bytes = bytes.try_into();

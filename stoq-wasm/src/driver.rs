@@ -184,6 +184,11 @@ impl Driver {
             .await
     }
 
+    /// The next message that is whole.
+    pub(crate) async fn receive_message(&self) -> Result<Uint8Array, Error> {
+        self.wait(|inbox| inbox.messages.take()).await
+    }
+
     /// Resolves when the peer wants to wind up; an error if the session ends without.
     pub(crate) async fn going_away(&self) -> Result<GoingAway, Error> {
         self.wait(|inbox| inbox.going_away.borrow().clone()).await
@@ -284,8 +289,11 @@ impl Driver {
                 }
             }
             Output::Datagram { content, .. } => {
-                if let Ok(Content::Data(data)) = Content::decode(content) {
-                    self.inbox.put_datagram(&data);
+                match Content::decode(content) {
+                    Ok(Content::Data(data)) => self.inbox.put_datagram(&data),
+                    Ok(Content::Shard(shard)) => self.inbox.messages.put(&shard),
+                    // Sealed data comes with a later step.
+                    Ok(Content::Sealed(..)) | Err(_) => self.inbox.dropped_datagrams.add(),
                 }
             }
             Output::Pong { id, rtt } => {
@@ -380,7 +388,11 @@ impl Driver {
         if self.ending.get().is_some() {
             return;
         }
-        let due = self.machine.borrow().next_due();
+        let machine = self.machine.borrow().next_due();
+        let due = [machine, self.inbox.messages.expire()]
+            .into_iter()
+            .flatten()
+            .min();
         let timer = due.map(|due| {
             let me = self.me.clone();
             Timer::after(due.saturating_since(js::now()), move || {

@@ -17,6 +17,7 @@ use web_sys::{WebTransportBidirectionalStream, WebTransportReceiveStream};
 
 use crate::incoming::{Arrival, Incoming};
 use crate::js::Counter;
+use crate::messages::Messages;
 use crate::signal::Signal;
 
 /// Queues and facts of one session. All are bounded.
@@ -27,6 +28,7 @@ pub(crate) struct Inbox {
     unidirectional: Streams<WebTransportReceiveStream>,
     pub(crate) datagrams: RefCell<VecDeque<Uint8Array>>,
     pub(crate) dropped_datagrams: Counter,
+    pub(crate) messages: Messages,
     pub(crate) pongs: RefCell<Vec<(PingId, Duration)>>,
     pub(crate) ping_rtt: Cell<Option<Duration>>,
     pub(crate) path: Cell<Option<Stats>>,
@@ -58,6 +60,7 @@ impl Inbox {
             unidirectional: Streams::new(news),
             datagrams: RefCell::default(),
             dropped_datagrams: Counter::default(),
+            messages: Messages::default(),
             pongs: RefCell::default(),
             ping_rtt: Cell::default(),
             path: Cell::default(),

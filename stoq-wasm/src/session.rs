@@ -11,15 +11,16 @@ use js_sys::Promise;
 use stoq_core::stream::Direction;
 use stoq_core::{Code, ServiceName};
 use wasm_bindgen::prelude::*;
-use web_sys::WebTransport;
+use web_sys::{ReadableStream, WebTransport};
 
 use crate::datagrams::{DatagramChannel, Datagrams};
 use crate::driver::Handle;
 use crate::ending::Ended;
 use crate::error::Error;
 use crate::inbox::GoingAway;
+use crate::messages::MessageChannel;
 use crate::stream::{BidirectionalStream, ReceiveStream, SendStream};
-use crate::{js, word};
+use crate::{js, whatwg, word};
 
 /// A session with a service: any number of streams, datagrams, and one end.
 #[wasm_bindgen]
@@ -29,9 +30,11 @@ pub struct Session {
     service: ServiceName,
     security: JsValue,
     channel: Rc<DatagramChannel>,
+    messages: Rc<MessageChannel>,
     // What the getters return, so that it is the same object each time.
     datagrams: OnceCell<JsValue>,
     hops: OnceCell<JsValue>,
+    incoming_messages: OnceCell<ReadableStream>,
     closed: OnceCell<Promise>,
     draining: OnceCell<Promise>,
 }
@@ -44,14 +47,17 @@ impl Session {
         security: JsValue,
     ) -> Self {
         let handle = Rc::new(handle);
+        let channel = DatagramChannel::new(handle.clone());
         Self {
-            channel: DatagramChannel::new(handle.clone()),
+            messages: MessageChannel::new(handle.clone(), channel.clone()),
+            channel,
             handle,
             url,
             service,
             security,
             datagrams: OnceCell::new(),
             hops: OnceCell::new(),
+            incoming_messages: OnceCell::new(),
             closed: OnceCell::new(),
             draining: OnceCell::new(),
         }
@@ -103,6 +109,27 @@ impl Session {
     pub fn datagrams(&self) -> JsValue {
         self.datagrams
             .get_or_init(|| Datagrams::new(self.channel.clone()).into())
+            .clone()
+    }
+
+    /// The largest message that can be sent now with the parity that is chosen for it.
+    #[wasm_bindgen(getter, js_name = maxMessageSize)]
+    pub fn max_message_size(&self) -> u32 {
+        self.messages.max_size()
+    }
+
+    /// Sends a message in shards.
+    #[wasm_bindgen(js_name = sendMessage)]
+    pub fn send_message(&self, data: JsValue, options: JsValue) -> Promise {
+        let messages = self.messages.clone();
+        js::done(async move { messages.send(&data, &options).await })
+    }
+
+    /// The peer's messages, one a chunk.
+    #[wasm_bindgen(getter)]
+    pub fn messages(&self) -> ReadableStream {
+        self.incoming_messages
+            .get_or_init(|| whatwg::messages_in(self.handle.clone()))
             .clone()
     }
 
@@ -201,6 +228,7 @@ impl Session {
             ("streamsOpened", counters.streams_opened.get().into()),
             ("streamsAccepted", counters.streams_accepted.get().into()),
             ("refused", self.handle.channels.refusals().into()),
+            ("messages", self.messages.stats().into()),
             ("pingRtt", ping_rtt.into()),
             ("path", path.unwrap_or(JsValue::UNDEFINED)),
         ]);

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use js_sys::{Object, Promise, WeakRef};
+use js_sys::{Object, Promise, Uint8Array, WeakRef};
 use wasm_bindgen::prelude::*;
 use web_sys::{
     QueuingStrategy, ReadableByteStreamController, ReadableStream, ReadableStreamDefaultController,
@@ -12,6 +12,7 @@ use web_sys::{
 };
 
 use crate::datagrams::DatagramChannel;
+use crate::driver::Handle;
 use crate::error::Error;
 use crate::js::{self, certain};
 use crate::stream::{ReceiveHalf, SendHalf};
@@ -92,17 +93,18 @@ pub(crate) fn writable(half: Rc<SendHalf>) -> WritableStream {
 
 /// A session's datagrams, one a chunk.
 pub(crate) fn datagrams_in(channel: Rc<DatagramChannel>) -> ReadableStream {
-    let source = Object::new();
-    method(&source, "pull", move |controller| {
-        let controller: ReadableStreamDefaultController = controller.unchecked_into();
+    chunks(move |controller| {
         let channel = channel.clone();
-        js::done(async move {
-            let datagram = channel.receive().await?;
-            cancelled_meanwhile(controller.enqueue_with_chunk(&datagram));
-            Ok(())
-        })
-    });
-    one_by_one(&source)
+        js::done(async move { enqueue(&controller, &channel.receive().await?) })
+    })
+}
+
+/// A session's messages, one a chunk.
+pub(crate) fn messages_in(handle: Rc<Handle>) -> ReadableStream {
+    chunks(move |controller| {
+        let handle = handle.clone();
+        js::done(async move { enqueue(&controller, &handle.receive_message().await?) })
+    })
 }
 
 /// The items of a verified stream, one a chunk.
@@ -124,6 +126,19 @@ pub(crate) fn items(half: Rc<VerifiedHalf>) -> ReadableStream {
         let half = half.clone();
         js::done(async move { half.stop(js::code_of_reason(&reason)).await })
     });
+    one_by_one(&source)
+}
+
+fn enqueue(controller: &JsValue, chunk: &Uint8Array) -> Result<(), Error> {
+    let controller: &ReadableStreamDefaultController = controller.unchecked_ref();
+    cancelled_meanwhile(controller.enqueue_with_chunk(chunk));
+    Ok(())
+}
+
+/// A readable stream of chunks that are fetched one at a time.
+fn chunks(pull: impl FnMut(JsValue) -> Promise + 'static) -> ReadableStream {
+    let source = Object::new();
+    method(&source, "pull", pull);
     one_by_one(&source)
 }
 

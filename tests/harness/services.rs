@@ -7,8 +7,8 @@ use stoq_conformance::services::{
 };
 use stoq_core::close::Code;
 use stoq_native::{
-    Endpoint, Identity, ReadError, RecvStream, SendStream, ServerConfig, Session, SessionRequest,
-    WriteError,
+    Endpoint, Identity, Parity, ReadError, RecvStream, SendStream, ServerConfig, Session,
+    SessionRequest, WriteError,
 };
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
@@ -44,8 +44,10 @@ impl Services {
             .expect("these are valid names");
         let certificate_hash = identity.certificate_hash();
         let address = "127.0.0.1:0".parse().expect("a constant address");
-        let endpoint = Endpoint::server(address, ServerConfig::new(identity))
-            .expect("loopback has free ports");
+        let mut config = ServerConfig::new(identity);
+        // What is lost between a browser and the gateway does not show here.
+        config.messages.parity = Parity::Fixed(12);
+        let endpoint = Endpoint::server(address, config).expect("loopback has free ports");
         let closed = Closings::default();
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(endpoint.clone(), closed.clone()));
@@ -98,6 +100,10 @@ async fn serve_session(request: SessionRequest, closings: Closings) {
                 let Ok(datagram) = datagram else { break };
                 // One that no longer fits is lost, as datagrams may be.
                 let _ = session.send_datagram(datagram);
+            }
+            message = session.recv_message() => {
+                let Ok(message) = message else { break };
+                let _ = session.send_message(message).await;
             }
             Some(_) = streams.join_next(), if !streams.is_empty() => {}
         }

@@ -46,15 +46,14 @@ pub(super) struct Proving {
 
 #[derive(Debug)]
 enum Awaited {
-    /// A server, and what judges the proof. A pointer, which only [`Session::accept`] sets, so that programs of clients, who never
-    /// call that, need not have the arithmetic of P-256: it is half of what a page would load.
-    Proof(Holder, SessionHash, Judge),
+    /// A server. How the proof is checked stands here, and not in the code that reads frames, so that a client's program is not
+    /// linked with an elliptic curve that it never uses: 45 KB of a page's WebAssembly.
+    Proof(Holder, SessionHash, Check),
     /// A client: the proofs that were not confirmed.
     Confirmations(Vec<TokenHash>),
 }
 
-/// [`HolderKey::has_signed`].
-type Judge = fn(&HolderKey, &TokenHash, &SessionHash, &HolderProof) -> bool;
+type Check = fn(&HolderKey, &TokenHash, &SessionHash, &HolderProof) -> bool;
 
 impl Session {
     /// A client: shows that it is the holder of a token, as [`Output::Prove`] asked. Does nothing if the session is gone.
@@ -175,10 +174,10 @@ impl Session {
     fn on_proof(&mut self, now: Timestamp, auth: &Auth<'_>, out: &mut Vec<Output>) {
         let (id, token) = (auth.id, TokenHash::new(auth.token));
         match self.proving.get(&id).map(|proving| &proving.awaited) {
-            Some(Awaited::Proof(holder, hash, judge)) if holder.token == token => {
+            Some(Awaited::Proof(holder, hash, check)) if holder.token == token => {
                 let proof = auth.signature.try_into().map(HolderProof::new);
                 let good = auth.algorithm == HolderProof::ALGORITHM
-                    && proof.is_ok_and(|proof| judge(&holder.key, &token, hash, &proof));
+                    && proof.is_ok_and(|proof| check(&holder.key, &token, hash, &proof));
                 if good {
                     send_auth(id, &token, auth.algorithm, &[], out);
                     self.open_proven(id, out);

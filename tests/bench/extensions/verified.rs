@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use stoq_native::{
-    ChannelConfig, ClientConfig, Delivery, Endpoint, FalconKey, FalconSigner as _, HashFunction,
-    Identity, Item, ServerConfig, Session, Trust,
+    ChannelConfig, ClientConfig, Delivery, Endpoint, FalconId, FalconKey, FalconSigner as _,
+    HashFunction, Identity, Item, ServerConfig, Session, Trust,
 };
+use tokio::task::JoinSet;
 
 use crate::Result;
 
@@ -22,18 +23,26 @@ const BLOCK: usize = 64 * 1024;
 #[derive(Clone, Copy, PartialEq)]
 enum Contender {
     Raw,
-    Verified(HashFunction),
+    /// Handed out at once, and known to be verified when the signature has come.
+    Pending(HashFunction),
+    /// Held back until then.
+    HeldBack(HashFunction),
 }
 
-const CONTENDERS: [(&str, Contender); 3] = [
+const CONTENDERS: [(&str, Contender); 5] = [
     ("raw stream", Contender::Raw),
+    ("verified, BLAKE3", Contender::Pending(HashFunction::Blake3)),
     (
-        "verified, BLAKE3",
-        Contender::Verified(HashFunction::Blake3),
+        "verified, BLAKE3, held back",
+        Contender::HeldBack(HashFunction::Blake3),
     ),
     (
         "verified, SHA-256",
-        Contender::Verified(HashFunction::Sha256),
+        Contender::Pending(HashFunction::Sha256),
+    ),
+    (
+        "verified, SHA-256, held back",
+        Contender::HeldBack(HashFunction::Sha256),
     ),
 ];
 
@@ -46,11 +55,15 @@ struct Sample {
 pub(crate) async fn run() -> Result<()> {
     let key = Arc::new(FalconKey::generate());
     let config = ChannelConfig::default().signed_by(key.clone());
-    let session = connect(key.verifying_key().id()).await?;
+    let [at_once, held_back] = connect(key.verifying_key().id()).await?;
     let mut samples: [Vec<Sample>; CONTENDERS.len()] = Default::default();
     for round in 0..=ROUNDS {
         for (at, (_, contender)) in CONTENDERS.iter().enumerate() {
-            let sample = bulk(&session, &config, *contender).await?;
+            let session = match contender {
+                Contender::HeldBack(_) => &held_back,
+                Contender::Raw | Contender::Pending(_) => &at_once,
+            };
+            let sample = bulk(session, &config, *contender).await?;
             if round > 0 {
                 samples[at].push(sample);
             }
@@ -88,7 +101,7 @@ async fn bulk(session: &Session, config: &ChannelConfig, contender: Contender) -
             send.finish()?;
             recv.read_to_end(8).await?
         }
-        Contender::Verified(hash) => {
+        Contender::Pending(hash) | Contender::HeldBack(hash) => {
             let mut config = config.clone();
             config.hash = hash;
             let (mut send, mut recv) = session.open_verified_bi(&config).await?;
@@ -110,8 +123,8 @@ async fn bulk(session: &Session, config: &ChannelConfig, contender: Contender) -
     })
 }
 
-/// A session with a server that has a thread and a runtime of its own.
-async fn connect(origin: stoq_native::FalconId) -> Result<Session> {
+/// Sessions with a server that has a thread and a runtime of its own: one is given data at once, the other what is verified.
+async fn connect(origin: FalconId) -> Result<[Session; 2]> {
     let identity = Identity::self_signed(["localhost"])?;
     let trust = Trust::CertificateHashes(vec![identity.certificate_hash()]);
     let (ready, listening) = channel();
@@ -126,11 +139,18 @@ async fn connect(origin: stoq_native::FalconId) -> Result<Session> {
             let address = "127.0.0.1:0".parse().expect("an address");
             let server = Endpoint::server(address, config).expect("a port is free");
             let _ = ready.send(server.local_addr().expect("it is bound"));
-            let mut config = ChannelConfig::default().from_origins([origin]);
-            config.delivery = Delivery::Verified;
+            let mut sessions = JoinSet::new();
             while let Some(request) = server.accept().await {
+                let mut config = ChannelConfig::default().from_origins([origin]);
+                config.delivery = match request.service().as_str() {
+                    "at-once" => Delivery::Pending,
+                    _ => Delivery::Verified,
+                };
                 if let Ok(session) = request.accept().await {
-                    ends(tokio::join!(raw(&session), verified(&session, &config)));
+                    // Both end with the session.
+                    sessions.spawn(async move {
+                        let (_, _) = tokio::join!(raw(&session), verified(&session, &config));
+                    });
                 }
             }
         });
@@ -139,7 +159,9 @@ async fn connect(origin: stoq_native::FalconId) -> Result<Session> {
     let mut config = ClientConfig::new(trust);
     config.framed_streams = true;
     let client = Endpoint::client(config)?;
-    Ok(client.connect(&format!("stoq://{address}/bench")).await?)
+    let url = |service| format!("stoq://{address}/{service}");
+    let at_once = client.connect(&url("at-once")).await?;
+    Ok([at_once, client.connect(&url("held-back")).await?])
 }
 
 async fn raw(session: &Session) -> Result<()> {
@@ -159,12 +181,7 @@ async fn verified(session: &Session, config: &ChannelConfig) -> Result<()> {
         let (mut send, mut recv) = session.accept_verified_bi(config).await?;
         let mut count = 0;
         while let Some(item) = recv.next().await? {
-            if let Item::Data {
-                data,
-                verified: true,
-                ..
-            } = item
-            {
+            if let Item::Data { data, .. } = item {
                 count += data.len();
             }
         }
@@ -173,9 +190,6 @@ async fn verified(session: &Session, config: &ChannelConfig) -> Result<()> {
         send.finish().await?;
     }
 }
-
-/// Both end with the session.
-fn ends(_: (Result<()>, Result<()>)) {}
 
 fn process_cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);

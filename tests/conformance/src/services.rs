@@ -2,7 +2,7 @@
 
 use stoq_core::close::Code;
 
-/// Streams and datagrams come back as they went.
+/// Streams, datagrams and messages come back as they went.
 pub const ECHO: &str = "echo";
 /// Reads a bidirectional stream to its end, then answers with the number of bytes, as decimal text.
 pub const COUNT: &str = "count";
