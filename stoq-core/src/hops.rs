@@ -1,4 +1,6 @@
-//! The relays that a request has passed, as values that outlive the bytes they came in.
+//! The relays that a request has passed, as values that outlive the bytes they came in, and what a relay does with them.
+
+mod passage;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,6 +9,7 @@ use core::net::Ipv6Addr;
 use crate::frame::{Hop, Relay};
 use crate::identity::FalconId;
 use crate::time::UnixMicros;
+pub use passage::{HopError, Passage, check_route};
 
 /// The relays that a request has passed, in order.
 ///
@@ -36,6 +39,23 @@ pub struct PassedHop {
 }
 
 impl HopChain {
+    /// The length at which a relay refuses a chain, where nobody says otherwise: each relay adds a handshake and its own
+    /// distance to every byte, and eight in a row are more than anybody needs who has not built a loop.
+    pub const DEFAULT_MAX: u8 = 8;
+
+    /// No relay has been passed yet. A client that sets a maximum of its own begins with this; at most [`Hop::MAX_HOPS`].
+    pub const fn new(max_hops: u8) -> Self {
+        Self {
+            max_hops,
+            hops: Vec::new(),
+        }
+    }
+
+    /// The relay that passed the request on last: the only one that the receiver's connection can prove.
+    pub fn last(&self) -> Option<&PassedHop> {
+        self.hops.last()
+    }
+
     /// The chain as a frame's body, borrowed.
     pub fn as_hop(&self) -> Hop<'_> {
         Hop {

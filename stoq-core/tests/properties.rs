@@ -8,8 +8,12 @@ mod channel;
 mod codec;
 #[path = "properties/datagrams.rs"]
 mod datagrams;
+#[path = "properties/hops.rs"]
+mod hops;
 #[path = "properties/identity.rs"]
 mod identity;
+#[path = "properties/peek.rs"]
+mod peek;
 #[path = "properties/seeds.rs"]
 mod seeds;
 #[path = "properties/session.rs"]

@@ -88,11 +88,10 @@ impl Gateway {
         let metrics = Arc::new(Metrics::default());
         let mut upstreams = HashMap::new();
         for route in &config.routes {
-            let upstream =
-                Upstream::new(route.clone(), &config).map_err(|error| BindError::Upstream {
-                    service: route.service.to_string(),
-                    error,
-                })?;
+            let upstream = Upstream::new(route, &config).map_err(|error| BindError::Upstream {
+                service: route.service.to_string(),
+                error,
+            })?;
             upstreams.insert(route.service.clone(), Arc::new(upstream));
         }
         let (phase, phases) = watch::channel(Phase::Running);

@@ -26,7 +26,7 @@
 //! # }
 //! ```
 //!
-//! Reading order: this file, `session.rs` (one browser's visit), `streams.rs` and `relay.rs` (one stream), `control.rs`
+//! Reading order: this file, `session.rs` (one browser's visit), `streams.rs` and [`stoq_native::relay`] (one stream), `control.rs`
 //! (the protocol's state machine), `upstream.rs` (the way to a service); and `rotation.rs` (the certificate and the record).
 
 #![forbid(unsafe_code)]
@@ -45,7 +45,6 @@ mod listed;
 mod metrics;
 mod path;
 mod record;
-mod relay;
 mod rotation;
 mod session;
 mod shared;

@@ -150,11 +150,6 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }
 
-/// Some more.
-pub(crate) fn add(counter: &AtomicU64, amount: usize) {
-    counter.fetch_add(amount as u64, Relaxed);
-}
-
 /// One of the things that a gauge counts; gone when dropped.
 #[derive(Debug)]
 pub(crate) struct One {

@@ -20,7 +20,8 @@ use quinn::Incoming;
 use stoq_core::close::Code;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Answer, CLOSE_TIMEOUT, IncomingRequest};
-use stoq_native::{Access, HolderKeys, Request};
+use stoq_native::relay::{Lease, OpenFailure};
+use stoq_native::{Access, HolderKeys, Request, Session};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use wtransport::Connection;
@@ -35,7 +36,6 @@ use crate::path;
 use crate::shared::{Phase, Shared};
 use crate::streams::Streams;
 use crate::tasks::Tasks;
-use crate::upstream::{Lease, OpenFailure};
 use ending::Ending;
 
 /// Serves one connection of a browser.
@@ -147,7 +147,7 @@ impl Visit {
         match &lease {
             Some(lease) => {
                 let (code, reason) = ending.told();
-                lease.session.close(code, reason);
+                lease.close(code, reason);
             }
             None if !matches!(ending, Ending::Close(..)) => {
                 count(&self.shared.metrics.refused.client);
@@ -214,7 +214,7 @@ impl Visit {
             event = events.recv() => return Ending::by(event),
         };
         let session = match opened {
-            Ok(opened) => lease.insert(opened).session.clone(),
+            Ok(opened) => Session::clone(lease.insert(opened)),
             Err(ending) => return ending,
         };
         let datagrams = Datagrams::new(&self.shared.metrics, &self.connection, &session);

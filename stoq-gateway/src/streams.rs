@@ -7,12 +7,14 @@ use std::sync::{Arc, OnceLock};
 use stoq_core::close::Code;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use stoq_native::Session;
+use stoq_native::relay::{
+    Heed, NativeSink, NativeSource, Sink, Source, Unfinished, Urgency, pump, stream_code,
+};
 use wtransport::Connection;
 
-use crate::carrier::{FromBrowser, FromTarget, ToBrowser, ToTarget, stream_code};
+use crate::carrier::{FromBrowser, ToBrowser, from_target, to_target};
 use crate::control::{Control, Verdict};
 use crate::metrics::{Metrics, One, count};
-use crate::relay::{Sink, Source, Unfinished, pump};
 use crate::tasks::Spawner;
 
 /// The streams of one session.
@@ -81,18 +83,22 @@ impl Streams {
             };
             let bidirectional = async {
                 while let Ok((send, receive)) = target.accept_any_bi().await {
-                    let (ends, send) = (ends.clone(), Unfinished::new(ToTarget(send)));
+                    let (ends, send) = (ends.clone(), Unfinished::new(to_target(send)));
                     spawner.spawn(async move {
-                        ends.target_bidirectional(send, FromTarget(receive)).await;
+                        let payload = receive.payload();
+                        let receive = from_target(receive);
+                        ends.target_bidirectional(payload, send, receive).await;
                     });
                 }
             };
             let unidirectional = async {
                 while let Ok(receive) = target.accept_any_uni().await {
                     let ends = ends.clone();
-                    spawner.spawn(
-                        async move { ends.target_unidirectional(FromTarget(receive)).await },
-                    );
+                    spawner.spawn(async move {
+                        let payload = receive.payload();
+                        ends.target_unidirectional(payload, from_target(receive))
+                            .await;
+                    });
                 }
             };
             tokio::join!(bidirectional, unidirectional);
@@ -137,10 +143,14 @@ impl Ends {
             return;
         };
         match target.open_bi_with(payload).await {
-            Ok((to_target, from_target)) => {
-                let to_target = Unfinished::new(ToTarget(to_target));
-                self.relay_both(send, receive, to_target, FromTarget(from_target))
-                    .await;
+            Ok((to, from)) => {
+                let to = Unfinished::new(to_target(to));
+                let urgency = Urgency::default();
+                let _open = self.open();
+                tokio::join!(
+                    self.to_target(receive, to, urgency.said(payload)),
+                    self.to_browser(from_target(from), send, urgency.heard(payload)),
+                );
             }
             Err(error) => {
                 let code = rejection(&error);
@@ -162,18 +172,27 @@ impl Ends {
         match target.open_uni_with(payload).await {
             Ok(send) => {
                 let _open = self.open();
-                self.to_target(receive, Unfinished::new(ToTarget(send)))
-                    .await;
+                let (to, urgency) = (Unfinished::new(to_target(send)), Urgency::default());
+                self.to_target(receive, to, urgency.said(payload)).await;
             }
             Err(error) => receive.stop(rejection(&error)),
         }
     }
 
-    async fn target_bidirectional(&self, mut send: Unfinished<ToTarget>, mut receive: FromTarget) {
-        match self.open_to_browser_both(receive.0.payload()).await {
+    async fn target_bidirectional(
+        &self,
+        payload: Payload,
+        mut send: Unfinished<NativeSink>,
+        mut receive: NativeSource,
+    ) {
+        match self.open_to_browser_both(payload).await {
             Ok((to_browser, from_browser)) => {
-                self.relay_both(to_browser, from_browser, send, receive)
-                    .await;
+                let urgency = Urgency::default();
+                let _open = self.open();
+                tokio::join!(
+                    self.to_target(from_browser, send, urgency.heard(payload)),
+                    self.to_browser(receive, to_browser, urgency.said(payload)),
+                );
             }
             Err(code) => {
                 send.reset(code);
@@ -182,36 +201,33 @@ impl Ends {
         }
     }
 
-    async fn target_unidirectional(&self, mut receive: FromTarget) {
-        match self.open_to_browser(receive.0.payload()).await {
+    async fn target_unidirectional(&self, payload: Payload, mut receive: NativeSource) {
+        match self.open_to_browser(payload).await {
             Ok(send) => {
                 let _open = self.open();
-                self.to_browser(receive, send).await;
+                let urgency = Urgency::default();
+                self.to_browser(receive, send, urgency.said(payload)).await;
             }
             Err(code) => receive.stop(code),
         }
     }
 
-    async fn relay_both(
+    async fn to_target(
         &self,
-        to_browser: Unfinished<ToBrowser>,
-        from_browser: FromBrowser,
-        to_target: Unfinished<ToTarget>,
-        from_target: FromTarget,
+        mut from: FromBrowser,
+        mut into: Unfinished<NativeSink>,
+        heed: Heed<'_>,
     ) {
-        let _open = self.open();
-        tokio::join!(
-            self.to_target(from_browser, to_target),
-            self.to_browser(from_target, to_browser)
-        );
+        pump(&mut from, &mut into, heed, &self.metrics.bytes_to_target).await;
     }
 
-    async fn to_target(&self, from: FromBrowser, into: Unfinished<ToTarget>) {
-        pump(from, into, &self.metrics.bytes_to_target).await;
-    }
-
-    async fn to_browser(&self, from: FromTarget, into: Unfinished<ToBrowser>) {
-        pump(from, into, &self.metrics.bytes_to_browser).await;
+    async fn to_browser(
+        &self,
+        mut from: NativeSource,
+        mut into: Unfinished<ToBrowser>,
+        heed: Heed<'_>,
+    ) {
+        pump(&mut from, &mut into, heed, &self.metrics.bytes_to_browser).await;
     }
 
     async fn open_to_browser_both(
@@ -287,7 +303,9 @@ fn gone<E>(_: E) -> Code {
 fn rejection(error: &stoq_native::StreamOpenError) -> Code {
     match error {
         stoq_native::StreamOpenError::Rejected(code) => *code,
-        stoq_native::StreamOpenError::SessionClosed(closed) => stream_code(closed),
+        stoq_native::StreamOpenError::SessionClosed(closed) => {
+            stream_code(closed, Code::UPSTREAM_LOST)
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use stoq_core::frame::AccessTokens;
 
 pub use messages::{MessageConfig, Parity};
 
-use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, SeedLimits};
+use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, SeedLimits, meter};
 
 /// How a client endpoint works.
 ///
@@ -123,6 +123,10 @@ pub struct ServerConfig {
     /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
     /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
+    /// Take requests that have relays still to pass behind this server. Default `false`: they are refused with
+    /// [`Code::NEXT_HOP`](crate::Code::NEXT_HOP), because who answers such a request itself is not whom the client asked for.
+    /// [`Relay`](crate::relay::Relay) sets it.
+    pub relay: bool,
     /// Messages in shards: how they are sent, and what they can make this end hold.
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
@@ -145,6 +149,7 @@ impl ServerConfig {
             max_waiting: 1024,
             max_connections: 16_384,
             framed_streams: false,
+            relay: false,
             messages: MessageConfig::default(),
             limits: Limits::default(),
         }
@@ -277,6 +282,7 @@ impl Limits {
             return refuse("max_streams", "0".into(), "a session needs streams");
         }
         let mut transport = quinn::TransportConfig::default();
+        meter::install(&mut transport);
         transport
             .max_idle_timeout(Some(idle))
             .keep_alive_interval(keep_alive)
@@ -324,7 +330,7 @@ pub(crate) fn check_access_tokens(tokens: &[Bytes]) -> Result<(), ConfigError> {
 /// How many times its allowance a multiplexed session's streams may be before the session is closed: see
 /// [`Limits::max_streams`]. Rejecting a stream that has arrived whole would not do, because its opener has seen it arrive.
 pub(crate) const MULTIPLEXED_SLACK: u64 = 8;
-/// The control stream, and a few that are only there to be ignored.
+/// The control stream, announcements, and a few that are only there to be ignored.
 const SPARE_STREAMS: u64 = 4;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 

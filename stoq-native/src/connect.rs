@@ -3,6 +3,7 @@
 mod attempt;
 mod early;
 mod error;
+mod options;
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::trust::TrustError;
 use attempt::Attempt;
 pub use early::EarlyConnection;
 pub use error::ConnectError;
+pub use options::ConnectOptions;
 
 /// What an endpoint needs in order to connect.
 #[derive(Debug)]
@@ -72,10 +74,12 @@ impl Connector {
         endpoint: &quinn::Endpoint,
         drivers: &Arc<driver::Shared>,
         target: &Target,
+        options: ConnectOptions,
     ) -> Result<(Connection, Option<Session>), ConnectError> {
+        options.check()?;
         let connecting = async {
             let (quinn, peer) = self.reach(endpoint, drivers, target).await?;
-            self.open(quinn, peer, drivers, target).await
+            self.open(quinn, peer, drivers, target, options).await
         };
         let after = self.timeout;
         timeout(after, connecting)
@@ -90,6 +94,7 @@ impl Connector {
         peer: Admitted,
         drivers: &Arc<driver::Shared>,
         target: &Target,
+        options: ConnectOptions,
     ) -> Result<(Connection, Option<Session>), ConnectError> {
         let (opened, answer) = oneshot::channel();
         // A connection that only carries sessions asks for nothing itself.
@@ -102,6 +107,7 @@ impl Connector {
         };
         let role = Role::Client {
             service: target.service.clone(),
+            options,
             access_tokens,
             proofs,
             opened,

@@ -8,10 +8,12 @@ use std::sync::{Arc, OnceLock};
 
 use stoq_core::close::Code;
 use stoq_core::session_id::SessionId;
+use stoq_core::tier::Tier;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::closed::{Closed, Ending};
 use crate::driver::Command;
+use crate::meter;
 use crate::request::{OpenError, Request};
 use crate::security::Security;
 use crate::session::Session;
@@ -54,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) refused_announcements: AtomicU64,
     /// Set when the peer says GOAWAY.
     pub(crate) going_away: Ending,
+    /// How long the peer lets running sessions go on then.
+    pub(crate) grace: OnceLock<Duration>,
     /// Set when this end's endpoint closes all of its connections.
     pub(crate) endpoint_ending: Arc<Ending>,
 }
@@ -137,6 +141,17 @@ impl Connection {
         self.shared().going_away.wait().await
     }
 
+    /// How long running sessions may go on, once the peer has said that it is [going away](Self::going_away).
+    pub fn grace(&self) -> Option<Duration> {
+        self.shared().grace.get().copied()
+    }
+
+    /// A server's end: takes no new sessions on this connection, and tells the client so. Running sessions have `grace`,
+    /// which is the caller's to enforce.
+    pub(crate) fn go_away(&self, code: Code, grace: Duration) {
+        self.command(Command::GoAway { code, grace });
+    }
+
     /// Whether [`open_session`](Self::open_session) may be of use: the connection is open and the peer stays.
     pub fn takes_sessions(&self) -> bool {
         self.is_open() && self.shared().going_away.get().is_none()
@@ -150,12 +165,16 @@ impl Connection {
     /// Counters since the connection began, and what its path is like now.
     pub fn stats(&self) -> ConnectionStats {
         let stats = self.quinn().stats();
+        let path = meter::read(self.quinn());
         ConnectionStats {
-            rtt: stats.path.rtt,
-            congestion_window: stats.path.cwnd,
+            rtt: path.rtt,
+            rtt_variation: path.rtt_variation,
+            congestion_window: path.congestion_window,
+            send_rate: path.send_rate,
+            tier: path.tier,
             mtu: stats.path.current_mtu,
             sent_packets: stats.path.sent_packets,
-            lost_packets: stats.path.lost_packets,
+            lost_packets: path.lost_packets,
             sent_bytes: stats.udp_tx.bytes,
             received_bytes: stats.udp_rx.bytes,
             sent_datagrams: stats.frame_tx.datagram,
@@ -235,8 +254,18 @@ impl fmt::Debug for Connection {
 pub struct ConnectionStats {
     /// Round-trip time, smoothed.
     pub rtt: Duration,
+    /// Its mean deviation, by [RFC 9002, section 5.3]; `None` until the first acknowledgement.
+    ///
+    /// [RFC 9002, section 5.3]: https://www.rfc-editor.org/rfc/rfc9002#section-5.3
+    pub rtt_variation: Option<Duration>,
     /// Bytes that may be on their way at once.
     pub congestion_window: u64,
+    /// Bytes a second that are sent and arrive, on average over the last quarter of a second or a little more.
+    pub send_rate: u64,
+    /// The class of the path, by the rate at which it carried what was sent when there was last always more to send (within
+    /// congestion control and the peer's windows) for a quarter of a second and two round trips; or a higher one that it has
+    /// reached since, though there was not. `None` until then: a few bytes say nothing of what the path could carry.
+    pub tier: Option<Tier>,
     /// Largest UDP payload that the path is known to carry, in bytes.
     pub mtu: u16,
     /// QUIC packets sent.

@@ -46,7 +46,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::{AccessRefusals, AccessRules, Proofs};
 use crate::closed::{Closed, Ending};
 use crate::config::{Limits, MessageConfig};
-use crate::connect::ConnectError;
+use crate::connect::{ConnectError, ConnectOptions};
 use crate::connection::{self, Connection};
 use crate::early::{self, EarlyRequest};
 use crate::rejection::IdentityRejected;
@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) messages: MessageConfig,
     /// Whether framed streams are taken.
     pub(crate) framed_streams: bool,
+    /// Whether requests that have relays still to pass are taken.
+    pub(crate) relay: bool,
     pub(crate) tasks: TaskTracker,
     /// Set when the endpoint closes all connections.
     pub(crate) ending: Arc<Ending>,
@@ -85,6 +87,7 @@ impl Shared {
         limits: Limits,
         messages: MessageConfig,
         framed_streams: bool,
+        relay: bool,
         judge: Judge,
         early: Option<mpsc::Sender<EarlyRequest>>,
     ) -> Self {
@@ -95,6 +98,7 @@ impl Shared {
             limits,
             messages,
             framed_streams,
+            relay,
             tasks,
             ending: Arc::default(),
             shutdown: watch::Sender::default(),
@@ -111,6 +115,7 @@ pub(crate) enum Role {
     /// The session 0 of the service, if one is asked for.
     Client {
         service: Option<ServiceName>,
+        options: ConnectOptions,
         access_tokens: Vec<Bytes>,
         proofs: Proofs,
         opened: oneshot::Sender<Result<Option<Session>, ConnectError>>,
@@ -148,6 +153,7 @@ pub(crate) fn start(
         dropped_unplaced: AtomicU64::new(0),
         refused_announcements: AtomicU64::new(0),
         going_away: Ending::default(),
+        grace: OnceLock::new(),
         endpoint_ending: endpoint.ending.clone(),
     });
     let handle = connection::Handle::new(shared.clone());
@@ -252,6 +258,7 @@ impl Driver {
         let (requests, unintroduced) = match role {
             Role::Client {
                 service,
+                options,
                 access_tokens,
                 proofs,
                 opened,
@@ -259,6 +266,8 @@ impl Driver {
                 config.side = Side::Client;
                 config.service.clone_from(&service);
                 config.access_tokens = access_tokens;
+                config.route = options.route;
+                config.max_hops = options.max_hops;
                 config.holders = proofs.iter().map(|(token, _)| *token).collect();
                 let reply = Waiting::new(service, Reply::Connect(opened));
                 waiting.insert(SessionId::ZERO, Waiting { proofs, ..reply });
@@ -274,7 +283,7 @@ impl Driver {
         config.limits = limits;
         let mut out = Vec::new();
         let machine = machine::Session::new(Timestamp::default(), config, &mut out)
-            .expect("what the connection shows was checked, and it goes straight");
+            .expect("what the connection shows and the way it goes were checked");
         Self {
             shutdown: endpoint.shutdown.subscribe(),
             access: endpoint.access.subscribe(),

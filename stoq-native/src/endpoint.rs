@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::acceptor::{self, Door};
 use crate::closed::Closed;
 use crate::config::{ClientConfig, ConfigError, IpVersions, ServerConfig};
-use crate::connect::{ConnectError, Connector, EarlyConnection};
+use crate::connect::{ConnectError, ConnectOptions, Connector, EarlyConnection};
 use crate::connection::Connection;
 use crate::driver;
 use crate::early::EarlyRequest;
@@ -76,6 +76,7 @@ impl Endpoint {
                 config.limits,
                 config.messages,
                 config.framed_streams,
+                false,
                 judge,
                 None,
             )),
@@ -129,6 +130,7 @@ impl Endpoint {
             config.limits,
             config.messages,
             config.framed_streams,
+            config.relay,
             judge,
             early_sender,
         );
@@ -159,6 +161,25 @@ impl Endpoint {
     /// # Cancel safety
     /// If the future is dropped, so are all attempts, and a connection that had come about is closed.
     pub async fn connect(&self, url: &str) -> Result<Session, ConnectError> {
+        self.connect_with(url, ConnectOptions::default()).await
+    }
+
+    /// [`connect`](Self::connect), and asks for more: a route through relays, say. Then the URL's host and port are those of
+    /// the first relay, and its identity is the one that the handshake proves; the target is whom the last relay knows under
+    /// the service's name. [`Session::hops`] tells the relays that were passed.
+    ///
+    /// # Errors
+    /// As `connect`; [`ConnectError::Route`] for a way that nobody could go. A relay that does not forward refuses with its
+    /// own code: [`NEXT_HOP`](Code::NEXT_HOP), [`HOP_LOOP`](Code::HOP_LOOP), [`TOO_MANY_HOPS`](Code::TOO_MANY_HOPS) or
+    /// [`UPSTREAM_UNREACHABLE`](Code::UPSTREAM_UNREACHABLE).
+    ///
+    /// # Cancel safety
+    /// As `connect`.
+    pub async fn connect_with(
+        &self,
+        url: &str,
+        options: ConnectOptions,
+    ) -> Result<Session, ConnectError> {
         let target: Target = url.parse()?;
         let no_service = || ConnectError::NoService { url: url.into() };
         if target.service.is_none() {
@@ -166,7 +187,7 @@ impl Endpoint {
         }
         let (_, session) = self
             .connector()?
-            .connect(&self.0.quinn, &self.0.drivers, &target)
+            .connect(&self.0.quinn, &self.0.drivers, &target, options)
             .await?;
         session.ok_or_else(no_service)
     }
@@ -206,7 +227,12 @@ impl Endpoint {
         };
         let (connection, _) = self
             .connector()?
-            .connect(&self.0.quinn, &self.0.drivers, &target)
+            .connect(
+                &self.0.quinn,
+                &self.0.drivers,
+                &target,
+                ConnectOptions::default(),
+            )
             .await?;
         Ok(connection)
     }

@@ -65,10 +65,13 @@ mod grant_file;
 mod identity;
 mod inspect;
 mod lanes;
+#[doc(hidden)]
+pub mod meter;
 mod parameter;
 mod policy;
 mod queue;
 mod rejection;
+pub mod relay;
 mod request;
 mod resolve;
 mod security;
@@ -91,7 +94,7 @@ pub use closed::{Closed, ClosedBy};
 pub use config::{
     ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
 };
-pub use connect::{ConnectError, EarlyConnection};
+pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
 pub use endpoint::{BindError, Endpoint, PolicyError};
@@ -133,6 +136,7 @@ pub use stoq_core::session::{Answer, ForeignAuth};
 pub use stoq_core::session_id::SessionId;
 pub use stoq_core::shards::Counters as MessageCounters;
 pub use stoq_core::stream::Payload;
+pub use stoq_core::tier::Tier;
 pub use stoq_core::time::UnixMicros;
 pub use stoq_core::transport_parameter::{Capabilities, ParameterError, TransportParameter};
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};

@@ -215,7 +215,7 @@ impl SessionRequest {
             id,
             service,
             answer,
-            access: self.access.take(),
+            access: self.access.take().map(Box::new),
             reply,
         });
         match accepted.await {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Weak};
 use bytes::BytesMut;
 use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
-use stoq_core::hops::HopChain;
+use stoq_core::hops::{HopChain, PassedHop};
 use stoq_core::service::ServiceName;
 use stoq_core::session as machine;
 use stoq_core::session_id::SessionId;
@@ -30,6 +30,7 @@ pub(crate) use shared::{Counters, Shared, count};
 use crate::closed::{Closed, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
+use crate::lanes::Lanes;
 use crate::stream::{Arrived, Place, RecvStream, SendStream, WriteError};
 use crate::verified::Channels;
 
@@ -241,6 +242,16 @@ impl Session {
         self.0.shared.hops.as_ref()
     }
 
+    /// The one hop that this end can be sure of: its neighbour, if that is a relay and has proved its FALCON identity on this
+    /// connection. A client's is the first of the chain, a target's the last. `None` if the chain does not say what the
+    /// connection proves.
+    pub fn authenticated_hop(&self) -> Option<&PassedHop> {
+        let hops = &self.hops()?.hops;
+        let peer = self.connection().security().peer?;
+        let ends = [hops.first(), hops.last()];
+        ends.into_iter().flatten().find(|hop| hop.id == peer)
+    }
+
     /// The connection that carries the session.
     pub fn connection(&self) -> &Connection {
         &self.0.connection
@@ -370,6 +381,8 @@ impl Drop for Handle {
     fn drop(&mut self) {
         if self.shared.id != SessionId::ZERO {
             self.shared.close(&self.connection, Code::NO_ERROR, "");
+            // Nobody can accept what the peer had opened before it closed, and each of these streams holds the session.
+            self.shared.arrived.iter().for_each(Lanes::clear);
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 pub(crate) use arrived::{Arrived, Introduction};
 pub use receive::{ReadError, RecvStream};
-pub use send::{SendStream, WriteError};
+pub use send::{SendStream, WriteError, quic_priority};
 
 use crate::closed::Closed;
 use crate::session::{Session, Shared};

@@ -5,7 +5,9 @@ import * as module from '../pkg/stoq_wasm.js';
 import { mustBeLoaded } from './loader.js';
 
 export { StoqError } from './error.js';
-export { BidirectionalStream, Datagrams, ReceiveStream, SendStream, Session } from '../pkg/stoq_wasm.js';
+export {
+  BidirectionalStream, Datagrams, ReceiveStream, SendStream, Session, VerifiedBidirectionalStream, VerifiedReceiveStream,
+} from '../pkg/stoq_wasm.js';
 
 export class StoqClient extends module.StoqClient {
   /** @param {import('./index.d.ts').ClientOptions} [options] */
@@ -20,6 +22,21 @@ export class Sha256 extends module.Sha256 {
     mustBeLoaded();
     super();
   }
+}
+
+/** @returns {Promise<CryptoKeyPair>} */
+export async function generateHolderKey() {
+  mustBeLoaded();
+  return module.generateHolderKey();
+}
+
+/**
+ * @param {CryptoKeyPair} pair
+ * @returns {Promise<string>}
+ */
+export async function holderPublicKey(pair) {
+  mustBeLoaded();
+  return module.holderPublicKey(pair);
 }
 
 /**

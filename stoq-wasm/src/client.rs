@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Url, WebTransport};
 
+use crate::access::Credentials;
 use crate::authority;
 use crate::control::Control;
 use crate::driver::{Driver, Handle};
@@ -17,6 +18,7 @@ use crate::error::Error;
 use crate::js::{self, Timer};
 use crate::options::Options;
 use crate::record::Record;
+use crate::request::Request;
 use crate::session::Session;
 use crate::signal::in_time;
 
@@ -32,16 +34,16 @@ impl StoqClient {
     /// `invalid-argument` if one has a value that it cannot have.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue) -> Result<Self, JsValue> {
-        Ok(Self(Rc::new(Options::from_js(options)?)))
+        Ok(Self(Rc::new(Options::from_js(&options)?)))
     }
 
     /// Opens a session with the service that the URL names; see `index.d.ts` for what it fails with.
-    pub fn connect(&self, url: JsValue) -> Promise {
-        js::promise(connect(self.0.clone(), url))
+    pub fn connect(&self, url: JsValue, options: JsValue) -> Promise {
+        js::promise(connect(self.0.clone(), url, options))
     }
 }
 
-async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
+async fn connect(options: Rc<Options>, url: JsValue, chosen: JsValue) -> Result<Session, Error> {
     let deadline = js::now() + options.connect_timeout();
     let left = || deadline.saturating_since(js::now());
     let Target {
@@ -49,6 +51,7 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
         authority,
         service,
     } = target(&url)?;
+    let request = Request::from_js(&chosen)?;
     // Before all else: where nobody is pinned for the gateway there is nothing to try.
     if let Some(pinning) = options.pinning() {
         pinning.pins_of(&authority)?;
@@ -58,6 +61,7 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
             "no WebTransport here: it needs a recent browser, and a page from https or localhost";
         return Err(Error::new(Code::UNSUPPORTED, message));
     }
+    let credentials = Credentials::from_js(&chosen).await?;
     // Here, because a failure later would leave a connection that nobody closes.
     let random = js::random()?;
     let mut record = match options.pinning() {
@@ -79,7 +83,9 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
         record = Some(later);
     }
     let (transport, control) = reached?;
-    let driver = Driver::start(transport, control, service.clone(), random, left());
+    let mut config = request.config(service.clone(), random, &credentials);
+    config.limits.settings_timeout = left();
+    let driver = Driver::start(transport, control, config, credentials.proofs);
     let opened = driver.opened().await?;
     let security = record.map_or(JsValue::NULL, |record| record.to_js());
     let handle = Handle::new(driver, opened);

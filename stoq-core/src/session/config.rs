@@ -33,6 +33,9 @@ pub struct Config {
     /// A client: the relays that its request for session 0 has to pass behind the server, at most
     /// [`Route::MAX_COUNT`](crate::frame::Route::MAX_COUNT).
     pub route: Vec<FalconId>,
+    /// A client: the most relays that its request for session 0 may pass, at most
+    /// [`Hop::MAX_HOPS`](crate::frame::Hop::MAX_HOPS). `None` leaves the maximum to the first of them.
+    pub max_hops: Option<u8>,
     /// This end's 32 fresh random bytes. A client's are the first half of the session hash; a server gives
     /// its own with each [`Answer`](super::Answer), so here they are ignored.
     pub random: [u8; 32],
@@ -49,6 +52,7 @@ impl Config {
             access_tokens: Vec::new(),
             holders: Vec::new(),
             route: Vec::new(),
+            max_hops: None,
             random,
             limits: Limits::default(),
         }

@@ -130,7 +130,7 @@ impl Session {
                     headers: Vec::new(),
                     access_tokens: peer.access_tokens.clone(),
                     route: peer.route.clone(),
-                    hops: None,
+                    hops: peer.hops.clone(),
                 }));
             }
         }

@@ -75,7 +75,7 @@ impl PeerSettings {
 /// The SETTINGS of a client: what it wants of session 0 is in its configuration.
 ///
 /// # Errors
-/// If access tokens or the route are over their bounds.
+/// If access tokens, the route or the maximum of relays are over their bounds.
 pub(super) fn of_client(config: &Config) -> Result<Vec<u8>, DecodeError> {
     let tokens: AccessTokens<'_> = config.access_tokens.iter().map(|token| &**token).collect();
     let route = Route(config.route.clone());
@@ -83,9 +83,12 @@ pub(super) fn of_client(config: &Config) -> Result<Vec<u8>, DecodeError> {
         frame: FrameType::SETTINGS,
         fault,
     };
+    let hops = config.max_hops.map(HopChain::new);
+    let hop = hops.as_ref().map(HopChain::as_hop);
     tokens
         .check()
         .and_then(|()| route.check())
+        .and_then(|()| hop.as_ref().map_or(Ok(()), Hop::check))
         .map_err(malformed)?;
     let mut values = Vec::from([(SettingId::RANDOM, config.random.to_vec())]);
     if let Some(service) = &config.service {
@@ -96,6 +99,9 @@ pub(super) fn of_client(config: &Config) -> Result<Vec<u8>, DecodeError> {
     }
     if !route.0.is_empty() {
         values.push((SettingId::ROUTE, written(|out| route.write(out))));
+    }
+    if let Some(hop) = &hop {
+        values.push((SettingId::HOPS, written(|out| hop.write(out))));
     }
     Ok(encoded(config, config.limits.max_datagram_size, values))
 }

@@ -1,7 +1,7 @@
 use alloc::vec;
 
 use super::*;
-use crate::frame::{AccessTokens, RequestHeaders, Route};
+use crate::frame::{AccessTokens, Hop, RequestHeaders, Route};
 use crate::stream::Payload;
 use crate::varint::VarInt;
 
@@ -29,6 +29,7 @@ fn config(side: Side, service: Option<&str>) -> Config {
         access_tokens: vec![],
         holders: vec![],
         route: vec![],
+        max_hops: None,
         random: [side as u8 + 1; 32],
         limits: Limits {
             max_sessions: 2,

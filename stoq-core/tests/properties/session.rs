@@ -260,6 +260,7 @@ fn config(side: Side) -> Config {
         access_tokens: vec![],
         holders: vec![],
         route: vec![],
+        max_hops: None,
         random: [side as u8; 32],
         limits: Limits {
             max_sessions: 4,

@@ -26,7 +26,7 @@ impl Control {
         };
         let stream = stream.quic_stream_mut();
         // Before all data streams: what it says, they depend on.
-        if stream.set_priority(1).is_err() {
+        if stream.set_priority(i32::MAX).is_err() {
             return;
         }
         loop {

@@ -1,7 +1,8 @@
 //! How a visit ends, and what the others are told.
 
 use stoq_core::close::Code;
-use stoq_native::{Closed, ClosedBy, Session};
+use stoq_native::relay::was_lost;
+use stoq_native::{Closed, Session};
 
 use crate::control::Event;
 
@@ -40,13 +41,7 @@ impl Ending {
 
     /// The target's end of the session is over.
     pub(super) async fn at_target(session: &Session, closed: Closed) -> Self {
-        let connection = session.connection();
-        let connection = if connection.is_open() {
-            None
-        } else {
-            Some(connection.closed().await)
-        };
-        if lost(&closed, connection.as_ref()) {
+        if was_lost(session, &closed).await {
             let Closed { code, reason, .. } = closed;
             tracing::warn!(service = %session.service(), %code, reason, "target lost");
             return Self::Close(Code::UPSTREAM_LOST, "the service was lost".into());
@@ -66,47 +61,6 @@ impl Ending {
             | Self::Violated(code, reason)
             | Self::Close(code, reason) => (*code, reason),
             Self::Vanished => (Code::CONNECTION_LOST, "the browser went away"),
-        }
-    }
-}
-
-/// Whether a session at the target ended without a word about it; `connection` is how its connection has ended, if it has.
-fn lost(closed: &Closed, connection: Option<&Closed>) -> bool {
-    // A connection that ends politely says nothing of its sessions. One that ends after a session leaves that session's own
-    // end as it was.
-    let silent = closed.code == Code::NO_ERROR && connection == Some(closed);
-    closed.by == ClosedBy::Path || silent
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lost_is_what_ends_without_a_word() {
-        let closed = |code, by| Closed {
-            code,
-            reason: String::new(),
-            by,
-        };
-        let orderly = closed(Code::NO_ERROR, ClosedBy::Peer);
-        let leaving = closed(Code::GOING_AWAY, ClosedBy::Peer);
-        let limit = closed(Code::LIMIT, ClosedBy::Local);
-        let silence = closed(Code::CONNECTION_LOST, ClosedBy::Path);
-        for (session, connection, expected) in [
-            (&orderly, None, false),
-            (&orderly, Some(&leaving), false),
-            (&orderly, Some(&silence), false),
-            (&orderly, Some(&orderly), true),
-            (&leaving, Some(&leaving), false),
-            (&limit, None, false),
-            (&silence, Some(&silence), true),
-        ] {
-            assert_eq!(
-                lost(session, connection),
-                expected,
-                "{session:?}, then {connection:?}"
-            );
         }
     }
 }

@@ -4,9 +4,9 @@ use bytes::BytesMut;
 use stoq_core::close::Code;
 use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
+use stoq_native::relay::{Sink, Unfinished};
 
 use crate::carrier::ToBrowser;
-use crate::relay::{Sink, Unfinished};
 
 /// Reads byte by byte, because nearly all headers have one. `Err` says with which code to turn the stream away; one that
 /// ends before its header is turned away too, because an empty answer would look complete.

@@ -5,6 +5,7 @@
     reason = "a panic is how tests fail, in their helpers too"
 )]
 
+mod access;
 mod admission;
 mod announcements;
 #[cfg(target_os = "linux")] // which has all of 127.0.0.0/8

@@ -1,8 +1,10 @@
 //! What a page does: a WebTransport client that drives stoq-core's state machine.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use stoq_core::access::{TokenHash, proof_message};
 use stoq_core::close::Code;
 use stoq_core::datagram::{Content, Datagram};
 use stoq_core::frame::Stats;
@@ -12,6 +14,7 @@ use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use stoq_core::time::Timestamp;
 use stoq_gateway::Gateway;
+use stoq_native::{HolderKeyPair, HolderSigner as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use wtransport::endpoint::ConnectOptions;
 use wtransport::quinn;
@@ -45,6 +48,9 @@ pub(crate) struct Asking {
     pub(crate) max_datagram_size: u32,
     /// Hash of the certificate to trust; the one that the gateway serves if `None`.
     pub(crate) certificate: Option<[u8; 32]>,
+    pub(crate) access_tokens: Vec<Bytes>,
+    /// Tokens to prove, each with its key, or with a wrong one.
+    pub(crate) proofs: Vec<(TokenHash, Arc<HolderKeyPair>)>,
 }
 
 impl Asking {
@@ -56,6 +62,8 @@ impl Asking {
             transport: quinn::TransportConfig::default(),
             max_datagram_size: 65_535,
             certificate: None,
+            access_tokens: Vec::new(),
+            proofs: Vec::new(),
         }
     }
 }
@@ -77,7 +85,7 @@ fn quic(certificate: [u8; 32], transport: quinn::TransportConfig) -> quinn::Clie
         .with_server_certificate_hashes([hash])
         .build();
     let mut quic = trusting.quic_config().clone();
-    quic.transport_config(std::sync::Arc::new(transport));
+    quic.transport_config(Arc::new(transport));
     quic
 }
 
@@ -118,6 +126,8 @@ impl Page {
     pub(crate) async fn ask(gateway: &Gateway, asking: Asking) -> Result<Self, Refusal> {
         let named = ServiceName::from_path(&asking.path).ok();
         let max_datagram_size = asking.max_datagram_size;
+        let access_tokens = asking.access_tokens.clone();
+        let proofs = asking.proofs.clone();
         let service = asking
             .service
             .clone()
@@ -139,8 +149,9 @@ impl Page {
             ended: ended_sender,
             going_away: away_sender,
             path: path_sender,
+            proofs,
         };
-        driver.spawn(driving.run(service, max_datagram_size, inbox));
+        driver.spawn(driving.run(service, access_tokens, max_datagram_size, inbox));
         let (hash, max_datagram_size) = answer.await.map_err(|_| Refusal::Carrier)??;
         Ok(Self {
             connection,
@@ -283,12 +294,14 @@ struct Driver {
     ended: watch::Sender<Option<(Code, String)>>,
     going_away: watch::Sender<bool>,
     path: watch::Sender<Option<Stats>>,
+    proofs: Vec<(TokenHash, Arc<HolderKeyPair>)>,
 }
 
 impl Driver {
     async fn run(
         mut self,
         service: ServiceName,
+        access_tokens: Vec<Bytes>,
         max_datagram_size: u32,
         mut calls: mpsc::UnboundedReceiver<Call>,
     ) {
@@ -296,14 +309,22 @@ impl Driver {
         let mut config = Config::new(Side::Client, [7; 32]);
         config.service = Some(service);
         config.limits.max_datagram_size = max_datagram_size;
+        config.access_tokens = access_tokens;
+        config.holders = self.proofs.iter().map(|(token, _)| *token).collect();
         let mut machine = Session::new(Timestamp::default(), config, &mut out).unwrap();
         let mut send = self.connection.open_uni().await.unwrap().await.unwrap();
         let mut receive = None;
         loop {
-            for output in std::mem::take(&mut out) {
+            while !out.is_empty() {
+                let output = out.remove(0);
                 match output {
                     // What the gateway has ended does not take it.
                     Output::Send(bytes) => drop(send.write_all(&bytes).await),
+                    Output::Prove { id, hash, token } => {
+                        let (_, key) = self.proofs.iter().find(|(own, _)| *own == token).unwrap();
+                        let proof = key.sign(&proof_message(&token, &hash)).unwrap();
+                        machine.prove(id, &token, &proof, &mut out);
+                    }
                     other => self.carry_out(other),
                 }
             }

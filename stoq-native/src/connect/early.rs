@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::{Attempt, ConnectError, Connector};
+use super::{Attempt, ConnectError, ConnectOptions, Connector};
 use crate::driver;
 use crate::early::{self, EarlyRecvStream, EarlySendStream, EarlyStreamError};
 use crate::resolve::resolve;
@@ -99,7 +99,15 @@ impl Connector {
                 }
             };
             let (connection, peer) = attempt.finish(connected, &drivers)?;
-            let (_, session) = self.open(connection, peer, &drivers, &target).await?;
+            let (_, session) = self
+                .open(
+                    connection,
+                    peer,
+                    &drivers,
+                    &target,
+                    ConnectOptions::default(),
+                )
+                .await?;
             let url = || target.to_string();
             let session = session.ok_or_else(|| ConnectError::NoService { url: url() })?;
             Ok((session, accepted))

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use stoq_core::close::Code;
+use stoq_core::hops::HopError;
 use stoq_core::session::SessionError;
 use stoq_core::transport_parameter::ParameterError;
 
@@ -24,6 +25,9 @@ pub enum ConnectError {
         /// The URL.
         url: String,
     },
+    /// Nobody could go this way: it passes a relay twice, or more relays than it may.
+    #[error("{0}")]
+    Route(HopError),
     /// The endpoint is a server's.
     #[error("a server endpoint does not connect")]
     NotAClient,
@@ -118,6 +122,7 @@ impl ConnectError {
     pub fn code(&self) -> Code {
         match self {
             Self::Target(_) | Self::NoService { .. } | Self::NotAClient => Code::INVALID_ARGUMENT,
+            Self::Route(error) => error.code(),
             Self::EndpointClosed => Code::GOING_AWAY,
             Self::Resolve { .. } | Self::NoAddress { .. } | Self::Address { .. } => {
                 Code::CONNECTION_LOST

@@ -11,13 +11,15 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Result<Session, OpenError>>,
     },
     /// Nobody waits for the answer any more.
-    Abandon { asked: Arc<OnceLock<SessionId>> },
+    Abandon {
+        asked: Arc<OnceLock<SessionId>>,
+    },
     Accept {
         id: SessionId,
         service: ServiceName,
         answer: Answer,
         /// What the client may do, on a service that wants tokens.
-        access: Option<Access>,
+        access: Option<Box<Access>>,
         reply: oneshot::Sender<Result<Session, Closed>>,
     },
     Refuse {
@@ -30,8 +32,15 @@ pub(crate) enum Command {
         code: Code,
         reason: String,
     },
+    GoAway {
+        code: Code,
+        grace: Duration,
+    },
     /// A relay passes a proof on, or the confirmation of one.
-    Auth { id: SessionId, auth: ForeignAuth },
+    Auth {
+        id: SessionId,
+        auth: ForeignAuth,
+    },
     Ping {
         reply: oneshot::Sender<Result<Duration, PingError>>,
     },
@@ -90,6 +99,7 @@ impl Driver {
                 reply,
             } => {
                 let waiting = Waiting::new(Some(service), Reply::Accept(reply));
+                let access = access.map(|access| *access);
                 self.accept(id, answer, Waiting { access, ..waiting });
             }
             Command::Auth { id, auth } => self.machine.send_auth(id, &auth, &mut self.out),
@@ -102,6 +112,7 @@ impl Driver {
                 reason,
             } => self.close_connection(code, &reason),
             Command::Close { id, code, reason } => self.close_session(id, code, &reason),
+            Command::GoAway { code, grace } => self.machine.go_away(code, grace, &mut self.out),
             Command::Ping { reply } => match self.machine.ping(now, &mut self.out) {
                 Ok(id) => {
                     self.pings.insert(id, reply);

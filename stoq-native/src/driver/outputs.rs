@@ -132,7 +132,9 @@ impl Driver {
                     let _ = reply.send(Ok(rtt));
                 }
             }
-            Output::GoAway { code, .. } => {
+            Output::GoAway { code, grace, .. } => {
+                // The first one stands.
+                let _ = self.shared.grace.set(grace);
                 let reason = "it takes no new sessions";
                 self.shared.going_away.end(Closed::peer(code, reason));
             }
@@ -155,6 +157,13 @@ impl Driver {
         let Ok(access) = self.admit(&request, &service) else {
             return;
         };
+        if !request.route.is_empty() && !self.endpoint.relay {
+            let (code, reason) = (Code::NEXT_HOP, "this server forwards to nobody");
+            let now = self.now();
+            self.machine
+                .refuse(now, request.id, code, reason, &mut self.out);
+            return;
+        }
         self.needs_holder |= request.id == SessionId::ZERO;
         let connection = self.connection();
         let Some(requests) = &self.requests else {

@@ -8,6 +8,7 @@ use std::io;
 
 use bytes::Bytes;
 use stoq_core::close::Code;
+use stoq_core::frame::Priority;
 
 use super::{ClosedStream, Multiplexed, Place};
 use crate::closed::Closed;
@@ -141,10 +142,22 @@ impl SendStream {
         }
     }
 
-    /// Among the streams of a connection that have something to send, those with the highest priority send first.
-    /// Default 0. A stream that has ended has none.
-    pub fn set_priority(&self, priority: i32) {
-        let _ = self.stream.set_priority(priority);
+    /// Says how urgent the stream is, from 0, before all others, to 7, after all others ([RFC 9218, section 4.1]); what is
+    /// above 7 is taken for 7. A new stream has 3.
+    ///
+    /// Among the streams of a connection that have something to send, only the most urgent ones send, and take turns. It
+    /// holds on this end and for what is not on its way yet; the far end and the relays between learn it from a PRIORITY
+    /// frame, on framed streams. A stream that has ended has none.
+    ///
+    /// [RFC 9218, section 4.1]: https://www.rfc-editor.org/rfc/rfc9218#section-4.1
+    pub fn set_priority(&self, urgency: u8) {
+        let _ = self.stream.set_priority(quic_priority(urgency));
+    }
+
+    /// How urgent the stream is; that of a new one if it has ended.
+    pub fn priority(&self) -> u8 {
+        let priority = self.stream.priority().unwrap_or(0);
+        u8::try_from(i32::from(DEFAULT_URGENCY) - priority).unwrap_or(DEFAULT_URGENCY)
     }
 
     fn poll_write<T>(
@@ -195,6 +208,15 @@ impl SendStream {
         }
     }
 }
+
+/// An urgency as quinn counts: its default, 0, for that of new streams, and more for what is more urgent. Control streams stand
+/// above all of these.
+pub fn quic_priority(urgency: u8) -> i32 {
+    i32::from(DEFAULT_URGENCY) - i32::from(urgency.min(Priority::MAX_URGENCY))
+}
+
+/// RFC 9218's, for streams of which nobody says anything.
+const DEFAULT_URGENCY: u8 = 3;
 
 impl Drop for SendStream {
     fn drop(&mut self) {

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod access;
 mod drain;
 mod echo;
 mod identities;
@@ -14,3 +15,4 @@ mod process;
 mod refusals;
 mod tokens;
 mod transfer;
+mod verified;

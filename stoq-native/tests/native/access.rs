@@ -2,6 +2,7 @@
 
 mod relayed;
 
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -188,7 +189,7 @@ async fn a_good_token_lets_in() {
         let world = world();
         let none = HolderKeys::new;
         let good = world.signed(|_| ());
-        world.admitted(&[good.clone()], none()).await;
+        world.admitted(from_ref(&good), none()).await;
         // Behind others, of which one cannot be read, one is for somebody else, and one has expired.
         let elsewhere = world.signed(|token| token.audience = FalconId::new([1; 32]));
         let expired = world.signed(|token| token.expiry = UnixMicros(now() - SECOND));
@@ -272,7 +273,7 @@ async fn a_holder_gets_in_with_the_key_and_only_with_it() {
             token.holder = Some(key.public());
             token.expiry = UnixMicros(now() + 86_400 * SECOND);
         });
-        world.admitted(&[held.clone()], holders(&[&key])).await;
+        world.admitted(from_ref(&held), holders(&[&key])).await;
         // A signer that says that it has the key, and signs with another.
         #[derive(Debug)]
         struct Impostor(HolderKey, HolderKeyPair);
@@ -337,7 +338,7 @@ async fn a_signer_that_fails_says_so_at_once() {
         let broken: Arc<dyn HolderSigner> = Arc::new(Broken(key.public()));
         let keys: HolderKeys = [broken].into_iter().collect();
         let url = format!("stoq://{}/", world.server.local_addr().unwrap());
-        let client = world.client(&[held.clone()], keys.clone());
+        let client = world.client(from_ref(&held), keys.clone());
         let error = client.connect(&format!("{url}files")).await.unwrap_err();
         assert_eq!(error.code(), Code::INTERNAL);
         assert!(error.to_string().contains("unplugged"), "{error}");

@@ -57,6 +57,7 @@ fn session_0_carries_them_in_settings() {
     let config = Config {
         access_tokens: vec![Bytes::from_static(b"one")],
         route: vec![FalconId::new([1; 32])],
+        max_hops: Some(3),
         ..config(Side::Client, Some("files"))
     };
     let mut client = Session::new(START, config.clone(), &mut first).unwrap();
@@ -72,6 +73,7 @@ fn session_0_carries_them_in_settings() {
     };
     assert_eq!(asked.access_tokens, config.access_tokens);
     assert_eq!(asked.route, config.route);
+    assert_eq!(asked.hops, Some(HopChain::new(3)));
     out.clear();
     let answer = Answer {
         hops: Some(chain()),
@@ -93,6 +95,14 @@ fn session_0_carries_them_in_settings() {
 
 #[test]
 fn what_is_over_its_bounds_is_not_sent() {
+    let too_far = Config {
+        max_hops: Some(Hop::MAX_HOPS + 1),
+        ..config(Side::Client, None)
+    };
+    assert!(matches!(
+        Session::new(START, too_far, &mut Vec::new()),
+        Err(OpenError::TooLarge { .. })
+    ));
     let too_long = vec![FalconId::new([1; 32]); Route::MAX_COUNT + 1];
     let too_many = vec![Bytes::new(); AccessTokens::MAX_COUNT + 1];
     for (route, access_tokens) in [(too_long, vec![]), (vec![], too_many)] {

@@ -3,6 +3,7 @@
 mod peer;
 mod token;
 
+use crate::access::Wanted;
 use crate::byte_size::ByteSize;
 use crate::file_name::FileName;
 use clap::{Args, Parser, Subcommand};
@@ -86,6 +87,22 @@ pub(crate) struct ServeArguments {
     /// Lets in only clients that show a grant by this authority; its public key, PEM, as `stoq id --public` prints it
     #[arg(long, value_name = "FILE")]
     pub(crate) client_authority: Option<PathBuf>,
+    /// Service that wants an access token, and perhaps what the token must permit, such as files or files=read (repeatable).
+    /// Tokens are for the FALCON identity of the server. With one, `files` lets list and get who may read, and send and delete
+    /// who may write
+    #[arg(
+        long,
+        value_name = "SERVICE[=PERMISSION]",
+        requires = "issuers",
+        requires = "falcon_key"
+    )]
+    pub(crate) access: Vec<Wanted>,
+    /// Whose access tokens are taken; the issuer's public key, PEM, as `stoq id --public` prints it (repeatable)
+    #[arg(long = "issuer", value_name = "FILE", requires = "access")]
+    pub(crate) issuers: Vec<PathBuf>,
+    /// Nonces of access tokens that hold no longer, one a line, as `stoq token show` prints them; read again at SIGHUP
+    #[arg(long, value_name = "FILE", requires = "access")]
+    pub(crate) revoked: Option<PathBuf>,
     /// Seconds that running transfers have to end after a signal; a second signal ends them at once
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) grace: u32,
@@ -112,6 +129,9 @@ pub(crate) struct GetArguments {
     /// once all has arrived and its SHA-256 is right
     #[arg(short, long)]
     pub(crate) out: Option<PathBuf>,
+    /// FALCON identity that must have signed the file's answer, whatever relays stand between; any of several (repeatable)
+    #[arg(long = "verify", value_name = "IDENTITY")]
+    pub(crate) origins: Vec<FalconId>,
 }
 
 #[derive(Debug, Args)]

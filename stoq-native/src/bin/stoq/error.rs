@@ -4,17 +4,18 @@ mod advice;
 
 use crate::digest::Digest;
 use crate::file_name::InvalidFileName;
-use crate::protocol::{AnswerError, LineError, Refusal};
+use crate::protocol::{AnswerError, LineError, Refusal, RefusalCode};
 use crate::signals::Signal;
 use crate::store::OpenError;
 use std::io;
 use std::path::PathBuf;
 use stoq_core::reader::Fault;
 use stoq_native::{
-    AccessError, AccessTokenFileError, BindError, Closed, Code, ConnectError, FalconKeyError,
-    GrantError, GrantFileError, HandshakeFailed, HolderKeyError, IdentityError, IdentityRejected,
-    InspectError, IssueError, PingError, PublicKeyFileError, ReadError, SignError, StreamOpenError,
-    Target, TrustError, WriteError,
+    AccessError, AccessTokenFileError, BindError, ChannelError, Closed, Code, ConnectError,
+    FalconKeyError, GrantError, GrantFileError, HandshakeFailed, HolderKey, HolderKeyError,
+    IdentityError, IdentityRejected, InspectError, IssueError, OpenVerifiedError, PingError,
+    PublicKeyFileError, ReadError, SignError, StreamOpenError, Target, TrustError,
+    VerifiedReadError, VerifiedWriteError, WriteError,
 };
 
 /// The exit codes. Those above 63 are the ones of sysexits.h; `EXIT_CODES` says them to users.
@@ -43,7 +44,7 @@ Exit codes:
    69  the server cannot be reached, or was lost; or the address to listen on cannot be had
    71  the system failed
    73  a local file or standard output cannot be written
-   77  the server's identity is not trusted, or the server does not trust this end's
+   77  the server's identity is not trusted, or the server does not trust this end's, or its access token
   130  ended by SIGINT
   143  ended by SIGTERM";
 
@@ -90,6 +91,8 @@ pub(crate) enum CommandError {
     Protocol(LineError),
     #[error("the data was damaged: SHA-256 here is {here}, at the server {there}; try again")]
     Damaged { here: Digest, there: Digest },
+    #[error("what came is not what the origin sent: {0}")]
+    NotVerified(ChannelError),
     #[error("too many pings are on their way")]
     Pings,
     #[error(transparent)]
@@ -114,6 +117,10 @@ pub(crate) enum CommandError {
     TokenFile(AccessTokenFileError),
     #[error("{0}")]
     TokenUnusable(AccessError),
+    #[error("{} is for the holder of {holder}: give the key with --holder-key FILE", path.display())]
+    NoHolderKey { path: PathBuf, holder: HolderKey },
+    #[error("{} is the key of no holder that a --token names", path.display())]
+    IdleHolderKey { path: PathBuf },
     #[error("{0}; `stoq token holder` makes one")]
     HolderKey(HolderKeyError),
     #[error("{0}; a key never takes the place of a file: choose another")]
@@ -151,7 +158,7 @@ impl CommandError {
             Self::Name { .. } | Self::Trust(_) | Self::Identity(_) => exit::USAGE,
             Self::GrantName { .. } | Self::Grant(_) | Self::GrantUnusable { .. } => exit::USAGE,
             Self::Issue(IssueError::Sign(_)) => exit::SYSTEM,
-            Self::Issue(_) => exit::USAGE,
+            Self::Issue(_) | Self::NoHolderKey { .. } | Self::IdleHolderKey { .. } => exit::USAGE,
             Self::TokenFile(AccessTokenFileError::File { .. }) => exit::NO_INPUT,
             Self::TokenFile(_) | Self::TokenUnusable(_) => exit::DATA,
             Self::HolderKey(HolderKeyError::File { .. }) => exit::NO_INPUT,
@@ -159,6 +166,8 @@ impl CommandError {
             Self::HolderKeyFile(_) => exit::NO_OUTPUT,
             Self::Bind(BindError::Config(_)) => exit::USAGE,
             Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
+            Self::Lost(closed) if is_about_access(closed.code) => exit::UNTRUSTED,
+            Self::Refused(refusal) if refusal.code == RefusalCode::NotPermitted => exit::UNTRUSTED,
             Self::Bind(_) | Self::Lost(_) | Self::BrokenOff(_) => exit::UNREACHABLE,
             Self::Client(_) | Self::System(_) | Self::Sign(_) => exit::SYSTEM,
             Self::Store { .. } | Self::OutputFile { .. } | Self::Output(_) => exit::NO_OUTPUT,
@@ -182,6 +191,8 @@ impl CommandError {
             },
             Self::Refused(_) | Self::Pings => exit::FAILED,
             Self::Protocol(_) | Self::Damaged { .. } => exit::DATA,
+            Self::NotVerified(ChannelError::UntrustedOrigin { .. }) => exit::UNTRUSTED,
+            Self::NotVerified(_) => exit::DATA,
             Self::Ended(Signal::Interrupt) => exit::INTERRUPTED,
             Self::Ended(Signal::Terminate) => exit::TERMINATED,
         }
@@ -193,10 +204,16 @@ fn on_connecting(error: &ConnectError) -> u8 {
         ConnectError::Identity(_)
         | ConnectError::IdentityRefused { .. }
         | ConnectError::NotPostQuantum { .. } => exit::UNTRUSTED,
+        ConnectError::Refused { code, .. } if is_about_access(*code) => exit::UNTRUSTED,
         ConnectError::Refused { .. } => exit::FAILED,
         ConnectError::Protocol(_) => exit::DATA,
         _ => exit::UNREACHABLE,
     }
+}
+
+/// Whether an access token was asked for, and not good enough.
+fn is_about_access(code: Code) -> bool {
+    (Code::TOKEN_MALFORMED..=Code::HOLDER_WRONG).contains(&code)
 }
 
 impl From<WriteError> for CommandError {
@@ -222,6 +239,33 @@ impl From<StreamOpenError> for CommandError {
         match error {
             StreamOpenError::SessionClosed(closed) => Self::Lost(closed),
             other => Self::BrokenOff(other.code()),
+        }
+    }
+}
+
+impl From<OpenVerifiedError> for CommandError {
+    fn from(error: OpenVerifiedError) -> Self {
+        match error {
+            OpenVerifiedError::Open(error) => error.into(),
+            other => Self::BrokenOff(other.code()),
+        }
+    }
+}
+
+impl From<VerifiedWriteError> for CommandError {
+    fn from(error: VerifiedWriteError) -> Self {
+        match error {
+            VerifiedWriteError::Write(error) => error.into(),
+            VerifiedWriteError::Sign(error) => Self::Sign(error),
+        }
+    }
+}
+
+impl From<VerifiedReadError> for CommandError {
+    fn from(error: VerifiedReadError) -> Self {
+        match error {
+            VerifiedReadError::Channel(error) => Self::NotVerified(error),
+            VerifiedReadError::Read(error) => error.into(),
         }
     }
 }
@@ -255,6 +299,10 @@ impl From<AnswerError> for CommandError {
 
 /// What a stream said through tokio's traits, which carry its own error inside.
 pub(crate) fn from_read(error: io::Error) -> CommandError {
+    let error = match error.downcast::<VerifiedReadError>() {
+        Ok(error) => return error.into(),
+        Err(error) => error,
+    };
     error
         .downcast()
         .map_or_else(CommandError::System, ReadError::into)

@@ -44,17 +44,43 @@ pub(crate) enum RequestError {
     Storage(io::Error),
 }
 
+/// What a peer may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rights {
+    /// List and get.
+    pub(crate) read: bool,
+    /// Put and delete.
+    pub(crate) write: bool,
+}
+
+impl Rights {
+    /// # Errors
+    /// The refusal, if the request is more than the peer may do.
+    fn check(self, request: &Request) -> Result<(), Refusal> {
+        let (may, wanted) = match request {
+            Request::Get { .. } | Request::List => (self.read, "read"),
+            Request::Put { .. } | Request::Delete { .. } => (self.write, "write"),
+        };
+        let refusal = || Refusal {
+            code: RefusalCode::NotPermitted,
+            message: format!("the access token does not permit {wanted:?}"),
+        };
+        may.then_some(()).ok_or_else(refusal)
+    }
+}
+
 /// Reads one request from `input`, answers it on `output`, and reads `input` to its end.
 ///
 /// # Errors
 /// [`RequestError`] where no answer could be given, or no whole one. What can be answered is: with a refusal.
 pub(crate) async fn answer(
     store: &Store,
+    rights: Rights,
     input: impl AsyncRead + Unpin,
     mut output: impl AsyncWrite + Unpin,
 ) -> Result<(), RequestError> {
     let mut input = BufReader::with_capacity(MAX_LINE, input);
-    match carry_out(store, &mut input, &mut output).await {
+    match carry_out(store, rights, &mut input, &mut output).await {
         Ok(()) => {}
         Err(Failure::Refused(refusal)) => {
             debug!(%refusal, "refused");
@@ -69,6 +95,7 @@ pub(crate) async fn answer(
 
 async fn carry_out<R, W>(
     store: &Store,
+    rights: Rights,
     input: &mut BufReader<R>,
     output: &mut W,
 ) -> Result<(), Failure>
@@ -80,7 +107,9 @@ where
         Ok(line) => line?,
         Err(_) => return Err(RequestError::Stalled.into()),
     };
-    match serde_json::from_slice(&line).map_err(LineError::from)? {
+    let request = serde_json::from_slice(&line).map_err(LineError::from)?;
+    rights.check(&request)?;
+    match request {
         Request::Put { name, size } => put(store, name.parse()?, size, input, output).await,
         Request::Get { name } => get(store, name.parse()?, output).await,
         Request::List => list(store, output).await,

@@ -11,6 +11,7 @@
 //! ```
 //! [`arguments`] is what a user can say, [`error::exit`] how the command ends.
 
+mod access;
 mod arguments;
 mod blocks;
 mod byte_size;
@@ -40,6 +41,7 @@ mod store;
 mod temporary;
 mod terminal;
 mod token;
+mod verified;
 
 use arguments::{Arguments, Command};
 use clap::Parser;

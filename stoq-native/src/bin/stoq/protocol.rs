@@ -96,6 +96,7 @@ pub(crate) enum RefusalCode {
     QuotaExceeded,
     TooShort,
     StorageError,
+    NotPermitted,
     /// One that this version does not know.
     Other,
 }
@@ -186,13 +187,14 @@ pub(crate) async fn read_line(
 }
 
 impl RefusalCode {
-    const ALL: [(Self, &'static str); 6] = [
+    const ALL: [(Self, &'static str); 7] = [
         (Self::BadRequest, "bad-request"),
         (Self::BadName, "bad-name"),
         (Self::NoSuchFile, "no-such-file"),
         (Self::QuotaExceeded, "quota-exceeded"),
         (Self::TooShort, "too-short"),
         (Self::StorageError, "storage-error"),
+        (Self::NotPermitted, "not-permitted"),
     ];
 }
 

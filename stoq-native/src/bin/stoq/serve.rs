@@ -1,18 +1,20 @@
 //! `stoq serve`: accept sessions, hand them to their services, drain on a signal.
 
+use crate::access::{Rules, permits};
 use crate::arguments::ServeArguments;
 use crate::certificates::{Certificates, Summary};
 use crate::error::CommandError;
-use crate::files::RequestError;
+use crate::files::{RequestError, Rights};
 use crate::identity::{FalconFiles, authority};
 use crate::signals::Signals;
 use crate::store::Store;
+use crate::verified::{Reader, Writer};
 use crate::{echo, files, terminal};
 use core::time::Duration;
 use std::path::Path;
 use stoq_native::{
-    ClientPolicy, ClientTrust, Code, Endpoint, FalconId, RecvStream, SendStream, ServerConfig,
-    Session, SessionRequest,
+    ChannelConfig, ClientPolicy, ClientTrust, Code, Endpoint, FalconId, RecvStream, SendStream,
+    ServerConfig, Session, SessionRequest, VerifiedRecvStream, VerifiedSendStream,
 };
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +38,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
         grant,
         clients,
         client_authority,
+        access,
+        issuers,
+        revoked,
         grace,
     } = arguments;
     // What a user may have got wrong comes before anything is made.
@@ -44,6 +49,12 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
     let certificates = Certificates::load(files, names, falcon.transpose()?)?;
     let identity = certificates.identity()?;
     let clients = client_policy(clients, client_authority.as_deref())?;
+    let rules = match identity.falcon_id() {
+        Some(audience) if !access.is_empty() => {
+            Some(Rules::load(&access, audience, &issuers, revoked)?)
+        }
+        _ => None,
+    };
     let opened = spawn_blocking(move || {
         Store::open(&dir, quota.0).map_err(|source| CommandError::Store { dir, source })
     });
@@ -51,13 +62,24 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
         .await
         .map_err(|failure| CommandError::System(failure.into()))??;
     let summary = Summary(&identity).to_string();
+    // Who can sign answers to those who ask on verified streams.
+    let signer = identity.falcon_signer();
     let mut config = ServerConfig::new(identity);
     config.clients = clients;
+    config.access = rules.as_ref().map(Rules::get);
+    config.framed_streams = signer.is_some();
+    let channels = signer.map(|signer| ChannelConfig::default().signed_by(signer));
     let endpoint = Endpoint::server(listen, config).map_err(CommandError::Bind)?;
     let address = endpoint.local_addr().map_err(CommandError::System)?;
     terminal::say(format_args!("listening on {address}{summary}"))?;
 
     let mut renewing = core::pin::pin!(certificates.renew(&endpoint));
+    let mut following = core::pin::pin!(async {
+        match rules {
+            Some(rules) => rules.follow(&endpoint).await,
+            None => core::future::pending().await,
+        }
+    });
     let draining = CancellationToken::new();
     let mut sessions = JoinSet::new();
     loop {
@@ -67,10 +89,15 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
                 break;
             }
             never = &mut renewing => match never {},
+            never = &mut following => match never {},
             Some(_) = sessions.join_next() => {}
             request = endpoint.accept() => {
                 let Some(request) = request else { break };
-                sessions.spawn(session(request, store.clone(), draining.clone()));
+                let services = Services {
+                    store: store.clone(),
+                    channels: channels.clone(),
+                };
+                sessions.spawn(session(request, services, draining.clone()));
             }
         }
     }
@@ -103,8 +130,15 @@ fn client_policy(
 /// What a client reads whose session ends with the server.
 const STOPPING: &str = "the server is stopping";
 
+/// What is served.
+struct Services {
+    store: Store,
+    /// How verified streams are answered; none if the server has no FALCON identity, and its QUIC takes none then.
+    channels: Option<ChannelConfig>,
+}
+
 /// One session, from request to end.
-async fn session(request: SessionRequest, store: Store, draining: CancellationToken) {
+async fn session(request: SessionRequest, services: Services, draining: CancellationToken) {
     let service = request.service().clone();
     let peer = request.remote_address();
     if !["files", "echo"].contains(&service.as_str()) {
@@ -120,7 +154,7 @@ async fn session(request: SessionRequest, store: Store, draining: CancellationTo
     };
     debug!(%peer, service = service.as_str(), "session");
     match service.as_str() {
-        "files" => serve_files(&session, &store, &draining).await,
+        "files" => serve_files(&session, &services, &draining).await,
         _ => echo::serve(&session, &draining).await,
     }
     // It has ended, or the server has nothing more to do in it.
@@ -128,15 +162,25 @@ async fn session(request: SessionRequest, store: Store, draining: CancellationTo
 }
 
 /// Answers the requests of one session.
-async fn serve_files(session: &Session, store: &Store, draining: &CancellationToken) {
+async fn serve_files(session: &Session, services: &Services, draining: &CancellationToken) {
+    let Services { store, channels } = services;
+    let config = channels.clone().unwrap_or_default();
     let mut requests = JoinSet::new();
+    let rights = Rights {
+        read: permits(session, "read"),
+        write: permits(session, "write"),
+    };
     loop {
         tokio::select! {
             () = draining.cancelled() => break,
             Some(_) = requests.join_next() => {}
             accepted = session.accept_bi() => {
                 let Ok((send, receive)) = accepted else { break };
-                requests.spawn(serve_request(store.clone(), send, receive));
+                requests.spawn(serve_request(store.clone(), rights, send, receive));
+            }
+            accepted = session.accept_verified_bi(&config), if channels.is_some() => {
+                let Ok((send, receive)) = accepted else { break };
+                requests.spawn(serve_verified(store.clone(), rights, send, receive));
             }
             accepted = session.accept_uni() => {
                 let Ok(mut receive) = accepted else { break };
@@ -148,22 +192,50 @@ async fn serve_files(session: &Session, store: &Store, draining: &CancellationTo
     while requests.join_next().await.is_some() {}
 }
 
-async fn serve_request(store: Store, mut send: SendStream, mut receive: RecvStream) {
-    match files::answer(&store, &mut receive, &mut send).await {
+async fn serve_request(
+    store: Store,
+    rights: Rights,
+    mut send: SendStream,
+    mut receive: RecvStream,
+) {
+    match files::answer(&store, rights, &mut receive, &mut send).await {
         // A close of the session would take back what is still on its way.
         Ok(()) => drop(send.stopped().await),
         Err(error) => {
-            let code = match &error {
-                RequestError::Stalled => Code::TIMEOUT,
-                RequestError::Stream(_) => Code::CANCELLED,
-                RequestError::Storage(_) => Code::INTERNAL,
-            };
-            match &error {
-                RequestError::Storage(_) => warn!(%error, "request failed"),
-                _ => debug!(%error, "request failed"),
-            }
+            let code = failed(&error);
             send.reset(code);
             receive.stop(code);
         }
+    }
+}
+
+/// As [`serve_request`], on a stream whose answer is signed.
+async fn serve_verified(
+    store: Store,
+    rights: Rights,
+    send: VerifiedSendStream,
+    receive: VerifiedRecvStream,
+) {
+    let (mut send, mut receive) = (Writer::new(send), Reader::new(receive));
+    match files::answer(&store, rights, &mut receive, &mut send).await {
+        Ok(()) => drop(send.stopped().await),
+        Err(error) => {
+            let code = failed(&error);
+            send.reset(code).await;
+            receive.stop(code);
+        }
+    }
+}
+
+/// What the peer is told of a request that got no whole answer.
+fn failed(error: &RequestError) -> Code {
+    match error {
+        RequestError::Storage(_) => warn!(%error, "request failed"),
+        _ => debug!(%error, "request failed"),
+    }
+    match error {
+        RequestError::Stalled => Code::TIMEOUT,
+        RequestError::Stream(_) => Code::CANCELLED,
+        RequestError::Storage(_) => Code::INTERNAL,
     }
 }

@@ -76,9 +76,9 @@ async fn each_on_the_way_takes_its_own_token_and_proof() {
 
         // Without one of the tokens, each says it for itself.
         let keys = || holders(&[&key, &other]);
-        let without = near.by_settings(&[for_target.clone()], keys()).await;
+        let without = near.by_settings(from_ref(&for_target), keys()).await;
         assert_eq!(without.map(drop), Err(Code::TOKEN_AUDIENCE));
-        let without = near.by_headers(&[for_relay.clone()], keys()).await;
+        let without = near.by_headers(from_ref(&for_relay), keys()).await;
         assert_eq!(without.map(drop), Err(Code::TOKEN_AUDIENCE));
         assert_eq!(near.refusals(Code::TOKEN_AUDIENCE), 1);
         assert_eq!(far.refusals(Code::TOKEN_AUDIENCE), 1);

@@ -1,11 +1,14 @@
 //! Which server a client means, why it believes it, and who the client is.
 
+use crate::access::credentials;
 use crate::digest::Digest;
 use crate::error::CommandError;
 use crate::identity::{FalconFiles, authority};
 use clap::Args;
 use std::path::PathBuf;
-use stoq_native::{FalconId, FalconTrust, Identity, Pins, PqPolicy, Target, Trust};
+use stoq_native::{
+    FalconId, FalconTrust, HolderKeys, Identity, Pins, PqPolicy, SignedAccessToken, Target, Trust,
+};
 
 /// Which server, why it is believed, and who asks.
 #[derive(Debug, Args)]
@@ -37,6 +40,12 @@ pub(crate) struct PeerArguments {
     /// An authority's grant for that identity, PEM, as `stoq grant` makes it
     #[arg(long, value_name = "FILE", requires = "identity")]
     grant: Option<PathBuf>,
+    /// Access token to present, as `stoq token issue` makes it (repeatable, up to four)
+    #[arg(long = "token", value_name = "FILE")]
+    tokens: Vec<PathBuf>,
+    /// Private key of a token's holder, PEM, as `stoq token holder` makes it (repeatable)
+    #[arg(long = "holder-key", value_name = "FILE", requires = "tokens")]
+    holder_keys: Vec<PathBuf>,
 }
 
 impl PeerArguments {
@@ -64,6 +73,14 @@ impl PeerArguments {
             Some(path) => Trust::roots_from_pem_file(path)?.into(),
             None => Trust::SystemRoots.into(),
         })
+    }
+
+    /// The access tokens to present, and the keys of their holders.
+    ///
+    /// # Errors
+    /// [`CommandError`] if a file is of no use, or the two do not fit each other.
+    pub(crate) fn credentials(&self) -> Result<(Vec<SignedAccessToken>, HolderKeys), CommandError> {
+        credentials(&self.tokens, &self.holder_keys)
     }
 
     /// Who the client is, if the flags say so.

@@ -19,11 +19,27 @@ pub(super) fn on_connecting(error: &ConnectError) -> &'static str {
             code: Code::UNKNOWN_SERVICE,
             ..
         } => "; check the service in the URL",
+        ConnectError::Refused { code, .. } => on_access(*code),
         ConnectError::Resolve { .. } | ConnectError::NoAddress { .. } => {
             "; check the host in the URL"
         }
         ConnectError::Timeout { .. } | ConnectError::Lost(_) | ConnectError::Address { .. } => {
             "; check host and port, that the server runs, and that firewalls let UDP pass"
+        }
+        _ => "",
+    }
+}
+
+/// What an access token would have to be.
+fn on_access(code: Code) -> &'static str {
+    match code {
+        Code::TOKEN_REQUIRED => "; present one with --token FILE",
+        Code::TOKEN_AUDIENCE | Code::TOKEN_SERVICE => "; `stoq token show` prints what it is for",
+        Code::TOKEN_EXPIRED | Code::TOKEN_REVOKED => "; have its issuer make another",
+        Code::TOKEN_NOT_YET_VALID => "; check the clocks",
+        Code::PERMISSION => "; its issuer can make one that does",
+        Code::HOLDER_MISSING | Code::HOLDER_WRONG => {
+            "; give the holder's key with --holder-key FILE"
         }
         _ => "",
     }
@@ -83,7 +99,7 @@ pub(super) fn on_loss(closed: &Closed) -> &'static str {
     match (closed.by, closed.code) {
         (ClosedBy::Path, _) => "; check that the server still runs, and try again",
         (_, Code::GOING_AWAY) => "; try again when it is back",
-        _ => "",
+        (_, code) => on_access(code),
     }
 }
 
@@ -92,6 +108,7 @@ pub(super) fn on_refusal(code: RefusalCode) -> &'static str {
         RefusalCode::NoSuchFile => "; `stoq list` shows what there is",
         RefusalCode::QuotaExceeded => "; delete something, or let the server have a larger --quota",
         RefusalCode::StorageError => "; the server's log says more",
+        RefusalCode::NotPermitted => on_access(Code::PERMISSION),
         _ => "",
     }
 }

@@ -7,6 +7,35 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, DuplexStream, duplex};
 
+const ALL: Rights = Rights {
+    read: true,
+    write: true,
+};
+
+#[test]
+fn who_may_read_does_not_write_and_the_other_way_round() {
+    let name = || "a".to_owned();
+    let reading = [Request::Get { name: name() }, Request::List];
+    let writing = [
+        Request::Put {
+            name: name(),
+            size: 1,
+        },
+        Request::Delete { name: name() },
+    ];
+    for (read, write) in [(true, false), (false, true), (false, false), (true, true)] {
+        let rights = Rights { read, write };
+        let code = |request| rights.check(request).map_err(|refusal| refusal.code);
+        let expected = |may: bool| may.then_some(()).ok_or(RefusalCode::NotPermitted);
+        for request in &reading {
+            assert_eq!(code(request), expected(read), "{request:?}");
+        }
+        for request in &writing {
+            assert_eq!(code(request), expected(write), "{request:?}");
+        }
+    }
+}
+
 fn store(quota: u64) -> (TempDir, Store) {
     let directory = TempDir::new().unwrap();
     let store = Store::open(directory.path(), quota).unwrap();
@@ -23,7 +52,7 @@ fn serve(
     let store = store.clone();
     let served = tokio::spawn(async move {
         let (input, output) = tokio::io::split(server);
-        answer(&store, input, output).await
+        answer(&store, ALL, input, output).await
     });
     (client, served)
 }

@@ -9,18 +9,18 @@
 //!
 //! One batch at a time is read and written, so a slow reader holds back the sender through the flow control of both
 //! carriers; and so a reset that comes while the receiver takes nothing is passed on when it takes something again. Bytes
-//! are neither parsed nor copied, except small ones (see [`COPY_BELOW`]).
+//! are neither changed nor copied, except small ones (see [`COPY_BELOW`]); of a framed stream the first 20 are looked at.
 
 use std::future::Future;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use stoq_core::close::Code;
-
-use crate::metrics::add;
+use stoq_core::peek::PriorityPeek;
+use stoq_core::stream::Payload;
 
 /// Where bytes come from.
-pub(crate) trait Source: Send {
+pub trait Source: Send {
     /// Fills `chunks` from the front with what has arrived, at least one; waits until there is something.
     fn read(&mut self, chunks: &mut [Bytes]) -> impl Future<Output = Read> + Send;
 
@@ -29,7 +29,7 @@ pub(crate) trait Source: Send {
 }
 
 /// Where bytes go.
-pub(crate) trait Sink: Send {
+pub trait Sink: Send {
     /// Hands over all of `chunks`; waits while there is no room. `Err` when nobody takes them.
     fn write(&mut self, chunks: &mut [Bytes]) -> impl Future<Output = Result<(), Code>> + Send;
 
@@ -41,11 +41,14 @@ pub(crate) trait Sink: Send {
 
     /// The rest will not come.
     fn reset(&mut self, code: Code);
+
+    /// How urgent the stream is, from 0 to 7 as [`SendStream::set_priority`](crate::SendStream::set_priority) has it.
+    fn set_priority(&mut self, urgency: u8);
 }
 
 /// What a source had.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Read {
+pub enum Read {
     /// That many chunks.
     Chunks(usize),
     /// The end.
@@ -54,24 +57,99 @@ pub(crate) enum Read {
     Reset(Code),
 }
 
+/// How urgent a stream is, once its opener has said so: known to the pumps of both of its directions.
+#[derive(Debug, Default)]
+pub struct Urgency(AtomicU8);
+
+impl Urgency {
+    /// For the direction in which the opener sends, which says it.
+    pub fn said(&self, payload: Payload) -> Heed<'_> {
+        match payload {
+            Payload::Framed => Heed(Some(Attention::Says(PriorityPeek::default(), self))),
+            _ => Heed(None),
+        }
+    }
+
+    /// For the other direction.
+    pub fn heard(&self, payload: Payload) -> Heed<'_> {
+        match payload {
+            Payload::Framed => Heed(Some(Attention::Hears(self))),
+            _ => Heed(None),
+        }
+    }
+
+    fn set(&self, urgency: u8) {
+        self.0.store(urgency.saturating_add(1), Relaxed);
+    }
+
+    fn get(&self) -> Option<u8> {
+        self.0.load(Relaxed).checked_sub(1)
+    }
+}
+
+/// What one pump has to do with the stream's urgency.
+#[derive(Debug)]
+pub struct Heed<'a>(Option<Attention<'a>>);
+
+#[derive(Debug)]
+enum Attention<'a> {
+    Says(PriorityPeek, &'a Urgency),
+    Hears(&'a Urgency),
+}
+
+impl Heed<'_> {
+    /// Before these bytes are passed on.
+    fn before(&mut self, chunks: &[Bytes], sink: &mut impl Sink) {
+        let (urgency, done) = match &mut self.0 {
+            None => return,
+            Some(Attention::Hears(urgency)) => {
+                let heard = urgency.get();
+                (heard, heard.is_some())
+            }
+            Some(Attention::Says(peek, urgency)) => {
+                let said = chunks.iter().find_map(|chunk| peek.see(chunk));
+                let said = said.map(|priority| priority.urgency);
+                said.into_iter().for_each(|said| urgency.set(said));
+                (said, peek.is_done())
+            }
+        };
+        if let Some(urgency) = urgency {
+            sink.set_priority(urgency);
+        }
+        if done {
+            self.0 = None;
+        }
+    }
+}
+
 /// Pumps until one end has ended, and tells the other how. If dropped before that, the receiver sees a reset, never an
-/// end that looks complete.
-pub(crate) async fn pump(
-    mut from: impl Source,
-    mut into: Unfinished<impl Sink>,
-    counter: &AtomicU64,
-) {
+/// end that looks complete. `moved` grows by the bytes. Tells whether the end came, and was passed on.
+pub async fn pump(
+    from: &mut impl Source,
+    into: &mut Unfinished<impl Sink>,
+    mut heed: Heed<'_>,
+    moved: &AtomicU64,
+) -> bool {
     let mut chunks = [const { Bytes::new() }; BATCH];
     loop {
         let read = tokio::select! {
             biased;
             read = from.read(&mut chunks) => read,
-            code = into.stopped() => return from.stop(code),
+            code = into.stopped() => {
+                from.stop(code);
+                return false;
+            }
         };
         let chunks = match read {
             Read::Chunks(count) => &mut chunks[..count],
-            Read::End => return into.finish(),
-            Read::Reset(code) => return into.reset(code),
+            Read::End => {
+                into.finish();
+                return true;
+            }
+            Read::Reset(code) => {
+                into.reset(code);
+                return false;
+            }
         };
         let mut len = 0;
         for chunk in chunks.iter_mut() {
@@ -80,23 +158,26 @@ pub(crate) async fn pump(
                 *chunk = Bytes::copy_from_slice(chunk);
             }
         }
+        heed.before(chunks, into);
         if let Err(code) = into.write(chunks).await {
-            return from.stop(code);
+            from.stop(code);
+            return false;
         }
-        add(counter, len);
+        moved.fetch_add(len as u64, Relaxed);
     }
 }
 
 /// A sink that is reset when dropped, unless its end has been settled. Left to itself, QUIC would finish the stream, and
 /// half a file would look like a whole one. So a stream is put into this as soon as it is there.
 #[derive(Debug)]
-pub(crate) struct Unfinished<S: Sink> {
+pub struct Unfinished<S: Sink> {
     sink: S,
     settled: bool,
 }
 
 impl<S: Sink> Unfinished<S> {
-    pub(crate) fn new(sink: S) -> Self {
+    /// Takes a sink whose end is open.
+    pub fn new(sink: S) -> Self {
         Self {
             sink,
             settled: false,
@@ -125,6 +206,10 @@ impl<S: Sink> Sink for Unfinished<S> {
     fn reset(&mut self, code: Code) {
         self.settled = true;
         self.sink.reset(code);
+    }
+
+    fn set_priority(&mut self, urgency: u8) {
+        self.sink.set_priority(urgency);
     }
 }
 
@@ -183,6 +268,55 @@ mod tests {
 
         fn reset(&mut self, code: Code) {
             self.note(format!("reset {code}"));
+        }
+
+        fn set_priority(&mut self, urgency: u8) {
+            self.note(format!("urgency {urgency}"));
+        }
+    }
+
+    /// What it reads, then the end.
+    struct Script(Vec<Bytes>);
+
+    impl Source for Script {
+        async fn read(&mut self, chunks: &mut [Bytes]) -> Read {
+            if self.0.is_empty() {
+                return Read::End;
+            }
+            chunks[0] = self.0.remove(0);
+            Read::Chunks(1)
+        }
+
+        fn stop(&mut self, _: Code) {}
+    }
+
+    #[tokio::test]
+    async fn the_urgency_that_the_opener_says_holds_both_ways() {
+        let mut opening = vec![7; 16];
+        opening.extend([2, 2, 1, 0]);
+        for (payload, pieces, urgent) in [
+            (Payload::Framed, 20, true),
+            (Payload::Framed, 3, true),
+            (Payload::Raw, 20, false),
+        ] {
+            let urgency = Urgency::default();
+            let moved = AtomicU64::new(0);
+            let run = async |mut from: Script, heed| {
+                let (mut sink, notes) = unfinished(false);
+                pump(&mut from, &mut sink, heed, &moved).await;
+                let notes = notes.lock().unwrap().clone();
+                notes
+                    .iter()
+                    .filter(|note| note.starts_with('u'))
+                    .cloned()
+                    .collect::<Vec<_>>()
+            };
+            let script = opening.chunks(pieces).map(Bytes::copy_from_slice).collect();
+            let expected: &[_] = if urgent { &["urgency 1"] } else { &[] };
+            assert_eq!(run(Script(script), urgency.said(payload)).await, expected);
+            let back = Script(vec![Bytes::from_static(b"answer"); 2]);
+            assert_eq!(run(back, urgency.heard(payload)).await, expected);
+            assert_eq!(moved.load(Relaxed), 32);
         }
     }
 

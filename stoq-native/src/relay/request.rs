@@ -1,0 +1,131 @@
+//! One request: whether it is passed on, to whom, and the answer.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use stoq_core::close::Code;
+use stoq_core::hops::{HopChain, HopError, Passage};
+use stoq_core::session::Answer;
+use stoq_core::time::UnixMicros;
+
+use super::stats::count;
+use super::{Lease, OpenFailure, Pool, Shared};
+use crate::access::HolderKeys;
+use crate::request::{Request, SessionRequest};
+use crate::session::Session;
+
+/// Why a request is not passed on: for who asked, and for whoever reads the log.
+struct Refusal {
+    code: Code,
+    reason: String,
+}
+
+/// Both sides of a session that has been opened.
+pub(super) struct Opened {
+    /// Towards who asked.
+    pub(super) down: Session,
+    /// Towards the target.
+    pub(super) up: Lease,
+}
+
+/// Opens the session at the next hop and answers; `None` if it was refused, or who asked has gone.
+pub(super) async fn open(shared: &Arc<Shared>, request: SessionRequest) -> Option<Opened> {
+    let connection = request.connection().clone();
+    let opened = async {
+        let (pool, onward) = shared.judge(&request)?;
+        pool.open(onward)
+            .await
+            .map_err(|failure| shared.failed(failure))
+    };
+    let opened = tokio::select! {
+        opened = opened => opened,
+        _ = connection.closed() => return None,
+    };
+    let up = match opened {
+        Ok(up) => up,
+        Err(Refusal { code, reason }) => {
+            tracing::debug!(from = %request.remote_address(), %code, reason, "not passed on");
+            request.refuse(code, &reason);
+            return None;
+        }
+    };
+    let max_datagram_size = u32::try_from(up.max_datagram_size()).unwrap_or(u32::MAX);
+    let mut answer = Answer::new(up.random(), max_datagram_size);
+    answer.hops = up.hops().cloned();
+    // If who asked has gone, the drop of `up` closes it.
+    let down = request.accept_with(answer).await.ok()?;
+    count(&shared.counters.sessions_total);
+    Some(Opened { down, up })
+}
+
+impl Shared {
+    /// To whom the request goes on, and as what.
+    fn judge(&self, request: &SessionRequest) -> Result<(Arc<Pool>, Request), Refusal> {
+        let counters = &self.counters;
+        let neighbour = request.connection().security().peer;
+        let last = request.hops().and_then(HopChain::last);
+        if last.is_some_and(|last| neighbour != Some(last.id)) {
+            count(&counters.refused_untrusted);
+            let reason = "the last relay of the chain is not the one that the request comes from";
+            return Err(refusal(Code::UNTRUSTED, reason));
+        }
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        // Before 1970 the clock says nothing, and the first moment is as good as any.
+        let now = u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX);
+        let own = self.config.hop(self.id, self.listening, UnixMicros(now));
+        let (hops, route) = (request.hops().cloned(), request.route().to_vec());
+        let passage = Passage::new(hops, route, own, self.config.max_hops).map_err(|error| {
+            count(match error {
+                HopError::Loop { .. } => &counters.refused_loop,
+                HopError::TooManyHops { .. } | HopError::TooLarge { .. } => {
+                    &counters.refused_too_many_hops
+                }
+            });
+            refusal(error.code(), error.to_string())
+        })?;
+        let service = request.service();
+        let next = passage
+            .next
+            .or_else(|| self.config.services.get(service).copied());
+        let Some(next) = next else {
+            count(&counters.refused_next_hop);
+            let reason = format!("this relay knows no target for the service {service}");
+            return Err(refusal(Code::UNKNOWN_SERVICE, reason));
+        };
+        let Some(pool) = self.pools.get(&next) else {
+            count(&counters.refused_next_hop);
+            let reason = format!("this relay does not forward to {next}");
+            return Err(refusal(Code::NEXT_HOP, reason));
+        };
+        let onward = Request {
+            service: service.clone(),
+            random: request.random(),
+            authority: request.authority().into(),
+            headers: request.headers().to_vec(),
+            access_tokens: request.access_tokens().to_vec(),
+            holders: HolderKeys::new(),
+            route: passage.route,
+            hops: Some(passage.hops),
+        };
+        Ok((pool.clone(), onward))
+    }
+
+    fn failed(&self, failure: OpenFailure) -> Refusal {
+        match failure {
+            OpenFailure::Unreachable(reason) => {
+                count(&self.counters.unreachable);
+                tracing::warn!(reason, "next hop unreachable");
+                refusal(Code::UPSTREAM_UNREACHABLE, "the next hop cannot be reached")
+            }
+            OpenFailure::Refused(code, reason) => {
+                count(&self.counters.refused_behind);
+                refusal(code, reason)
+            }
+        }
+    }
+}
+
+fn refusal(code: Code, reason: impl Into<String>) -> Refusal {
+    let reason = reason.into();
+    Refusal { code, reason }
+}

@@ -1,0 +1,10 @@
+//! Relays between native peers, over real sockets on this machine: up to three in a row, and peers that do wrong. Every wait
+//! is for an event.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod carried;
+mod chain;
+mod ending;
+mod priority;
+mod refusals;

@@ -1,0 +1,145 @@
+//! A stream that says how urgent it is.
+
+use stoq_native::{Payload, RecvStream};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+use crate::chain::{Chain, TARGET, client, relay, target, until, within};
+
+/// Channel id and PRIORITY.
+fn opening(urgency: u8) -> Vec<u8> {
+    let mut opening = vec![7; 16];
+    opening.extend([2, 2, urgency, 0]);
+    opening
+}
+
+#[tokio::test]
+async fn an_urgency_is_what_was_set() {
+    within(async {
+        let chain = Chain::new(0);
+        let (client, _target) = chain.session().await;
+        let send = client.open_uni().await.unwrap();
+        assert_eq!(send.priority(), 3);
+        for (set, is) in [(0, 0), (7, 7), (200, 7), (3, 3)] {
+            send.set_priority(set);
+            assert_eq!(send.priority(), is);
+        }
+    })
+    .await;
+}
+
+/// A runtime with one thread, which can be held still: then whoever is in it neither reads nor acknowledges.
+struct Apart(Option<Runtime>);
+
+impl Apart {
+    fn new() -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        Self(Some(
+            builder.worker_threads(1).enable_all().build().unwrap(),
+        ))
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.0.as_ref().unwrap()
+    }
+
+    /// Until the sender is dropped.
+    fn hold(&self) -> std::sync::mpsc::Sender<()> {
+        let (release, held) = std::sync::mpsc::channel();
+        let (begun, begins) = std::sync::mpsc::channel();
+        self.runtime().spawn(async move {
+            begun.send(()).unwrap();
+            let _ = held.recv();
+        });
+        begins.recv().unwrap();
+        release
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        self.0.take().unwrap().shutdown_background();
+    }
+}
+
+/// Reads all streams to their ends, and says in which order they ended: which one, and how urgent its bytes say that it is.
+async fn order(streams: Vec<RecvStream>) -> Vec<(usize, u8)> {
+    let mut reading = JoinSet::new();
+    for (at, mut stream) in streams.into_iter().enumerate() {
+        reading.spawn(async move {
+            let all = stream.read_to_end(LENGTH).await.unwrap();
+            assert_eq!(all.len(), LENGTH);
+            (at, all[18])
+        });
+    }
+    let mut order = Vec::new();
+    while let Some(ended) = reading.join_next().await {
+        order.push(ended.unwrap());
+    }
+    order
+}
+
+/// Of each stream.
+const LENGTH: usize = 500_000;
+
+/// All bytes wait in the relay, because the side that they go to is held still; then it can be seen which the relay sends first.
+#[tokio::test]
+async fn an_urgent_stream_overtakes_at_a_relay_in_both_directions() {
+    within(async {
+        let urgencies = [7, 6, 5, 0];
+        let all = (LENGTH * urgencies.len()) as u64;
+        let (here, there) = (Apart::new(), Apart::new());
+        let target = {
+            let _guard = there.runtime().enter();
+            target(|_| {})
+        };
+        let relay = relay(1, &[(TARGET, target.local_addr().unwrap())], |_| {});
+        let client = {
+            let _guard = here.runtime().enter();
+            client(&[(1, relay.local_addr())], |_| {})
+        };
+        let url = format!("stoq://{}/test", relay.local_addr());
+        let accepting = there
+            .runtime()
+            .spawn(async move { target.accept().await.unwrap().accept().await.unwrap() });
+        let near = here
+            .runtime()
+            .spawn(async move { client.connect(&url).await.unwrap() });
+        let (near, far) = (near.await.unwrap(), accepting.await.unwrap());
+
+        let release = there.hold();
+        let mut answers = Vec::new();
+        for urgency in urgencies {
+            let (mut send, answer) = near.open_bi_with(Payload::Framed).await.unwrap();
+            // The client's own priorities are all the same: what overtakes, overtakes at the relay.
+            let mut bytes = opening(urgency);
+            bytes.resize(LENGTH, urgency);
+            send.write_all(&bytes).await.unwrap();
+            send.finish().unwrap();
+            answers.push(answer);
+        }
+        until(|| relay.stats().bytes_forward == all).await;
+        drop(release);
+        let (mut backs, mut streams) = (Vec::new(), Vec::new());
+        for _ in urgencies {
+            let (send, receive) = far.accept_any_bi().await.unwrap();
+            backs.push(send);
+            streams.push(receive);
+        }
+        let ended = there.runtime().spawn(order(streams)).await.unwrap();
+        assert_eq!(ended[0].1, 0, "the urgent one came first: {ended:?}");
+
+        let release = here.hold();
+        for (at, urgency) in ended {
+            let back = &mut backs[at];
+            back.write_all(&opening(urgency)).await.unwrap();
+            back.write_all(&vec![0; LENGTH - 20]).await.unwrap();
+            back.finish().unwrap();
+        }
+        until(|| relay.stats().bytes_back == all).await;
+        drop(release);
+        let ended = here.runtime().spawn(order(answers)).await.unwrap();
+        assert_eq!(ended[0].1, 0, "the urgent one came first: {ended:?}");
+    })
+    .await;
+}
