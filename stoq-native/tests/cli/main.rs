@@ -13,5 +13,6 @@ mod keys;
 mod kills;
 mod process;
 mod refusals;
+mod relays;
 mod tokens;
 mod transfer;
