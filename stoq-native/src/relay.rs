@@ -48,7 +48,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use crate::stream::quic_priority;
 pub use carrier::{NativeSink, NativeSource, stream_code};
-pub use config::{NextHop, RelayConfig};
+pub use config::{NextHop, RelayConfig, passed_hop};
 pub use ending::was_lost;
 pub use pool::{Lease, OpenFailure, Pool, PoolSettings};
 pub use pump::{Heed, Read, Sink, Source, Unfinished, Urgency, pump};
