@@ -102,7 +102,7 @@ impl World {
 #[test]
 fn a_file_goes_through_three_relays_and_back() {
     let world = World::start(&[]);
-    let content: Vec<u8> = (0..3_000_000u32).map(|at| (at * 31 >> 7) as u8).collect();
+    let content: Vec<u8> = (0..3_000_000u32).map(|at| ((at * 31) >> 7) as u8).collect();
     fs::write(world.directory.path().join("file"), &content).unwrap();
     world.done(&["send", "file", "URL"]);
     assert!(world.done(&["list", "URL"]).contains("file"));
