@@ -12,6 +12,15 @@ use stoq_native::FalconId;
 use stoq_tests::gateway::gateway_for;
 use stoq_tests::services::Services;
 
+#[allow(
+    dead_code,
+    reason = "made for stoq-native's tests, which narrow it too"
+)]
+#[path = "../stoq-native/tests/native/road.rs"]
+mod road;
+
+use road::Road;
+
 /// Runs a script of `tests/browser` to its end; its output goes to the test's log.
 fn node(script: &str, arguments: &[&str]) {
     run(Command::new("node")
@@ -26,7 +35,8 @@ fn node_tests(script: &str, browser: &str) {
         .arg(script_path(script))
         .env("BROWSER", browser)
         .env("STOQ_SITE", prepared("STOQ_SITE"))
-        .env("STOQ_BIN", prepared("STOQ_BIN")));
+        .env("STOQ_BIN", prepared("STOQ_BIN"))
+        .env("STOQ_HOSTILE", env!("CARGO_BIN_EXE_hostile-relay")));
 }
 
 fn script_path(script: &str) -> PathBuf {
@@ -96,6 +106,32 @@ async fn conformance_in_firefox() {
     conformance("firefox").await;
 }
 
+/// Loses one datagram in ten between the browser and the gateway, in both directions.
+async fn messages_at_ten_percent_loss(browser: &'static str) {
+    let runtime = tokio::runtime::Handle::current();
+    with_gateway(move |page, gateway, hash, _| {
+        let gateway = gateway.strip_prefix("https://127.0.0.1:");
+        let port = gateway.expect("it listens there").parse::<u16>();
+        let port = port.expect("a port ends its address");
+        let road = runtime.block_on(Road::to(([127, 0, 0, 1], port).into()));
+        road.lose(100);
+        let page = format!("{page}/conformance.html");
+        let gateway = format!("https://{}", road.address);
+        node("lossy.mjs", &[browser, &page, &gateway, &hex(&hash)]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_at_ten_percent_loss_in_chromium() {
+    messages_at_ten_percent_loss("chromium").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_at_ten_percent_loss_in_firefox() {
+    messages_at_ten_percent_loss("firefox").await;
+}
+
 #[test]
 fn falcon_vectors_in_node() {
     let site = prepared("STOQ_SITE");
@@ -140,6 +176,16 @@ fn identity_in_chromium() {
 #[test]
 fn identity_in_firefox() {
     node_tests("identity.test.mjs", "firefox");
+}
+
+#[test]
+fn verified_in_chromium() {
+    node_tests("verified.test.mjs", "chromium");
+}
+
+#[test]
+fn verified_in_firefox() {
+    node_tests("verified.test.mjs", "firefox");
 }
 
 #[test]

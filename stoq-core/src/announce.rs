@@ -120,7 +120,10 @@ impl Announcements {
 
 /// Whether frames of this type are for who verifies datagrams.
 fn signs(ty: FrameType) -> bool {
-    matches!(ty, FrameType::FALCON_KEY | FrameType::FALCON_SIGNATURE) || ty.value() == TOKEN_RUN
+    matches!(
+        ty,
+        FrameType::FALCON_KEY | FrameType::TOKEN_RUN | FrameType::FALCON_SIGNATURE
+    )
 }
 
 /// An announcing stream cannot be read on. The peer broke a rule.
@@ -170,8 +173,6 @@ const FRAMES_PER_SECOND: u32 = 2048;
 const FRAME_BURST: u32 = 4096;
 /// Room for the next partial frame that is not given back: one that is cut in two packets, say.
 const KEPT_ROOM: usize = 2048;
-/// The tags of a run of datagrams.
-const TOKEN_RUN: u64 = 0xfe00_0007;
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@
 //! On a stream the opener's half begins with the [`ChannelId`]; the other half has frames from its first byte. Sequences count
 //! from 0 on each half.
 
+pub mod datagrams;
 mod error;
 mod opener;
 mod request;

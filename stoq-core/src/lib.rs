@@ -5,6 +5,8 @@
 //!   bytes of frames   ──▶ Frame::decode        ──▶ one Frame, borrowed ──▶ Frame::encode ──▶ bytes
 //!   a datagram        ──▶ Datagram::decode     ──▶ whose, and the data
 //!
+//!   data ──▶ Sealer ──▶ TOKEN, DATA, FALCON_SIGNATURE ──▶ relays ──▶ Opener ──▶ data, pending or verified
+//!
 //!   control bytes, stream headers, datagrams, ticks ──▶ ┌─────────┐ ──▶ bytes for the control stream
 //!   open, accept, refuse, close, ping               ──▶ │ Session │ ──▶ what happened: opened, refused, closed,
 //!                                                       └─────────┘     whose stream, whose datagram, when to tick
@@ -75,6 +77,8 @@ pub mod session_id;
 pub mod shards;
 mod signed;
 pub mod stream;
+mod table;
+pub mod tier;
 pub mod time;
 pub mod token;
 pub mod transport_parameter;

@@ -29,7 +29,6 @@ mod proving;
 mod routing;
 mod settings;
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -50,6 +49,7 @@ use crate::hash::SessionHash;
 use crate::service::ServiceName;
 use crate::session_id::SessionId;
 use crate::stream::{Direction, StreamHeader};
+use crate::table::Table;
 use crate::time::Timestamp;
 use control::{FrameBudget, PartialFrame};
 use held::Held;
@@ -65,17 +65,17 @@ pub struct Session {
     partial: PartialFrame,
     budget: FrameBudget,
     control_seen: bool,
-    multiplexed: BTreeMap<SessionId, Entry>,
+    multiplexed: Table<SessionId, Entry>,
     /// Highest multiplexed id that was ever used: by us as a client, by the peer as a server.
     highest: SessionId,
     held: Held,
     /// Sessions that were answered and wait for proofs, session 0 among them.
-    proving: BTreeMap<SessionId, Proving>,
+    proving: Table<SessionId, Proving>,
     /// AUTH frames that came, for each session that had some.
-    auths: BTreeMap<SessionId, u8>,
+    auths: Table<SessionId, u8>,
     /// A server: sessions whose proofs go on to somebody else.
-    relayed: BTreeSet<SessionId>,
-    pings: BTreeMap<PingId, Timestamp>,
+    relayed: Table<SessionId, ()>,
+    pings: Table<PingId, Timestamp>,
     next_ping: u64,
     /// GOAWAY, sent by a server or received by a client: no session above this id.
     last_allowed: Option<SessionId>,
@@ -139,13 +139,13 @@ impl Session {
             partial: PartialFrame::default(),
             budget: FrameBudget::new(),
             control_seen: false,
-            multiplexed: BTreeMap::new(),
+            multiplexed: Table::default(),
             highest: SessionId::ZERO,
             held: Held::default(),
-            proving: BTreeMap::new(),
-            auths: BTreeMap::new(),
-            relayed: BTreeSet::new(),
-            pings: BTreeMap::new(),
+            proving: Table::default(),
+            auths: Table::default(),
+            relayed: Table::default(),
+            pings: Table::default(),
             next_ping: 0,
             last_allowed: None,
             datagrams_dropped: 0,

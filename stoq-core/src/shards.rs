@@ -48,13 +48,11 @@
 //! stands for the `i`th of `0001 acca 3c0e 163e c582 ed2e 914c 4012 6c98 10d8 6a72 b900 fdb8 fb34 ff38 991e`. A shard is
 //! read in columns of 64 bytes, the last perhaps shorter; of a column of `2h` bytes, word `i` has byte `i` as its low and
 //! byte `h + i` as its high half. Each place of a word is coded on its own. Let `k` and `m` be the data and parity shards
-//! and `P` what rounds up to a power of two.
+//! and `P(m)` the least power of two that is not below `m`.
 //!
-//! - If `P(k) > P(m)`, or they are equal and `k ≤ m`: data shards form groups of `c = P(m)`, the last filled up with
-//!   zeros. Group `g = 1, 2, …` has the points `gc … gc + c − 1` and a polynomial of degree below `c` through them. Parity
-//!   shard `j` is the sum of all those polynomials at `j`.
-//! - Else there is one polynomial of degree below `c = P(k)` through the data shards, and zeros behind them, at the points
-//!   `0 … c − 1`. Parity shard `j` is its value at `c + j`.
+//! Data shards form groups of `c = P(m)`, the last filled up with zeros. Group `g = 1, 2, …` has the points
+//! `gc … gc + c − 1` and a polynomial of degree below `c` through them. Parity shard `j` is the sum of all those polynomials
+//! at `j`.
 //!
 //! With `k = 1` every shard is the message.
 

@@ -70,6 +70,22 @@ impl Scope {
         }
     }
 
+    /// [`tag`](Self::tag) of the data in `room` behind [`PREFIX_LEN`] bytes, which are overwritten: without a copy.
+    pub(crate) fn tag_in_place(
+        &self,
+        algorithm: TokenAlgorithm,
+        sequence: VarInt,
+        timestamp: UnixMicros,
+        room: &mut [u8],
+    ) -> Option<[u8; 32]> {
+        let (prefix, data) = room.split_first_chunk_mut()?;
+        *prefix = self.prefix(sequence, timestamp);
+        match algorithm {
+            TokenAlgorithm::BLAKE3 => Some(blake3::hash(room).into()),
+            _ => self.tag(algorithm, sequence, timestamp, data),
+        }
+    }
+
     fn prefix(&self, sequence: VarInt, timestamp: UnixMicros) -> [u8; PREFIX_LEN] {
         let mut prefix = [0; PREFIX_LEN];
         let mut rest = &mut prefix[..];
@@ -107,7 +123,8 @@ fn blake3(prefix: &[u8; PREFIX_LEN], data: &[u8]) -> [u8; 32] {
 
 /// The use that these bytes have, and its version: no other STOQ hash begins so.
 const LABEL: &[u8] = b"stoq token v1";
-const PREFIX_LEN: usize = LABEL.len() + 32 + 1 + ChannelId::LEN + 8 + 8;
+/// Bytes in front of the data.
+pub(crate) const PREFIX_LEN: usize = LABEL.len() + 32 + 1 + ChannelId::LEN + 8 + 8;
 
 #[cfg(test)]
 mod tests {
@@ -177,6 +194,12 @@ mod tests {
             let expected = Some(hash.finalize().into());
             let found = scope().tag(TokenAlgorithm::BLAKE3, at.0, at.1, &data);
             assert_eq!(found, expected, "{len}");
+            let mut room = [vec![9; PREFIX_LEN], data].concat();
+            for algorithm in [TokenAlgorithm::BLAKE3, TokenAlgorithm::SHA256] {
+                let expected = scope().tag(algorithm, at.0, at.1, &room[PREFIX_LEN..]);
+                let found = scope().tag_in_place(algorithm, at.0, at.1, &mut room);
+                assert_eq!(found, expected, "{len}, in place");
+            }
         }
     }
 

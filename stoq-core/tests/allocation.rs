@@ -230,12 +230,13 @@ fn a_reassembly_holds_no_more_than_its_bound() {
             let _: Result<shards::Received, Dropped> =
                 reassembly.receive(Timestamp::default(), &shard);
             assert!(reassembly.held_bytes() <= limits.max_bytes);
-            assert!(live() - before <= reassembly.held_bytes() + fixed);
+            let held = reassembly.held_bytes() + fixed;
+            assert!(live() - before <= held as isize);
         }
     });
     assert!(reassembly.counters().evicted > 100);
     assert!(
-        peak - before <= limits.max_bytes + fixed,
+        peak - before <= (limits.max_bytes + fixed) as isize,
         "{}",
         peak - before
     );
@@ -243,7 +244,7 @@ fn a_reassembly_holds_no_more_than_its_bound() {
     // A message of the largest size on top of that, rebuilt: itself, and what the code works in.
     let len = 150_000;
     let cutter = cut(1_000, len, 60);
-    let before = live() - reassembly.held_bytes();
+    let before = live() - reassembly.held_bytes() as isize;
     let peak = most_live(|| {
         for shard in cutter.shards().skip(60) {
             let _: Result<shards::Received, Dropped> =
@@ -253,7 +254,11 @@ fn a_reassembly_holds_no_more_than_its_bound() {
     assert_eq!(reassembly.counters().delivered, 1);
     let rows = usize::from(cutter.plan().data()) * cutter.plan().shard_len();
     let bound = limits.max_bytes + fixed + rows + WORK_LEN + 64 * 1024;
-    assert!(peak - before <= bound, "{} of {bound}", peak - before);
+    assert!(
+        peak - before <= bound as isize,
+        "{} of {bound}",
+        peak - before
+    );
 }
 
 /// A message of `len` bytes, in shards for datagrams of 1200.
@@ -263,14 +268,14 @@ fn cut(id: u32, len: usize, parity: u8) -> Cutter {
 }
 
 /// The most bytes that were reserved at once while `run` ran, those from before included.
-fn most_live(run: impl FnOnce()) -> usize {
+fn most_live(run: impl FnOnce()) -> isize {
     PEAK.set(live());
     run();
     PEAK.get()
 }
 
-/// Bytes that this thread has reserved and not given back.
-fn live() -> usize {
+/// Bytes that this thread has reserved and not given back; less than none if it gave back what another thread reserved.
+fn live() -> isize {
     LIVE.get()
 }
 
@@ -287,14 +292,14 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         RESERVATIONS.set(RESERVATIONS.get() + 1);
-        LIVE.set(LIVE.get().wrapping_add(layout.size()));
+        LIVE.set(LIVE.get() + layout.size() as isize);
         PEAK.set(PEAK.get().max(LIVE.get()));
         // SAFETY: the caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.set(LIVE.get().wrapping_sub(layout.size()));
+        LIVE.set(LIVE.get() - layout.size() as isize);
         // SAFETY: the pointer came from `alloc` above, that is, from `System`.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -305,6 +310,6 @@ static ALLOCATOR: Counting = Counting;
 
 thread_local! {
     static RESERVATIONS: Cell<usize> = const { Cell::new(0) };
-    static LIVE: Cell<usize> = const { Cell::new(0) };
-    static PEAK: Cell<usize> = const { Cell::new(0) };
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
 }

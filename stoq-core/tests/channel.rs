@@ -1,5 +1,9 @@
 //! Verified channels: what a relay on the way can do to one, and how the receiver learns of it.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[path = "channel/datagrams.rs"]
+mod datagrams;
 #[path = "channel/end.rs"]
 mod end;
 #[path = "channel/requests.rs"]

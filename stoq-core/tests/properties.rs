@@ -6,6 +6,8 @@ mod access;
 mod channel;
 #[path = "properties/codec.rs"]
 mod codec;
+#[path = "properties/datagrams.rs"]
+mod datagrams;
 #[path = "properties/hops.rs"]
 mod hops;
 #[path = "properties/identity.rs"]
@@ -82,6 +84,11 @@ proptest! {
         // Past type and length of a token, where random bytes seldom get.
         let token = [&[0xc0, 0, 0, 0, 0xfe, 0, 0, 1, 42, 0, 0][..], &bytes].concat();
         channel::channel_bytes(&token);
+    }
+
+    #[test]
+    fn verified_datagrams(script in vec(any::<u8>(), 0..600)) {
+        datagrams::datagrams_bytes(&script);
     }
 
     #[test]

@@ -128,6 +128,7 @@ pub(crate) fn crypto(identity: &Identity) -> Arc<QuicServerConfig> {
 fn transport(config: &Config) -> TransportConfig {
     let (limits, timing) = (&config.limits, &config.timing);
     let mut transport = TransportConfig::default();
+    stoq_native::meter::install(&mut transport);
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(limits.max_streams.get() + HTTP3_BIDI))
         .max_concurrent_uni_streams(VarInt::from_u32(limits.max_streams.get() + HTTP3_UNI))
@@ -148,7 +149,7 @@ fn transport(config: &Config) -> TransportConfig {
 
 /// The stream of the session request, open as long as the session.
 const HTTP3_BIDI: u32 = 1;
-/// HTTP/3's control stream, QPACK's two, STOQ's control stream, and one that only exercises ignorance.
-const HTTP3_UNI: u32 = 5;
+/// HTTP/3's control stream, QPACK's two, STOQ's control stream and announcements, and one that only exercises ignorance.
+const HTTP3_UNI: u32 = 6;
 /// A hundred datagrams: some milliseconds of a fast sender. More would only make late ones later.
 pub(crate) const DATAGRAM_BUFFER: usize = 128 * 1024;

@@ -9,7 +9,7 @@ use stoq_core::frame::AccessTokens;
 
 pub use messages::{MessageConfig, Parity};
 
-use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, SeedLimits};
+use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, SeedLimits, meter};
 
 /// How a client endpoint works.
 ///
@@ -282,6 +282,7 @@ impl Limits {
             return refuse("max_streams", "0".into(), "a session needs streams");
         }
         let mut transport = quinn::TransportConfig::default();
+        meter::install(&mut transport);
         transport
             .max_idle_timeout(Some(idle))
             .keep_alive_interval(keep_alive)
@@ -329,7 +330,7 @@ pub(crate) fn check_access_tokens(tokens: &[Bytes]) -> Result<(), ConfigError> {
 /// How many times its allowance a multiplexed session's streams may be before the session is closed: see
 /// [`Limits::max_streams`]. Rejecting a stream that has arrived whole would not do, because its opener has seen it arrive.
 pub(crate) const MULTIPLEXED_SLACK: u64 = 8;
-/// The control stream, and a few that are only there to be ignored.
+/// The control stream, announcements, and a few that are only there to be ignored.
 const SPARE_STREAMS: u64 = 4;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 

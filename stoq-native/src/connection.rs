@@ -8,10 +8,12 @@ use std::sync::{Arc, OnceLock};
 
 use stoq_core::close::Code;
 use stoq_core::session_id::SessionId;
+use stoq_core::tier::Tier;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::closed::{Closed, Ending};
 use crate::driver::Command;
+use crate::meter;
 use crate::request::{OpenError, Request};
 use crate::security::Security;
 use crate::session::Session;
@@ -163,12 +165,16 @@ impl Connection {
     /// Counters since the connection began, and what its path is like now.
     pub fn stats(&self) -> ConnectionStats {
         let stats = self.quinn().stats();
+        let path = meter::read(self.quinn());
         ConnectionStats {
-            rtt: stats.path.rtt,
-            congestion_window: stats.path.cwnd,
+            rtt: path.rtt,
+            rtt_variation: path.rtt_variation,
+            congestion_window: path.congestion_window,
+            send_rate: path.send_rate,
+            tier: path.tier,
             mtu: stats.path.current_mtu,
             sent_packets: stats.path.sent_packets,
-            lost_packets: stats.path.lost_packets,
+            lost_packets: path.lost_packets,
             sent_bytes: stats.udp_tx.bytes,
             received_bytes: stats.udp_rx.bytes,
             sent_datagrams: stats.frame_tx.datagram,
@@ -248,8 +254,18 @@ impl fmt::Debug for Connection {
 pub struct ConnectionStats {
     /// Round-trip time, smoothed.
     pub rtt: Duration,
+    /// Its mean deviation, by [RFC 9002, section 5.3]; `None` until the first acknowledgement.
+    ///
+    /// [RFC 9002, section 5.3]: https://www.rfc-editor.org/rfc/rfc9002#section-5.3
+    pub rtt_variation: Option<Duration>,
     /// Bytes that may be on their way at once.
     pub congestion_window: u64,
+    /// Bytes a second that are sent and arrive, on average over the last quarter of a second or a little more.
+    pub send_rate: u64,
+    /// The class of the path, by the rate at which it carried what was sent when there was last always more to send (within
+    /// congestion control and the peer's windows) for a quarter of a second and two round trips; or a higher one that it has
+    /// reached since, though there was not. `None` until then: a few bytes say nothing of what the path could carry.
+    pub tier: Option<Tier>,
     /// Largest UDP payload that the path is known to carry, in bytes.
     pub mtu: u16,
     /// QUIC packets sent.

@@ -65,6 +65,8 @@ mod grant_file;
 mod identity;
 mod inspect;
 mod lanes;
+#[doc(hidden)]
+pub mod meter;
 mod parameter;
 mod policy;
 mod queue;
@@ -118,6 +120,7 @@ pub use stoq_core::access::{
     SignedAccessToken, TokenHash, Verifier,
 };
 pub use stoq_core::announce::AnnounceError;
+pub use stoq_core::channel::datagrams::DatagramItem;
 pub use stoq_core::channel::{ChannelError, ChannelId, Delivery, Item};
 pub use stoq_core::close::Code;
 pub use stoq_core::falcon::{Domain, Signature, VerifyingKey};
@@ -126,21 +129,22 @@ pub use stoq_core::grant::{Grant, GrantError, SignedGrant};
 pub use stoq_core::hash::SessionHash;
 pub use stoq_core::hops::{HopChain, PassedHop};
 pub use stoq_core::identity::FalconId;
-pub use stoq_core::replay::TimeWindow;
+pub use stoq_core::replay::{ReplayWindow, TimeWindow};
 pub use stoq_core::seeds::{Limits as SeedLimits, SeedCounters, SeedEvent};
 pub use stoq_core::service::ServiceName;
 pub use stoq_core::session::{Answer, ForeignAuth};
 pub use stoq_core::session_id::SessionId;
 pub use stoq_core::shards::Counters as MessageCounters;
 pub use stoq_core::stream::Payload;
+pub use stoq_core::tier::Tier;
 pub use stoq_core::time::UnixMicros;
 pub use stoq_core::transport_parameter::{Capabilities, ParameterError, TransportParameter};
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
 pub use trust::{Trust, TrustError};
 pub use verified::{
-    ChannelConfig, HashFunction, OpenVerifiedError, RefusedChannels, VerifiedReadError,
-    VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
+    ChannelConfig, DatagramsInUse, HashFunction, OpenVerifiedError, RefusedChannels,
+    VerifiedReadError, VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
 };
 
 /// The name by which both ends agree in the TLS handshake that they speak STOQ version 1 (ALPN, RFC 7301).

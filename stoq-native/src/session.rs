@@ -10,7 +10,7 @@ mod shared;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::BytesMut;
 use stoq_core::close::Code;
@@ -30,6 +30,7 @@ pub(crate) use shared::{Counters, Shared, count};
 use crate::closed::{Closed, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
+use crate::lanes::Lanes;
 use crate::stream::{Arrived, Place, RecvStream, SendStream, WriteError};
 use crate::verified::Channels;
 
@@ -286,6 +287,11 @@ impl Session {
         &self.0.channels
     }
 
+    /// This session, as long as somebody else holds it.
+    pub(crate) fn downgrade(&self) -> WeakSession {
+        WeakSession(Arc::downgrade(&self.0))
+    }
+
     pub(crate) fn ending(&self) -> &Ending {
         &self.0.shared.ending
     }
@@ -362,10 +368,21 @@ impl Session {
     }
 }
 
+/// A session that is not held.
+pub(crate) struct WeakSession(Weak<Handle>);
+
+impl WeakSession {
+    pub(crate) fn upgrade(&self) -> Option<Session> {
+        self.0.upgrade().map(Session)
+    }
+}
+
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.shared.id != SessionId::ZERO {
             self.shared.close(&self.connection, Code::NO_ERROR, "");
+            // Nobody can accept what the peer had opened before it closed, and each of these streams holds the session.
+            self.shared.arrived.iter().for_each(Lanes::clear);
         }
     }
 }

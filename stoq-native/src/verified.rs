@@ -12,6 +12,7 @@
 
 mod channels;
 mod config;
+mod datagrams;
 mod receive;
 mod refused;
 mod send;
@@ -27,6 +28,7 @@ use stoq_core::token::Scope;
 
 pub(crate) use channels::Channels;
 pub use config::{ChannelConfig, HashFunction};
+pub use datagrams::DatagramsInUse;
 pub use receive::{VerifiedReadError, VerifiedRecvStream};
 pub(crate) use refused::Refused;
 pub use refused::RefusedChannels;

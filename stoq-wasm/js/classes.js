@@ -5,7 +5,9 @@ import * as module from '../pkg/stoq_wasm.js';
 import { mustBeLoaded } from './loader.js';
 
 export { StoqError } from './error.js';
-export { BidirectionalStream, Datagrams, ReceiveStream, SendStream, Session } from '../pkg/stoq_wasm.js';
+export {
+  BidirectionalStream, Datagrams, ReceiveStream, SendStream, Session, VerifiedBidirectionalStream, VerifiedReceiveStream,
+} from '../pkg/stoq_wasm.js';
 
 export class StoqClient extends module.StoqClient {
   /** @param {import('./index.d.ts').ClientOptions} [options] */

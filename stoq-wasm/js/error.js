@@ -7,8 +7,9 @@ export class StoqError extends Error {
    * @param {ErrorCode} code
    * @param {number} number
    * @param {string} message
+   * @param {number} [sequence]
    */
-  constructor(code, number, message) {
+  constructor(code, number, message, sequence) {
     super(message);
     /** @readonly */
     this.name = /** @type {const} */ ('StoqError');
@@ -16,5 +17,7 @@ export class StoqError extends Error {
     this.code = code;
     /** @readonly */
     this.number = number;
+    /** @readonly */
+    this.sequence = sequence;
   }
 }

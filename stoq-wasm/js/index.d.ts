@@ -109,12 +109,17 @@ export type ErrorCode =
  */
 export class StoqError extends Error {
   /** @param number The code, an integer from 0 to 2³² − 1; `code` is its word. */
-  constructor(code: ErrorCode, number: number, message: string);
+  constructor(code: ErrorCode, number: number, message: string, sequence?: number);
   readonly name: 'StoqError';
   /** The word for the code, to compare with. */
   readonly code: ErrorCode;
   /** The code as it travels: an application's own number, or `0x53540000` and up for the protocol's. */
   readonly number: number;
+  /**
+   * Where a verified stream is not what its origin sent: the {@link VerifiedData.sequence} from which on nothing is to be used.
+   * What came before it stays as good as it was said to be. `undefined` for all other errors.
+   */
+  readonly sequence: number | undefined;
 }
 
 /** What a {@link StoqClient} is made with. */
@@ -229,6 +234,7 @@ export class StoqClient {
    * Opens a session with a service, and resolves when the service has accepted it.
    *
    * @param url `https://host:port/stoq/v1/<service>`
+   * @param options What to choose of this session.
    * @throws {@link StoqError} `invalid-argument`: not such a URL · `unsupported`: no WebTransport here ·
    *   `untrusted-identity`, `endpoint-record-refused`: the gateway is not the one that was pinned, see
    *   {@link ClientOptions.pins} (also if the record cannot be fetched); no connection was tried ·
@@ -236,10 +242,75 @@ export class StoqClient {
    *   `timeout` · `connection-lost` · or the code with which the server refused, such as `unknown-service` or
    *   `upstream-unreachable`.
    */
-  connect(url: string): Promise<Session>;
+  connect(url: string, options?: ConnectOptions): Promise<Session>;
   /** Gives the memory of this handle back at once. Sessions and connects under way go on. */
   free(): void;
 }
+
+/** What a page may choose of one session. */
+export interface ConnectOptions {
+  /**
+   * The relays that the request has to pass behind the gateway, by FALCON identity (`stoq1…`), in this order, at most 16; the
+   * service's own target comes after the last. Each goes on only to those that its operator allows, else
+   * `next-hop-not-allowed`; a chain that is too long is `too-many-hops`, one that comes back to a relay `hop-loop`. Default:
+   * the gateway goes to the target itself.
+   */
+  route?: string | readonly string[];
+}
+
+/**
+ * One relay, in its own words. Each relay authenticates its neighbours and nobody else, and this end has a gateway for a
+ * neighbour: all that stands here are claims. Who sent the data is what {@link VerifiedOptions.origins} proves, whatever the
+ * relays say.
+ */
+export interface Hop {
+  /** Who it says it is. */
+  readonly id: string;
+  /** The IP address at which it says it is reached. */
+  readonly address: string;
+  /** The UDP port there. */
+  readonly port: number;
+  /** When it says it passed the request on. */
+  readonly timestamp: Date;
+  /** What else it says: names and values. */
+  readonly metadata: readonly (readonly [string, string])[];
+}
+
+/** How much copies of a content matter. */
+export type SeedPriority = 'low' | 'normal' | 'high' | 'critical';
+
+/** Who holds, or shall hold, a content. */
+export interface Seed {
+  /** Which content: 32 bytes. */
+  readonly content: Uint8Array;
+  /** Copies that are wanted, from 0 to 255; 0 if none are (any more). */
+  readonly replication: number;
+  /** How much they matter. Default: `normal`. */
+  readonly priority?: SeedPriority;
+  /** The nodes, at most 255; perhaps none. The same place does not stand there twice. */
+  readonly nodes: readonly SeedNode[];
+}
+
+/** One node of a {@link Seed}. */
+export interface SeedNode {
+  /** Who: text that begins with `stoq1`. */
+  readonly id: string;
+  /** The IP address, of either version. Whoever announces it may write any; check it before you connect. */
+  readonly address: string;
+  /** The UDP port there, from 1 to 65 535. */
+  readonly port: number;
+  /** How often it was there when it was needed, in percent, from 0 to 100. */
+  readonly reliability: number;
+}
+
+/**
+ * What is to be known of an announced content. It is announced first, may change, and in the end it has expired (nothing was
+ * said of it for ten minutes) or was dropped (others needed its place: 256 are remembered, in at most 1 MiB); then it may be
+ * announced again. What changes faster than it is read is told once.
+ */
+export type SeedEvent =
+  | { readonly kind: 'announced' | 'changed', readonly seed: Required<Seed> }
+  | { readonly kind: 'expired' | 'dropped', readonly content: Uint8Array };
 
 /** How a session ended. */
 export interface CloseInfo {
@@ -274,6 +345,11 @@ export class Session {
   readonly security: GatewayIdentity | null;
   /** The session hash, 32 bytes: the same at both ends, and different in every session. */
   readonly hash: Uint8Array;
+  /**
+   * The relays between here and the service, as the service saw them, the first one passed first; empty if there were none, or
+   * none that said so. Claims: see {@link Hop}.
+   */
+  readonly hops: readonly Hop[];
   /** The largest datagram, in bytes, that fits the whole path now. It can change. */
   readonly maxDatagramSize: number;
   /** Resolves when the session has ended, whoever ended it. Never rejects. */
@@ -285,6 +361,40 @@ export class Session {
   readonly draining: Promise<GoingAway>;
   /** The datagrams of the session. */
   readonly datagrams: Datagrams;
+  /** The largest message, in bytes, that can be sent now: some 200 KB. It changes with the path. */
+  readonly maxMessageSize: number;
+  /**
+   * The peer's messages, one a chunk, in the order in which they became whole. Each arrives whole or not at all, and once.
+   * What is not whole yet takes at most 1 MiB, in 64 messages, for 5 s; whole ones wait up to 4 MiB. The oldest make room.
+   */
+  readonly messages: ReadableStream<Uint8Array>;
+  /**
+   * Sends a message of up to {@link maxMessageSize} bytes in datagrams, cut into shards: none waits for another, and lost
+   * ones are made up for by `parity` shards more. Resolves when the browser has taken them, which says nothing about the
+   * arrival. The first message, sent or received, takes some 8 ms and 400 KB for tables.
+   *
+   * Firefox 140 takes any number of datagrams at once and drops what the path does not carry at that moment: on a path
+   * that loses much, most messages of more than ten or so datagrams do not leave it whole. Chromium waits.
+   *
+   * @param options `parity`: how many shards may be lost, 0 to 255. Default: as many as a loss of 1 % asks for, because
+   *   browsers do not tell what is lost.
+   * @throws {@link StoqError} `datagram-too-large` · `invalid-argument`: no bytes at all, or no such parity · `unsupported`:
+   *   the peer takes no datagrams · or how the session ended.
+   */
+  sendMessage(data: Uint8Array, options?: { readonly parity?: number }): Promise<void>;
+  /**
+   * What the far end announces of contents and who holds them, one event a chunk. Nobody has proved that it is so. Nothing is
+   * read before somebody reads here. It fails as the session ends, and with `malformed-frame`, `frame-too-large` or
+   * `control-flood` if the far end breaks a rule.
+   */
+  readonly seeds: ReadableStream<SeedEvent>;
+  /**
+   * Announces to the far end of the session, through all relays, who holds a content: in place of what was announced of it
+   * before, and for as long as the far end chooses, ten minutes as a rule. Announcements arrive in their order.
+   * @throws {@link StoqError} `invalid-argument`: not such a seed · `unsupported`: the far end takes none (which may show only
+   *   at the next one) · how the session ended.
+   */
+  sendSeed(seed: Seed): Promise<void>;
   /**
    * Opens a stream in both directions. While the peer's limit of open streams is reached, this waits, however long that
    * takes, and calls are served in their order.
@@ -298,17 +408,41 @@ export class Session {
    */
   openUnidirectionalStream(): Promise<SendStream>;
   /**
-   * The next stream that the peer opened in both directions, in the order of arrival. At most 64 wait here; the browser
-   * keeps the others, and in the end the peer can open no more.
+   * The next stream that the peer opened in both directions and that is not verified, in the order of arrival. At most 64 wait
+   * here, verified or not; the browser keeps the others, and in the end the peer can open no more.
    * @throws {@link StoqError} How the session ended.
    */
   acceptBidirectionalStream(): Promise<BidirectionalStream>;
   /**
-   * The next stream that the peer opened from there to here, in the order of arrival. At most 64 wait here; the browser
-   * keeps the others, and in the end the peer can open no more.
+   * The next stream that the peer opened from there to here and that is not verified, in the order of arrival. At most 64 wait
+   * here, verified or not; the browser keeps the others, and in the end the peer can open no more.
    * @throws {@link StoqError} How the session ended.
    */
   acceptUnidirectionalStream(): Promise<ReceiveStream>;
+  /**
+   * Opens a verified stream in both directions: what arrives on it is held against the signatures of
+   * {@link VerifiedOptions.origins}. The service must take such streams, or refuses this one with `unsupported`.
+   * @throws {@link StoqError} As {@link openBidirectionalStream}; `invalid-argument`; `limit-exceeded` after 65 536 verified
+   *   streams in one session.
+   */
+  openVerifiedBidirectionalStream(options?: VerifiedOptions): Promise<VerifiedBidirectionalStream>;
+  /**
+   * Opens a verified stream from here to the peer, which finds out what was changed on the way by accident. A page has no key to
+   * sign with: against a relay that means it, this proves nothing.
+   * @throws {@link StoqError} As {@link openVerifiedBidirectionalStream}.
+   */
+  openVerifiedUnidirectionalStream(options?: Pick<VerifiedOptions, 'algorithm'>): Promise<SendStream>;
+  /**
+   * The next verified stream that the peer opened in both directions, as {@link acceptBidirectionalStream}. One whose channel
+   * was used before in this session is refused (`channel-reused`) and counted.
+   * @throws {@link StoqError} How the session ended; `invalid-argument`.
+   */
+  acceptVerifiedBidirectionalStream(options?: VerifiedOptions): Promise<VerifiedBidirectionalStream>;
+  /**
+   * The next verified stream that the peer opened from there to here, as {@link acceptVerifiedBidirectionalStream}.
+   * @throws {@link StoqError} How the session ended; `invalid-argument`.
+   */
+  acceptVerifiedUnidirectionalStream(options?: VerifiedOptions): Promise<VerifiedReceiveStream>;
   /**
    * Asks the peer for a sign of life on the control stream.
    * @returns The round-trip time in milliseconds, to the nearest neighbour: behind a gateway, that is the gateway.
@@ -341,10 +475,41 @@ export interface SessionStats {
   streamsOpened: number;
   /** Streams opened by the peer. */
   streamsAccepted: number;
+  /**
+   * What came on verified streams and was not taken, by code: how many streams ended with `bad-token`, say, and how many were
+   * refused as `channel-reused`.
+   */
+  refused: Partial<Record<ErrorCode, number>>;
+  /** Messages, and what became of them. */
+  messages: MessageStats;
   /** The last answer to {@link Session.ping}, in milliseconds. */
   pingRtt: number | undefined;
   /** What the gateway last said about its side of the connection, if it did. */
   path: PathStats | undefined;
+}
+
+/** Counters of the messages of one session. */
+export interface MessageStats {
+  /** Messages handed to the browser. */
+  sent: number;
+  /** Messages that arrived whole, the dropped ones included. */
+  received: number;
+  /** Messages that arrived whole and gave way, because nobody read them in time. */
+  dropped: number;
+  /** Messages that gave way before they were whole. */
+  evicted: number;
+  /** Messages that did not become whole in time. */
+  expired: number;
+  /** Messages that were put together and had another hash than announced. */
+  mismatched: number;
+  /** Shards that contradicted others of their message. */
+  contradicting: number;
+  /** Shards that came again. */
+  duplicate: number;
+  /** Shards of messages that were whole already: without losses, that is all parity. */
+  late: number;
+  /** Shards of messages larger than 1 MiB. */
+  tooLarge: number;
 }
 
 /** What a gateway tells about the connection, because browsers do not. */
@@ -357,10 +522,13 @@ export interface PathStats {
   lostPackets: number;
   /** Bytes the gateway may have in flight. */
   congestionWindow: number;
-  /** Bytes a second the gateway sends at. */
+  /** Bytes a second that the gateway sends and that arrive. */
   sendRate: number;
-  /** The tier in which the gateway has placed the connection. */
-  tier: number;
+  /**
+   * The class of the path, by the rate that it carries: below 100 Mbit/s, below 1 Gbit/s, 2.5, 10, 25, and above. `undefined`
+   * until it had enough to carry, or if a newer gateway knows more classes.
+   */
+  tier: 'slow' | 'home' | 'standard' | 'performance' | 'enterprise' | 'data-center' | undefined;
 }
 
 /** A stream in both directions. Each direction ends by itself. */
@@ -414,6 +582,93 @@ export class ReceiveStream {
    * @param code As at {@link SendStream.reset}.
    */
   stop(code?: number): Promise<void>;
+}
+
+/** How a verified stream is received and sent. */
+export interface VerifiedOptions {
+  /**
+   * Who may have signed what arrives: FALCON identities (`stoq1…`). The first of them that signs stays the signer of the stream.
+   * Default: nobody. Then data is `pending` for ever, and an end that a relay made is not told from one that was meant.
+   */
+  origins?: string | readonly string[];
+  /**
+   * When data is handed out: `verified`, when its signature has come (up to 16 MiB are held back, and none of them is handed out
+   * if it is bad), or `pending`, at once; its signature follows as an item of its own. Default: `verified`, with origins.
+   */
+  delivery?: 'verified' | 'pending';
+  /** How what is sent is hashed. What arrives may be hashed either way. Default: `blake3`, which is some six times as fast. */
+  algorithm?: 'blake3' | 'sha-256';
+}
+
+/** Data that arrived on a verified stream, in order and without gaps. */
+export interface VerifiedData {
+  /**
+   * `verified`: an origin has signed it. `pending`: it is whole as far as its hash says, which any relay could have made anew;
+   * wait for the {@link VerifiedThrough} that covers it before believing it.
+   */
+  readonly state: 'verified' | 'pending';
+  /** The number of its token: 0, 1, 2, … on each stream. */
+  readonly sequence: number;
+  /** 1 to 16 384 bytes. */
+  readonly data: Uint8Array;
+}
+
+/** An origin vouches for all data up to a sequence. */
+export interface VerifiedThrough {
+  readonly state: 'verified';
+  readonly data?: undefined;
+  /** The last sequence that is vouched for. */
+  readonly through: number;
+  /** Who signed: one of {@link VerifiedOptions.origins}. */
+  readonly signer: string;
+  /** Whether the signer ended the stream here. */
+  readonly final: boolean;
+}
+
+/** What a verified stream hands out: data if it has `data`, else a signature. */
+export type VerifiedItem = VerifiedData | VerifiedThrough;
+
+/** A verified stream in both directions. Each direction ends by itself. */
+export class VerifiedBidirectionalStream {
+  private constructor();
+  /** The name of the channel, 32 hexadecimal digits: random, the same at both ends, and used once in a session. */
+  readonly channel: string;
+  /** The direction to the peer. What is sent has tokens and no signatures: a page has no FALCON key. */
+  readonly send: SendStream;
+  /** The direction from the peer. */
+  readonly receive: VerifiedReceiveStream;
+  /** Short for `receive.readable`. */
+  readonly readable: ReadableStream<VerifiedItem>;
+  /** Short for `send.writable`. */
+  readonly writable: WritableStream<Uint8Array>;
+  /** Gives the memory of this handle back at once. Its halves go on. */
+  free(): void;
+}
+
+/**
+ * The receiving direction of a verified stream. Use the methods, or `readable`, or first one and then the other.
+ *
+ * Where what arrives is not what an origin sent, reading fails with an error whose {@link StoqError.sequence} says from where
+ * on; the peer is told to stop, with the same code. The codes: `bad-token`: data was changed, dropped or reordered ·
+ * `replayed-token`: it came twice · `bad-signature`: a signature is forged, for other data, for another stream or session, or
+ * the answer to another question; or a signature is missing, or the key for it · `unsent-run`: a signature for data that never
+ * came · `wrong-request`: it answers a request that was not made · `untrusted-origin`: somebody else's key or signature ·
+ * `truncated`: the stream was cut short · `limit-exceeded`: too much came without a signature.
+ */
+export class VerifiedReceiveStream {
+  private constructor();
+  /** The stream for `for await` and friends. Cancelling it stops (with the code of a {@link StoqError}). */
+  readonly readable: ReadableStream<VerifiedItem>;
+  /**
+   * The next item; `undefined` after the last. With {@link VerifiedOptions.origins}, the end is one that they have signed.
+   * @throws {@link StoqError} What is wrong with what arrived, and from which sequence on; the code with which the peer reset
+   *   the stream; or how the session ended.
+   */
+  read(): Promise<VerifiedItem | undefined>;
+  /** Wants no more, as {@link ReceiveStream.stop}. */
+  stop(code?: number): Promise<void>;
+  /** Gives the memory of this handle back at once. A read under way goes on. */
+  free(): void;
 }
 
 /** The datagrams of a session: each arrives whole, or not at all, in any order. */

@@ -9,7 +9,9 @@ use web_sys::Url;
 pub(crate) fn parse(text: &str) -> Option<String> {
     let rest = text.strip_prefix("https://").unwrap_or(text);
     // The URL parser would take these as the end of the authority, as part of something else, or not see them at all.
-    let strange = |char: char| r"/\?#@".contains(char) || char.is_whitespace() || char.is_control();
+    let strange = |char: char| {
+        matches!(char, '/' | '\\' | '?' | '#' | '@') || char.is_whitespace() || char.is_control()
+    };
     if rest.is_empty() || rest.ends_with(':') || rest.contains(strange) {
         return None;
     }

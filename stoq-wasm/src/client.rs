@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::js::{self, Timer};
 use crate::options::Options;
 use crate::record::Record;
+use crate::request::Request;
 use crate::session::Session;
 use crate::signal::in_time;
 
@@ -32,16 +33,16 @@ impl StoqClient {
     /// `invalid-argument` if one has a value that it cannot have.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue) -> Result<Self, JsValue> {
-        Ok(Self(Rc::new(Options::from_js(options)?)))
+        Ok(Self(Rc::new(Options::from_js(&options)?)))
     }
 
     /// Opens a session with the service that the URL names; see `index.d.ts` for what it fails with.
-    pub fn connect(&self, url: JsValue) -> Promise {
-        js::promise(connect(self.0.clone(), url))
+    pub fn connect(&self, url: JsValue, options: JsValue) -> Promise {
+        js::promise(connect(self.0.clone(), url, options))
     }
 }
 
-async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
+async fn connect(options: Rc<Options>, url: JsValue, request: JsValue) -> Result<Session, Error> {
     let deadline = js::now() + options.connect_timeout();
     let left = || deadline.saturating_since(js::now());
     let Target {
@@ -49,6 +50,7 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
         authority,
         service,
     } = target(&url)?;
+    let request = Request::from_js(&request)?;
     // Before all else: where nobody is pinned for the gateway there is nothing to try.
     if let Some(pinning) = options.pinning() {
         pinning.pins_of(&authority)?;
@@ -79,7 +81,9 @@ async fn connect(options: Rc<Options>, url: JsValue) -> Result<Session, Error> {
         record = Some(later);
     }
     let (transport, control) = reached?;
-    let driver = Driver::start(transport, control, service.clone(), random, left());
+    let mut config = request.config(service.clone(), random);
+    config.limits.settings_timeout = left();
+    let driver = Driver::start(transport, control, config);
     let opened = driver.opened().await?;
     let security = record.map_or(JsValue::NULL, |record| record.to_js());
     let handle = Handle::new(driver, opened);

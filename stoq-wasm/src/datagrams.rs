@@ -104,10 +104,24 @@ impl DatagramChannel {
         let whole = Uint8Array::new_with_length(header.len() as u32 + got);
         whole.subarray(0, header.len() as u32).copy_from(&header);
         whole.set(data, header.len() as u32);
+        self.send_content(&whole).await
+    }
+
+    /// The largest [content](stoq_core::datagram::Content) of a datagram, in bytes.
+    pub(crate) fn max_content(&self) -> usize {
+        let header = Datagram::header_len(SessionId::ZERO) - Datagram::prefix_len(SessionId::ZERO);
+        match self.max_size() {
+            0 => 0,
+            data => data as usize + header,
+        }
+    }
+
+    /// Sends a datagram with content as it is.
+    pub(crate) async fn send_content(&self, content: &Uint8Array) -> Result<(), Error> {
         let sent = self
             .handle
             .ending
-            .settle(self.writer()?.write_with_chunk(&whole))
+            .settle(self.writer()?.write_with_chunk(content))
             .await;
         match sent {
             Ok(_) => {

@@ -6,15 +6,17 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use js_sys::{Promise, Uint8Array};
+use stoq_core::channel::ChannelId;
 use stoq_core::datagram::Content;
-use stoq_core::session::{CLOSE_TIMEOUT, Config, Input, Output, Session, Side};
+use stoq_core::session::{CLOSE_TIMEOUT, Config, Input, Output, Session};
 use stoq_core::stream::{Direction, Payload};
-use stoq_core::{Code, ServiceName, SessionId, StreamHeader};
+use stoq_core::{Code, SessionId, StreamHeader};
 use wasm_bindgen::prelude::*;
 use web_sys::{
     WebTransport, WebTransportBidirectionalStream, WebTransportCloseInfo, WebTransportReceiveStream,
 };
 
+use crate::channels::Channels;
 use crate::control::Control;
 use crate::ending::{Broken, Ending};
 use crate::error::Error;
@@ -22,6 +24,7 @@ use crate::inbox::{GoingAway, Inbox, Opened, Place};
 use crate::incoming::Arrival;
 use crate::js::{self, Counter, Timer};
 use crate::line::Line;
+use crate::seeds::Seeds;
 use crate::signal::Signal;
 
 /// What all handles of a session share. It lives until its tasks have seen the end of the carrier.
@@ -37,7 +40,9 @@ pub(crate) struct Driver {
     arrivals: RefCell<Vec<(u64, Arrival)>>,
     pub(crate) inbox: Inbox,
     /// Told when something came into the inbox, when there is room in it again, and at the end.
-    news: Signal,
+    pub(crate) news: Signal,
+    pub(crate) channels: Channels,
+    pub(crate) seeds: Seeds,
     /// Those who open streams.
     openers: Line,
     pub(crate) counters: Counters,
@@ -53,21 +58,11 @@ pub(crate) struct Counters {
 }
 
 impl Driver {
-    /// Starts the session on a transport that is ready: SETTINGS are on their way, and `patience` says how long the
-    /// server's may take.
-    pub(crate) fn start(
-        transport: WebTransport,
-        control: Control,
-        service: ServiceName,
-        random: [u8; 32],
-        patience: Duration,
-    ) -> Rc<Self> {
-        let mut config = Config::new(Side::Client, random);
-        config.service = Some(service);
-        config.limits.settings_timeout = patience;
+    /// Starts the session on a transport that is ready: SETTINGS are on their way.
+    pub(crate) fn start(transport: WebTransport, control: Control, config: Config) -> Rc<Self> {
         let mut out = Vec::new();
         let machine = Session::new(js::now(), config, &mut out)
-            .expect("a session that shows nothing and goes straight is within every bound");
+            .expect("what the page chose was held against its bounds");
         let news = Signal::default();
         let driver = Rc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -79,6 +74,8 @@ impl Driver {
             arrivals: RefCell::default(),
             inbox: Inbox::new(&news),
             news,
+            channels: Channels::default(),
+            seeds: Seeds::default(),
             openers: Line::default(),
             counters: Counters::default(),
         });
@@ -159,10 +156,29 @@ impl Driver {
         self.wait(Inbox::take_unidirectional).await
     }
 
+    /// The next verified bidirectional stream of the peer.
+    pub(crate) async fn accept_verified_bidirectional(
+        &self,
+    ) -> Result<(WebTransportBidirectionalStream, ChannelId), Error> {
+        self.wait(Inbox::take_verified_bidirectional).await
+    }
+
+    /// The next verified unidirectional stream of the peer.
+    pub(crate) async fn accept_verified_unidirectional(
+        &self,
+    ) -> Result<(WebTransportReceiveStream, ChannelId), Error> {
+        self.wait(Inbox::take_verified_unidirectional).await
+    }
+
     /// The next datagram.
     pub(crate) async fn receive_datagram(&self) -> Result<Uint8Array, Error> {
         self.wait(|inbox| inbox.datagrams.borrow_mut().pop_front())
             .await
+    }
+
+    /// The next message that is whole.
+    pub(crate) async fn receive_message(&self) -> Result<Uint8Array, Error> {
+        self.wait(|inbox| inbox.messages.take()).await
     }
 
     /// Resolves when the peer wants to wind up; an error if the session ends without.
@@ -170,10 +186,20 @@ impl Driver {
         self.wait(|inbox| inbox.going_away.borrow().clone()).await
     }
 
+    /// A stream of the user's from `create`, as [`open_unseen`](Self::open_unseen).
+    pub(crate) async fn open_stream<T: JsCast>(
+        &self,
+        create: impl Fn(&WebTransport) -> Promise<T>,
+    ) -> Result<T, Error> {
+        let stream = self.open_unseen(create).await?;
+        self.counters.streams_opened.add();
+        Ok(stream)
+    }
+
     /// A stream from `create`, as soon as the peer's limits allow one more.
     ///
     /// Chromium 148 does not wait at its limit, but rejects; so this tries again. Others wait in line meanwhile.
-    pub(crate) async fn open_stream<T: JsCast>(
+    pub(crate) async fn open_unseen<T: JsCast>(
         &self,
         create: impl Fn(&WebTransport) -> Promise<T>,
     ) -> Result<T, Error> {
@@ -181,10 +207,7 @@ impl Driver {
         loop {
             self.ending.alive()?;
             match self.ending.settle(create(&self.transport)).await {
-                Ok(stream) => {
-                    self.counters.streams_opened.add();
-                    return Ok(stream);
-                }
+                Ok(stream) => return Ok(stream),
                 Err(Broken::Ended) => {}
                 Err(Broken::Rejected(thrown)) if is_limit(&thrown) => {
                     self.ending.pause(TRY_AGAIN).await;
@@ -234,8 +257,10 @@ impl Driver {
             Output::Opened {
                 hash,
                 max_datagram_size,
+                hops,
                 ..
             } => {
+                self.inbox.hops.replace(hops);
                 self.inbox.opened.replace(Some(Opened {
                     hash,
                     max_datagram_size,
@@ -263,8 +288,11 @@ impl Driver {
                 }
             }
             Output::Datagram { content, .. } => {
-                if let Ok(Content::Data(data)) = Content::decode(content) {
-                    self.inbox.put_datagram(&data);
+                match Content::decode(content) {
+                    Ok(Content::Data(data)) => self.inbox.put_datagram(&data),
+                    Ok(Content::Shard(shard)) => self.inbox.messages.put(&shard),
+                    // Sealed data comes with a later step.
+                    Ok(Content::Sealed(..)) | Err(_) => self.inbox.dropped_datagrams.add(),
                 }
             }
             Output::Pong { id, rtt } => {
@@ -297,11 +325,24 @@ impl Driver {
         let Some(arrival) = self.take_arrival(stream) else {
             return;
         };
-        if payload != Payload::Raw {
-            // Verified streams come with a later step; handing out their frames as data would be a lie.
-            return arrival.reject(Code::UNSUPPORTED);
+        match payload {
+            Payload::Raw => self.put_stream(arrival, None),
+            Payload::Framed => {
+                if let Some(driver) = self.me.upgrade() {
+                    js::spawn(driver.read_channel(arrival));
+                }
+            }
+            Payload::Announce => {
+                if let Some(driver) = self.me.upgrade() {
+                    driver.put_announcements(&arrival);
+                }
+            }
         }
-        self.inbox.put_stream(arrival);
+    }
+
+    /// Lets the user have a stream of the peer.
+    pub(crate) fn put_stream(&self, arrival: Arrival, channel: Option<ChannelId>) {
+        self.inbox.put_stream(arrival, channel);
         self.counters.streams_accepted.add();
     }
 
@@ -325,7 +366,11 @@ impl Driver {
         if self.ending.get().is_some() {
             return;
         }
-        let due = self.machine.borrow().next_due();
+        let machine = self.machine.borrow().next_due();
+        let due = [machine, self.inbox.messages.expire()]
+            .into_iter()
+            .flatten()
+            .min();
         let timer = due.map(|due| {
             let me = self.me.clone();
             Timer::after(due.saturating_since(js::now()), move || {

@@ -14,6 +14,7 @@ use crate::{js, word};
 pub(crate) struct Error {
     code: Code,
     message: Cow<'static, str>,
+    sequence: Option<u64>,
 }
 
 impl Error {
@@ -21,7 +22,14 @@ impl Error {
         Self {
             code,
             message: message.into(),
+            sequence: None,
         }
+    }
+
+    /// What is wrong begins with the data of this number.
+    pub(crate) fn at(self, sequence: u64) -> Self {
+        let sequence = Some(sequence);
+        Self { sequence, ..self }
     }
 
     pub(crate) fn code(&self) -> Code {
@@ -43,13 +51,16 @@ impl From<Error> for JsValue {
         let word = Self::from_str(word(error.code));
         let number = Self::from(error.code.value());
         let message = Self::from_str(&error.message);
+        let sequence = error.sequence.map_or(Self::UNDEFINED, js::number);
         ERROR_CLASS.with_borrow(|class| match class {
-            Some(class) => Reflect::construct(class, &Array::of3(&word, &number, &message))
-                .unwrap_or_else(|thrown| thrown),
+            Some(class) => {
+                Reflect::construct(class, &Array::of4(&word, &number, &message, &sequence))
+                    .unwrap_or_else(|thrown| thrown)
+            }
             // Only a page that loads the bare module, without the package's loader, comes here.
             None => {
                 let plain = js_sys::Error::new(&error.message);
-                for (key, value) in [("code", word), ("number", number)] {
+                for (key, value) in [("code", word), ("number", number), ("sequence", sequence)] {
                     js::set(&plain, key, &value);
                 }
                 plain.into()

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use js_sys::Uint8Array;
+use stoq_core::channel::ChannelId;
 use stoq_core::frame::Stats;
+use stoq_core::hops::HopChain;
 use stoq_core::session::PingId;
 use stoq_core::stream::Direction;
 use stoq_core::{Code, SessionHash};
@@ -15,15 +17,18 @@ use web_sys::{WebTransportBidirectionalStream, WebTransportReceiveStream};
 
 use crate::incoming::{Arrival, Incoming};
 use crate::js::Counter;
+use crate::messages::Messages;
 use crate::signal::Signal;
 
 /// Queues and facts of one session. All are bounded.
 pub(crate) struct Inbox {
     pub(crate) opened: RefCell<Option<Opened>>,
+    pub(crate) hops: RefCell<Option<HopChain>>,
     bidirectional: Streams<WebTransportBidirectionalStream>,
     unidirectional: Streams<WebTransportReceiveStream>,
     pub(crate) datagrams: RefCell<VecDeque<Uint8Array>>,
     pub(crate) dropped_datagrams: Counter,
+    pub(crate) messages: Messages,
     pub(crate) pongs: RefCell<Vec<(PingId, Duration)>>,
     pub(crate) ping_rtt: Cell<Option<Duration>>,
     pub(crate) path: Cell<Option<Stats>>,
@@ -50,10 +55,12 @@ impl Inbox {
     pub(crate) fn new(news: &Signal) -> Self {
         Self {
             opened: RefCell::default(),
+            hops: RefCell::default(),
             bidirectional: Streams::new(news),
             unidirectional: Streams::new(news),
             datagrams: RefCell::default(),
             dropped_datagrams: Counter::default(),
+            messages: Messages::default(),
             pongs: RefCell::default(),
             ping_rtt: Cell::default(),
             path: Cell::default(),
@@ -73,23 +80,37 @@ impl Inbox {
         }
     }
 
-    /// Takes a stream of the peer, which has its place.
-    pub(crate) fn put_stream(&self, arrival: Arrival) {
+    /// Takes a stream of the peer, which has its place, and a channel if it is a verified one.
+    pub(crate) fn put_stream(&self, arrival: Arrival, channel: Option<ChannelId>) {
         let Arrival { stream, place } = arrival;
         match stream {
-            Incoming::Bidirectional(stream) => self.bidirectional.put(stream, place),
-            Incoming::Unidirectional(stream) => self.unidirectional.put(stream, place),
+            Incoming::Bidirectional(stream) => self.bidirectional.put(stream, channel, place),
+            Incoming::Unidirectional(stream) => self.unidirectional.put(stream, channel, place),
         }
     }
 
-    /// The first bidirectional stream that waits.
+    /// The first raw bidirectional stream that waits.
     pub(crate) fn take_bidirectional(&self) -> Option<WebTransportBidirectionalStream> {
-        self.bidirectional.take()
+        self.bidirectional.take_raw()
     }
 
-    /// The first unidirectional stream that waits.
+    /// The first raw unidirectional stream that waits.
     pub(crate) fn take_unidirectional(&self) -> Option<WebTransportReceiveStream> {
-        self.unidirectional.take()
+        self.unidirectional.take_raw()
+    }
+
+    /// The first verified bidirectional stream that waits.
+    pub(crate) fn take_verified_bidirectional(
+        &self,
+    ) -> Option<(WebTransportBidirectionalStream, ChannelId)> {
+        self.bidirectional.take_verified()
+    }
+
+    /// The first verified unidirectional stream that waits.
+    pub(crate) fn take_verified_unidirectional(
+        &self,
+    ) -> Option<(WebTransportReceiveStream, ChannelId)> {
+        self.unidirectional.take_verified()
     }
 
     /// Takes a datagram; the oldest makes room if too many wait.
@@ -118,8 +139,15 @@ impl Inbox {
 
 /// The peer's streams of one kind that wait to be accepted.
 struct Streams<T> {
-    waiting: RefCell<VecDeque<(T, Place)>>,
+    waiting: RefCell<VecDeque<Waiting<T>>>,
     room: Room,
+}
+
+struct Waiting<T> {
+    stream: T,
+    /// Of a verified one.
+    channel: Option<ChannelId>,
+    _place: Place,
 }
 
 impl<T> Streams<T> {
@@ -133,13 +161,30 @@ impl<T> Streams<T> {
         }
     }
 
-    fn put(&self, stream: T, place: Place) {
-        self.waiting.borrow_mut().push_back((stream, place));
+    fn put(&self, stream: T, channel: Option<ChannelId>, place: Place) {
+        self.waiting.borrow_mut().push_back(Waiting {
+            stream,
+            channel,
+            _place: place,
+        });
     }
 
-    fn take(&self) -> Option<T> {
-        let (stream, _place) = self.waiting.borrow_mut().pop_front()?;
-        Some(stream)
+    fn take_raw(&self) -> Option<T> {
+        Some(self.take(false)?.stream)
+    }
+
+    fn take_verified(&self) -> Option<(T, ChannelId)> {
+        let Waiting {
+            stream, channel, ..
+        } = self.take(true)?;
+        Some((stream, channel?))
+    }
+
+    fn take(&self, verified: bool) -> Option<Waiting<T>> {
+        let mut waiting = self.waiting.borrow_mut();
+        let is_wanted = |stream: &Waiting<T>| stream.channel.is_some() == verified;
+        let at = waiting.iter().position(is_wanted)?;
+        waiting.remove(at)
     }
 }
 

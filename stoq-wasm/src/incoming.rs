@@ -1,9 +1,11 @@
 //! What arrives on the carrier: the tasks that read streams' headers, the control stream and datagrams.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use js_sys::Uint8Array;
+use stoq_core::channel::ChannelId;
 use stoq_core::session::Input;
 use stoq_core::stream::Direction;
 use stoq_core::{Code, StreamHeader};
@@ -19,6 +21,7 @@ use crate::driver::Driver;
 use crate::ending::Broken;
 use crate::inbox::Place;
 use crate::js;
+use crate::signal::in_time;
 
 /// A stream that the peer has opened, with its place in the inbox.
 pub(crate) struct Arrival {
@@ -105,29 +108,69 @@ impl Driver {
     /// Reads exactly the header of a stream, byte by byte, and leaves the rest to whoever reads next: or the code to
     /// reject the stream with, or `None` if the session has ended.
     async fn header(&self, arrival: &Arrival) -> Option<Result<StreamHeader, Code>> {
+        let direction = arrival.direction();
+        let header = self.beginning(arrival, |bytes| {
+            let header = StreamHeader::decode(bytes, direction);
+            Ok(header.map_err(|error| error.code())?.map(|(it, _)| it))
+        });
+        header.await
+    }
+
+    /// Reads the name of the channel of a verified stream, and lets the user have the stream.
+    pub(crate) async fn read_channel(self: Rc<Self>, arrival: Arrival) {
+        let name = |bytes: &[u8]| Ok(bytes.try_into().ok().map(ChannelId::new));
+        let channel = match in_time(NAMES_ITSELF, self.beginning(&arrival, name)).await {
+            None => Err(Code::TIMEOUT),
+            Some(None) => return,
+            Some(Some(channel)) => channel,
+        };
+        let claim = |channel| match self.channels.claim(channel) {
+            Ok(()) => Ok(channel),
+            Err(error) => Err(error.code()),
+        };
+        match channel.and_then(claim) {
+            Ok(_) if self.ending.get().is_some() => arrival.reject(Code::SESSION_CLOSED),
+            Ok(channel) => {
+                self.put_stream(arrival, Some(channel));
+                self.news.notify();
+            }
+            Err(code) => {
+                self.channels.refused(code);
+                arrival.reject(code);
+            }
+        }
+    }
+
+    /// Reads a stream byte by byte until `what` finds something in all that was read, and leaves the rest to whoever reads
+    /// next: or the code to reject the stream with, or `None` if the session has ended.
+    async fn beginning<T>(
+        &self,
+        arrival: &Arrival,
+        what: impl Fn(&[u8]) -> Result<Option<T>, Code>,
+    ) -> Option<Result<T, Code>> {
         let options = ReadableStreamGetReaderOptions::new();
         options.set_mode(ReadableStreamReaderMode::Byob);
         let reader = arrival.readable().get_reader_with_options(&options);
         let reader: ReadableStreamByobReader = reader.unchecked_into();
-        let mut bytes = Vec::with_capacity(StreamHeader::MAX_LEN);
+        let mut bytes = Vec::with_capacity(ChannelId::LEN);
         loop {
             let view = Uint8Array::new_with_length(1);
             let read = self
                 .ending
                 .settle(reader.read_with_array_buffer_view(&view))
                 .await;
-            let header = match read {
+            let found = match read {
                 Ok(result) => value(&result).map_or(Err(Code::CANCELLED), |byte| {
                     bytes.push(byte.unchecked_ref::<Uint8Array>().get_index(0));
-                    StreamHeader::decode(&bytes, arrival.direction()).map_err(|error| error.code())
+                    what(&bytes)
                 }),
                 // It was reset before it said what it is. One in both directions still has its other half.
                 Err(Broken::Rejected(_)) => Err(Code::CANCELLED),
                 Err(Broken::Ended) => return None,
             };
-            if let Some(header) = header.transpose() {
+            if let Some(found) = found.transpose() {
                 reader.release_lock();
-                return Some(header.map(|(header, _)| header));
+                return Some(found);
             }
         }
     }
@@ -177,7 +220,7 @@ impl Arrival {
         }
     }
 
-    fn readable(&self) -> ReadableStream {
+    pub(crate) fn readable(&self) -> ReadableStream {
         match &self.stream {
             Incoming::Bidirectional(stream) => stream.readable().into(),
             Incoming::Unidirectional(stream) => stream.clone().into(),
@@ -209,3 +252,6 @@ impl Arrival {
 fn value(result: &JsValue) -> Option<JsValue> {
     (!js::get(result, "done").is_truthy()).then(|| js::get(result, "value"))
 }
+
+/// How long a verified stream may be without the name of its channel, which its opener sends with its header.
+const NAMES_ITSELF: Duration = Duration::from_secs(5);

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::time::Duration;
 
-use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Date, Function, Object, Promise, Reflect, Uint8Array};
 use stoq_core::Code;
-use stoq_core::time::Timestamp;
+use stoq_core::time::{Timestamp, UnixMicros};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 
@@ -40,16 +40,39 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros((performance_now() * 1000.0) as u64)
 }
 
-/// 32 bytes that nobody can guess.
-pub(crate) fn random() -> Result<[u8; 32], Error> {
-    let array = Uint8Array::new_with_length(32);
+/// Now, on the machine's clock.
+pub(crate) fn wall_clock() -> UnixMicros {
+    micros(Date::now())
+}
+
+/// A moment that JavaScript counts in milliseconds.
+pub(crate) fn micros(milliseconds: f64) -> UnixMicros {
+    UnixMicros((milliseconds * 1000.0) as u64)
+}
+
+/// A moment as a `Date`.
+pub(crate) fn date(moment: UnixMicros) -> JsValue {
+    // A `Date` ends here; a record may say "for ever".
+    const LAST: f64 = 8.64e15;
+    let milliseconds = (moment.0 as f64 / 1000.0).min(LAST);
+    Date::new(&milliseconds.into()).into()
+}
+
+/// A count; JavaScript holds those below 2⁵³ exactly.
+pub(crate) fn number(count: u64) -> JsValue {
+    JsValue::from_f64(count as f64)
+}
+
+/// Bytes that nobody can guess.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let array = Uint8Array::new_with_length(N as u32);
     get_random_values(&array).map_err(|error| {
         Error::new(
             Code::UNSUPPORTED,
             format!("crypto.getRandomValues failed: {}", text(&error)),
         )
     })?;
-    let mut bytes = [0; 32];
+    let mut bytes = [0; N];
     array.copy_to(&mut bytes);
     Ok(bytes)
 }
@@ -199,6 +222,46 @@ pub(crate) fn code_argument(value: &JsValue) -> Result<Option<Code>, Error> {
             text(value)
         ))),
     }
+}
+
+/// An object of options that a page gave, or `undefined`.
+pub(crate) fn options_argument(value: &JsValue) -> Result<(), Error> {
+    if value.is_undefined() || value.is_object() {
+        return Ok(());
+    }
+    Err(Error::argument("the options must be an object"))
+}
+
+/// What the word stands for that a page gave as this option; the first if it gave none.
+pub(crate) fn choice<T: Copy>(
+    options: &JsValue,
+    name: &str,
+    words: &[(&'static str, T)],
+) -> Result<T, Error> {
+    let given = get(options, name);
+    let is_given = |&(at, _): &(usize, &(&str, T))| match given.is_undefined() {
+        true => at == 0,
+        false => given == JsValue::from_str(words[at].0),
+    };
+    let chosen = words.iter().enumerate().find(is_given);
+    chosen.map(|(_, (_, value))| *value).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        Error::argument(format!("{name} must be one of: {}", words.join(", ")))
+    })
+}
+
+/// An object that nobody changes.
+pub(crate) fn frozen(properties: &[(&str, JsValue)]) -> JsValue {
+    Object::freeze(&object(properties)).into()
+}
+
+/// An object with these properties.
+pub(crate) fn object(properties: &[(&str, JsValue)]) -> Object {
+    let object = Object::new();
+    for (key, value) in properties {
+        set(&object, key, value);
+    }
+    object
 }
 
 /// Bytes that a page gave.

@@ -17,8 +17,9 @@
 //! Where the page has pinned the gateway's identity, the gateway's endpoint record is fetched and verified before anything
 //! else, and the browser is told to accept the certificates that it lists and no others.
 //!
-//! The bytes of application streams never enter WebAssembly: the header of a stream is read or written, and from then on
-//! chunks pass from the browser's stream to the page as the objects that they are.
+//! The bytes of raw streams never enter WebAssembly: the header of a stream is read or written, and from then on
+//! chunks pass from the browser's stream to the page as the objects that they are. Those of verified streams do: they are
+//! hashed here, and held against the signatures of their origin.
 //!
 //! The JavaScript side is documented in `js/index.d.ts`, whose example starts with `await init()` and
 //! `new StoqClient()`. On other targets than `wasm32` the crate holds the [words](word) for the codes and nothing else.
@@ -29,6 +30,8 @@ pub use word::word;
 
 #[cfg(target_arch = "wasm32")]
 mod authority;
+#[cfg(target_arch = "wasm32")]
+mod channels;
 #[cfg(target_arch = "wasm32")]
 mod client;
 #[cfg(target_arch = "wasm32")]
@@ -54,6 +57,8 @@ mod js;
 #[cfg(target_arch = "wasm32")]
 mod line;
 #[cfg(target_arch = "wasm32")]
+mod messages;
+#[cfg(target_arch = "wasm32")]
 mod options;
 #[cfg(target_arch = "wasm32")]
 mod pinning;
@@ -62,6 +67,12 @@ mod pins;
 #[cfg(target_arch = "wasm32")]
 mod record;
 #[cfg(target_arch = "wasm32")]
+mod request;
+#[cfg(target_arch = "wasm32")]
+mod seal;
+#[cfg(target_arch = "wasm32")]
+mod seeds;
+#[cfg(target_arch = "wasm32")]
 mod serials;
 #[cfg(target_arch = "wasm32")]
 mod session;
@@ -69,6 +80,8 @@ mod session;
 mod signal;
 #[cfg(target_arch = "wasm32")]
 mod stream;
+#[cfg(target_arch = "wasm32")]
+mod verified;
 #[cfg(target_arch = "wasm32")]
 mod whatwg;
 
@@ -81,4 +94,5 @@ pub use {
     record::verify_endpoint_record,
     session::Session,
     stream::{BidirectionalStream, ReceiveStream, SendStream},
+    verified::{VerifiedBidirectionalStream, VerifiedReceiveStream},
 };

@@ -78,7 +78,7 @@ impl Pinning {
         let key = serials::key(authority);
         let _turn = self.serials.turn().await;
         let last = self.serials.get(&key).await?;
-        record.check(record::now_here(), authority, last)?;
+        record.check(js::wall_clock(), authority, last)?;
         self.serials.raise(&key, record.serial()).await?;
         Ok(record)
     }

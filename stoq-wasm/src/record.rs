@@ -57,18 +57,14 @@ impl Record {
         let says = &self.says;
         let hashes = says.certificate_hashes.iter();
         let hashes: Array = hashes.map(|hash| JsValue::from(hex(hash))).collect();
-        let security = Object::new();
-        for (key, value) in [
+        js::frozen(&[
             ("falconId", self.signer.to_string().into()),
             ("authority", JsValue::from_str(&says.authority)),
             ("serial", says.serial.to_string().into()),
-            ("notBefore", date(says.not_before)),
-            ("expiry", date(says.expiry)),
+            ("notBefore", js::date(says.not_before)),
+            ("expiry", js::date(says.expiry)),
             ("certificateHashes", Object::freeze(&hashes).into()),
-        ] {
-            js::set(&security, key, &value);
-        }
-        Object::freeze(&security).into()
+        ])
     }
 }
 
@@ -90,7 +86,7 @@ fn verified(record: &JsValue, against: &JsValue) -> Result<Record, Error> {
     let authority = authority.ok_or_else(|| argument("authority", pins::SHAPE))?;
     let pins = pins::identities(&js::get(against, "pins")).map_err(|why| argument("pins", &why))?;
     let now = match js::get(against, "now") {
-        now if now.is_undefined() => now_here(),
+        now if now.is_undefined() => js::wall_clock(),
         now => moment(&now).ok_or_else(|| argument("now", "a Date, or milliseconds"))?,
     };
     let last = match js::get(against, "lastSerial") {
@@ -124,11 +120,6 @@ pub(crate) fn too_long() -> Error {
     )
 }
 
-/// Now, by the clock of this machine.
-pub(crate) fn now_here() -> UnixMicros {
-    micros(Date::now())
-}
-
 fn refused(error: EndpointRecordError) -> Error {
     let code = match error {
         EndpointRecordError::NotPinned { .. } => Code::UNTRUSTED,
@@ -146,16 +137,5 @@ fn moment(value: &JsValue) -> Option<UnixMicros> {
         Some(date) => date.get_time(),
         None => value.as_f64()?,
     };
-    milliseconds.is_finite().then(|| micros(milliseconds))
-}
-
-fn micros(milliseconds: f64) -> UnixMicros {
-    UnixMicros((milliseconds * 1000.0) as u64)
-}
-
-fn date(moment: UnixMicros) -> JsValue {
-    // A `Date` ends here; a record may say "for ever".
-    const LAST: f64 = 8.64e15;
-    let milliseconds = (moment.0 as f64 / 1000.0).min(LAST);
-    Date::new(&milliseconds.into()).into()
+    milliseconds.is_finite().then(|| js::micros(milliseconds))
 }

@@ -1,22 +1,29 @@
 //! The session that a page holds.
 
+mod hops;
+mod verified;
+
 use std::cell::OnceCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use js_sys::Promise;
-use serde::{Deserialize, Serialize};
+use stoq_core::stream::Direction;
+use stoq_core::tier::Tier;
 use stoq_core::{Code, ServiceName};
 use wasm_bindgen::prelude::*;
-use web_sys::WebTransport;
+use web_sys::{ReadableStream, WebTransport};
 
 use crate::datagrams::{DatagramChannel, Datagrams};
 use crate::driver::Handle;
 use crate::ending::Ended;
 use crate::error::Error;
 use crate::inbox::GoingAway;
+use crate::messages::MessageChannel;
+pub(crate) use hops::address;
+
 use crate::stream::{BidirectionalStream, ReceiveStream, SendStream};
-use crate::{js, word};
+use crate::{js, seeds, whatwg, word};
 
 /// A session with a service: any number of streams, datagrams, and one end.
 #[wasm_bindgen]
@@ -26,8 +33,12 @@ pub struct Session {
     service: ServiceName,
     security: JsValue,
     channel: Rc<DatagramChannel>,
+    messages: Rc<MessageChannel>,
     // What the getters return, so that it is the same object each time.
     datagrams: OnceCell<JsValue>,
+    hops: OnceCell<JsValue>,
+    incoming_messages: OnceCell<ReadableStream>,
+    seeds: OnceCell<ReadableStream>,
     closed: OnceCell<Promise>,
     draining: OnceCell<Promise>,
 }
@@ -40,13 +51,18 @@ impl Session {
         security: JsValue,
     ) -> Self {
         let handle = Rc::new(handle);
+        let channel = DatagramChannel::new(handle.clone());
         Self {
-            channel: DatagramChannel::new(handle.clone()),
+            messages: MessageChannel::new(handle.clone(), channel.clone()),
+            channel,
             handle,
             url,
             service,
             security,
             datagrams: OnceCell::new(),
+            hops: OnceCell::new(),
+            incoming_messages: OnceCell::new(),
+            seeds: OnceCell::new(),
             closed: OnceCell::new(),
             draining: OnceCell::new(),
         }
@@ -79,6 +95,14 @@ impl Session {
         self.handle.opened.hash.as_bytes().to_vec()
     }
 
+    /// The relays between here and the service, in their own words.
+    #[wasm_bindgen(getter)]
+    pub fn hops(&self) -> JsValue {
+        self.hops
+            .get_or_init(|| hops::to_js(self.handle.inbox.hops.borrow().as_ref()))
+            .clone()
+    }
+
     /// The largest datagram that fits the whole path now.
     #[wasm_bindgen(getter, js_name = maxDatagramSize)]
     pub fn max_datagram_size(&self) -> u32 {
@@ -91,6 +115,42 @@ impl Session {
         self.datagrams
             .get_or_init(|| Datagrams::new(self.channel.clone()).into())
             .clone()
+    }
+
+    /// The largest message that can be sent now with the parity that is chosen for it.
+    #[wasm_bindgen(getter, js_name = maxMessageSize)]
+    pub fn max_message_size(&self) -> u32 {
+        self.messages.max_size()
+    }
+
+    /// Sends a message in shards.
+    #[wasm_bindgen(js_name = sendMessage)]
+    pub fn send_message(&self, data: JsValue, options: JsValue) -> Promise {
+        let messages = self.messages.clone();
+        js::done(async move { messages.send(&data, &options).await })
+    }
+
+    /// The peer's messages, one a chunk.
+    #[wasm_bindgen(getter)]
+    pub fn messages(&self) -> ReadableStream {
+        self.incoming_messages
+            .get_or_init(|| whatwg::messages_in(self.handle.clone()))
+            .clone()
+    }
+
+    /// What the far end announces, one event a chunk.
+    #[wasm_bindgen(getter)]
+    pub fn seeds(&self) -> ReadableStream {
+        self.seeds
+            .get_or_init(|| whatwg::seed_events(self.handle.clone()))
+            .clone()
+    }
+
+    /// Announces who holds a content.
+    #[wasm_bindgen(js_name = sendSeed)]
+    pub fn send_seed(&self, seed: JsValue) -> Promise {
+        let handle = self.handle.clone();
+        js::done(async move { handle.announce(&seeds::argument(&seed)?).await })
     }
 
     /// Resolves with how the session ended.
@@ -131,8 +191,8 @@ impl Session {
             let stream = handle
                 .open_stream(WebTransport::create_unidirectional_stream)
                 .await?;
-            let stream = SendStream::new(&handle, &stream)?;
-            stream.write_header(stoq_core::stream::Direction::Unidirectional);
+            let stream = SendStream::new(&handle, &stream, None)?;
+            stream.write_header(Direction::Unidirectional, None);
             Ok(stream)
         })
     }
@@ -166,29 +226,41 @@ impl Session {
     /// Counters, as they stand now.
     pub fn stats(&self) -> JsValue {
         let (counters, inbox) = (&self.handle.counters, &self.handle.inbox);
-        to_js(&SessionStats {
-            sent_datagrams: counters.sent_datagrams.get(),
-            received_datagrams: counters.received_datagrams.get(),
-            dropped_datagrams: self.handle.dropped_datagrams(),
-            streams_opened: counters.streams_opened.get(),
-            streams_accepted: counters.streams_accepted.get(),
-            ping_rtt: inbox.ping_rtt.get().map(milliseconds),
-            path: inbox.path.get().map(|stats| PathStats {
-                rtt: milliseconds(stats.rtt),
-                rtt_variation: milliseconds(stats.rtt_variation),
-                lost_packets: stats.lost_packets as f64,
-                congestion_window: stats.congestion_window as f64,
-                send_rate: stats.send_rate as f64,
-                tier: stats.tier,
-            }),
-        })
+        let path = inbox.path.get().map(|stats| {
+            let tier = Tier::from_number(stats.tier).map(Tier::name);
+            let path = js::object(&[
+                ("rtt", milliseconds(stats.rtt).into()),
+                ("rttVariation", milliseconds(stats.rtt_variation).into()),
+                ("lostPackets", js::number(stats.lost_packets)),
+                ("congestionWindow", js::number(stats.congestion_window)),
+                ("sendRate", js::number(stats.send_rate)),
+                ("tier", tier.into()),
+            ]);
+            JsValue::from(path)
+        });
+        let ping_rtt = inbox.ping_rtt.get().map(milliseconds);
+        let stats = js::object(&[
+            ("sentDatagrams", counters.sent_datagrams.get().into()),
+            (
+                "receivedDatagrams",
+                counters.received_datagrams.get().into(),
+            ),
+            ("droppedDatagrams", self.handle.dropped_datagrams().into()),
+            ("streamsOpened", counters.streams_opened.get().into()),
+            ("streamsAccepted", counters.streams_accepted.get().into()),
+            ("refused", self.handle.channels.refusals().into()),
+            ("messages", self.messages.stats().into()),
+            ("pingRtt", ping_rtt.into()),
+            ("path", path.unwrap_or(JsValue::UNDEFINED)),
+        ]);
+        stats.into()
     }
 
     /// Closes the session, and resolves with how it ended.
     pub fn close(&self, info: JsValue) -> Promise {
         let handle = self.handle.clone();
         js::promise(async move {
-            let info = CloseRequest::from_js(info)?;
+            let info = CloseRequest::from_js(&info)?;
             handle.close(info.code, &info.reason);
             closed(handle).await
         })
@@ -197,11 +269,12 @@ impl Session {
 
 async fn closed(handle: Rc<Handle>) -> Result<JsValue, Error> {
     let Ended { code, reason } = handle.ending.wait().await;
-    Ok(to_js(&CloseInfo {
-        code: code.value(),
-        name: word(*code),
-        reason,
-    }))
+    let info = js::object(&[
+        ("code", code.value().into()),
+        ("name", word(*code).into()),
+        ("reason", reason.into()),
+    ]);
+    Ok(info.into())
 }
 
 fn draining(handle: Rc<Handle>) -> Promise {
@@ -215,13 +288,12 @@ fn draining(handle: Rc<Handle>) -> Promise {
                 authority,
             }) = driver.going_away().await
             {
-                let grace = milliseconds(grace);
-                let info = to_js(&GoingAwayInfo {
-                    code: code.value(),
-                    name: word(code),
-                    grace,
-                    authority,
-                });
+                let info = js::object(&[
+                    ("code", code.value().into()),
+                    ("name", word(code).into()),
+                    ("grace", milliseconds(grace).into()),
+                    ("authority", authority.into()),
+                ]);
                 let _ = resolve.call1(&JsValue::UNDEFINED, &info);
             }
         });
@@ -235,71 +307,19 @@ struct CloseRequest {
 }
 
 impl CloseRequest {
-    fn from_js(info: JsValue) -> Result<Self, Error> {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Given {
-            code: Option<u32>,
-            reason: Option<String>,
+    fn from_js(info: &JsValue) -> Result<Self, Error> {
+        js::options_argument(info)?;
+        let reason = js::get(info, "reason");
+        if !reason.is_undefined() && !reason.is_string() {
+            return Err(Error::argument("the reason of a close is text"));
         }
-        let given = if info.is_undefined() {
-            Given::default()
-        } else {
-            serde_wasm_bindgen::from_value(info)
-                .map_err(|error| Error::argument(format!("close: {error}")))?
-        };
         Ok(Self {
-            code: Code::new(given.code.unwrap_or_default()),
-            reason: given.reason.unwrap_or_default(),
+            code: js::code_argument(&js::get(info, "code"))?.unwrap_or(Code::NO_ERROR),
+            reason: reason.as_string().unwrap_or_default(),
         })
     }
 }
 
-#[derive(Serialize)]
-struct CloseInfo<'a> {
-    code: u32,
-    name: &'static str,
-    reason: &'a str,
-}
-
-#[derive(Serialize)]
-struct GoingAwayInfo {
-    code: u32,
-    name: &'static str,
-    grace: f64,
-    authority: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SessionStats {
-    sent_datagrams: u32,
-    received_datagrams: u32,
-    dropped_datagrams: f64,
-    streams_opened: u32,
-    streams_accepted: u32,
-    ping_rtt: Option<f64>,
-    path: Option<PathStats>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PathStats {
-    rtt: f64,
-    rtt_variation: f64,
-    lost_packets: f64,
-    congestion_window: f64,
-    send_rate: f64,
-    tier: u8,
-}
-
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
-}
-
-fn to_js(value: &impl Serialize) -> JsValue {
-    js::certain(
-        serde_wasm_bindgen::to_value(value),
-        "plain structs of numbers and strings become objects",
-    )
 }

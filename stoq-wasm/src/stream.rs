@@ -1,19 +1,24 @@
 //! The streams that a page holds: the browser's own, from behind their header on.
 
-use std::cell::{Cell, OnceCell};
+mod receive;
+mod send;
+
+use std::cell::OnceCell;
 use std::rc::Rc;
 
-use js_sys::{Promise, Uint8Array};
+use js_sys::Promise;
+use stoq_core::channel::ChannelId;
 use stoq_core::stream::{Direction, Payload};
 use stoq_core::{Code, SessionId, StreamHeader};
 use wasm_bindgen::prelude::*;
-use web_sys::{
-    ReadableStream, ReadableStreamDefaultReader, WebTransportBidirectionalStream, WritableStream,
-    WritableStreamDefaultWriter,
-};
+use web_sys::{ReadableStream, WebTransportBidirectionalStream, WritableStream};
+
+pub(crate) use receive::ReceiveHalf;
+pub(crate) use send::SendHalf;
 
 use crate::driver::Handle;
 use crate::error::Error;
+use crate::seal::Seal;
 use crate::{js, whatwg};
 
 /// A stream in both directions.
@@ -30,7 +35,7 @@ impl BidirectionalStream {
         handle: &Rc<Handle>,
         stream: &WebTransportBidirectionalStream,
     ) -> Result<Self, Error> {
-        let send = SendStream::new(handle, &stream.writable())?;
+        let send = SendStream::new(handle, &stream.writable(), None)?;
         let receive = ReceiveStream::new(handle, &stream.readable());
         Ok(Self {
             sending: send.0.clone(),
@@ -41,7 +46,8 @@ impl BidirectionalStream {
     }
 
     pub(crate) fn write_header(&self) {
-        self.sending.half.write_header(Direction::Bidirectional);
+        let header = header(Direction::Bidirectional, None);
+        self.sending.half.begin(&header);
     }
 }
 
@@ -75,26 +81,25 @@ impl BidirectionalStream {
 /// The sending direction of a stream. Dropping the last reference to one that was not ended resets it with
 /// [`Code::CANCELLED`].
 #[wasm_bindgen]
+#[derive(Clone)]
 pub struct SendStream(Rc<SendSide>);
 
 impl SendStream {
-    pub(crate) fn new(handle: &Rc<Handle>, stream: &WritableStream) -> Result<Self, Error> {
-        let writer = stream
-            .get_writer()
-            .map_err(|thrown| Error::new(Code::INTERNAL, js::text(&thrown)))?;
-        let half = SendHalf {
-            handle: handle.clone(),
-            writer,
-            ended: Cell::new(None),
-        };
+    /// One whose data has tokens, if there is a seal.
+    pub(crate) fn new(
+        handle: &Rc<Handle>,
+        stream: &WritableStream,
+        seal: Option<Seal>,
+    ) -> Result<Self, Error> {
         Ok(Self(Rc::new(SendSide {
-            half: Rc::new(half),
+            half: Rc::new(SendHalf::new(handle, stream, seal)?),
             writable: OnceCell::new(),
         })))
     }
 
-    pub(crate) fn write_header(&self, direction: Direction) {
-        self.0.half.write_header(direction);
+    /// Says what the stream is, and of a verified one which channel.
+    pub(crate) fn write_header(&self, direction: Direction, channel: Option<ChannelId>) {
+        self.0.half.begin(&header(direction, channel));
     }
 }
 
@@ -135,12 +140,7 @@ pub struct ReceiveStream(Rc<ReceiveSide>);
 
 impl ReceiveStream {
     pub(crate) fn new(handle: &Rc<Handle>, stream: &ReadableStream) -> Self {
-        let reader = stream.get_reader().unchecked_into();
-        let half = ReceiveHalf {
-            handle: handle.clone(),
-            reader,
-            ended: Cell::new(false),
-        };
+        let half = ReceiveHalf::new(handle, stream);
         Self(Rc::new(ReceiveSide {
             half: Rc::new(half),
             readable: OnceCell::new(),
@@ -201,140 +201,19 @@ impl ReceiveSide {
     }
 }
 
-/// The browser's writable stream, and how we ended it.
-pub(crate) struct SendHalf {
-    handle: Rc<Handle>,
-    writer: WritableStreamDefaultWriter,
-    ended: Cell<Option<SendEnd>>,
+/// What a stream of ours begins with.
+fn header(direction: Direction, channel: Option<ChannelId>) -> Vec<u8> {
+    let header = StreamHeader::Data {
+        session: SessionId::ZERO,
+        payload: match channel {
+            Some(_) => Payload::Framed,
+            None => Payload::Raw,
+        },
+    };
+    let mut bytes = Vec::with_capacity(StreamHeader::MAX_LEN + ChannelId::LEN);
+    header.encode(direction, &mut bytes);
+    if let Some(channel) = channel {
+        bytes.extend_from_slice(channel.as_bytes());
+    }
+    bytes
 }
-
-#[derive(Clone, Copy)]
-enum SendEnd {
-    Finished,
-    Reset(Code),
-}
-
-impl SendHalf {
-    fn write_header(&self, direction: Direction) {
-        let header = StreamHeader::Data {
-            session: SessionId::ZERO,
-            payload: Payload::Raw,
-        };
-        let mut bytes = Vec::with_capacity(header.encoded_len(direction));
-        header.encode(direction, &mut bytes);
-        // The writes of a stream keep their order, and one that fails makes the next one fail.
-        js::ignore(self.writer.write_with_chunk(&Uint8Array::from(&bytes[..])));
-    }
-
-    /// Writes a chunk: the object itself goes to the browser.
-    pub(crate) async fn write(&self, chunk: &JsValue) -> Result<(), Error> {
-        self.usable()?;
-        js::bytes_argument(chunk)?;
-        self.outcome(self.writer.write_with_chunk(chunk)).await
-    }
-
-    pub(crate) async fn finish(&self) -> Result<(), Error> {
-        self.usable()?;
-        self.ended.set(Some(SendEnd::Finished));
-        self.outcome(self.writer.close()).await
-    }
-
-    /// Resets the stream, if there is anything left to reset.
-    pub(crate) async fn reset(&self, code: Code) -> Result<(), Error> {
-        self.ended.set(Some(SendEnd::Reset(code)));
-        let aborted = self.writer.abort_with_reason(&js::stream_error(code));
-        // It fails where the stream has failed before: the peer knows by then.
-        let _ = self.handle.ending.settle(aborted).await;
-        Ok(())
-    }
-
-    /// Resolves with the reason why the peer wants no more, as soon as the browser knows it; `None` if this side ended the
-    /// stream. It keeps neither the stream nor the session.
-    pub(crate) fn stopped(self: &Rc<Self>) -> impl Future<Output = Option<Error>> + use<> {
-        let (half, driver) = (Rc::downgrade(self), Rc::clone(&self.handle));
-        let closed = self.writer.closed();
-        async move {
-            let broken = driver.ending.settle(closed).await.err()?;
-            if half.upgrade().is_none_or(|half| half.ended.get().is_some()) {
-                return None;
-            }
-            Some(driver.ending.explain(broken, STOPPED).await)
-        }
-    }
-
-    fn usable(&self) -> Result<(), Error> {
-        match self.ended.get() {
-            None => self.handle.ending.alive(),
-            Some(SendEnd::Finished) => Err(Error::argument("the stream has been finished")),
-            Some(SendEnd::Reset(code)) => Err(Error::new(code, WE_RESET)),
-        }
-    }
-
-    async fn outcome(&self, promise: Promise) -> Result<(), Error> {
-        match (self.handle.ending.settle(promise).await, self.ended.get()) {
-            (Ok(_), _) => Ok(()),
-            (Err(_), Some(SendEnd::Reset(code))) => Err(Error::new(code, WE_RESET)),
-            (Err(broken), _) => Err(self.handle.ending.explain(broken, STOPPED).await),
-        }
-    }
-}
-
-impl Drop for SendHalf {
-    fn drop(&mut self) {
-        if self.ended.get().is_none() {
-            js::ignore(
-                self.writer
-                    .abort_with_reason(&js::stream_error(Code::CANCELLED)),
-            );
-        }
-    }
-}
-
-/// The browser's readable stream, and whether it has ended.
-pub(crate) struct ReceiveHalf {
-    handle: Rc<Handle>,
-    reader: ReadableStreamDefaultReader,
-    ended: Cell<bool>,
-}
-
-impl ReceiveHalf {
-    /// The next chunk: the object itself comes from the browser.
-    pub(crate) async fn read(&self) -> Result<Option<Uint8Array>, Error> {
-        match self.handle.next(&self.reader).await {
-            Ok(chunk) => {
-                self.ended.set(self.ended.get() || chunk.is_none());
-                Ok(chunk.map(JsCast::unchecked_into))
-            }
-            Err(broken) => {
-                self.ended.set(true);
-                Err(self
-                    .handle
-                    .ending
-                    .explain(broken, "the peer reset the stream")
-                    .await)
-            }
-        }
-    }
-
-    /// Stops the stream, if it has not ended.
-    pub(crate) async fn stop(&self, code: Code) -> Result<(), Error> {
-        self.ended.set(true);
-        let cancelled = self.reader.cancel_with_reason(&js::stream_error(code));
-        let _ = self.handle.ending.settle(cancelled).await;
-        Ok(())
-    }
-}
-
-impl Drop for ReceiveHalf {
-    fn drop(&mut self) {
-        if !self.ended.get() {
-            js::ignore(
-                self.reader
-                    .cancel_with_reason(&js::stream_error(Code::CANCELLED)),
-            );
-        }
-    }
-}
-
-const STOPPED: &str = "the peer stopped the stream";
-const WE_RESET: &str = "the stream has been reset";

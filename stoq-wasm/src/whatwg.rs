@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use js_sys::{Object, Promise, WeakRef};
+use js_sys::{Object, Promise, Uint8Array, WeakRef};
 use wasm_bindgen::prelude::*;
 use web_sys::{
     QueuingStrategy, ReadableByteStreamController, ReadableStream, ReadableStreamDefaultController,
@@ -12,9 +12,11 @@ use web_sys::{
 };
 
 use crate::datagrams::DatagramChannel;
+use crate::driver::Handle;
 use crate::error::Error;
 use crate::js::{self, certain};
 use crate::stream::{ReceiveHalf, SendHalf};
+use crate::verified::VerifiedHalf;
 
 /// The receiving half of a stream as a readable byte stream.
 pub(crate) fn byte_stream(half: Rc<ReceiveHalf>) -> ReadableStream {
@@ -91,22 +93,64 @@ pub(crate) fn writable(half: Rc<SendHalf>) -> WritableStream {
 
 /// A session's datagrams, one a chunk.
 pub(crate) fn datagrams_in(channel: Rc<DatagramChannel>) -> ReadableStream {
+    chunks(move |controller| {
+        let channel = channel.clone();
+        js::done(async move { enqueue(&controller, &channel.receive().await?) })
+    })
+}
+
+/// A session's messages, one a chunk.
+pub(crate) fn messages_in(handle: Rc<Handle>) -> ReadableStream {
+    chunks(move |controller| {
+        let handle = handle.clone();
+        js::done(async move { enqueue(&controller, &handle.receive_message().await?) })
+    })
+}
+
+/// The items of a verified stream, one a chunk.
+pub(crate) fn items(half: Rc<VerifiedHalf>) -> ReadableStream {
     let source = Object::new();
+    let pulled = half.clone();
     method(&source, "pull", move |controller| {
         let controller: ReadableStreamDefaultController = controller.unchecked_into();
-        let channel = channel.clone();
+        let half = pulled.clone();
         js::done(async move {
-            let datagram = channel.receive().await?;
-            cancelled_meanwhile(controller.enqueue_with_chunk(&datagram));
+            cancelled_meanwhile(match half.read().await? {
+                Some(item) => controller.enqueue_with_chunk(&item),
+                None => controller.close(),
+            });
             Ok(())
         })
     });
-    let strategy = QueuingStrategy::new();
-    strategy.set_high_water_mark(0.0);
-    certain(
-        ReadableStream::new_with_underlying_source_and_strategy(&source, &strategy),
-        STANDARD,
-    )
+    method(&source, "cancel", move |reason| {
+        let half = half.clone();
+        js::done(async move { half.stop(js::code_of_reason(&reason)).await })
+    });
+    one_by_one(&source)
+}
+
+/// What the far end of a session announces, one event a chunk.
+pub(crate) fn seed_events(handle: Rc<Handle>) -> ReadableStream {
+    chunks(move |controller| {
+        let handle = handle.clone();
+        js::done(async move {
+            let driver = Rc::clone(&**handle);
+            enqueue(&controller, &driver.next_seed_event().await?)
+        })
+    })
+}
+
+fn enqueue(controller: &JsValue, chunk: &JsValue) -> Result<(), Error> {
+    let controller: &ReadableStreamDefaultController = controller.unchecked_ref();
+    cancelled_meanwhile(controller.enqueue_with_chunk(chunk));
+    Ok(())
+}
+
+/// A readable stream of chunks that are fetched one at a time.
+fn chunks(pull: impl FnMut(JsValue) -> Promise + 'static) -> ReadableStream {
+    let source = Object::new();
+    method(&source, "pull", pull);
+    one_by_one(&source)
 }
 
 /// Datagrams to send, one a chunk.
@@ -117,6 +161,16 @@ pub(crate) fn datagrams_out(channel: Rc<DatagramChannel>) -> WritableStream {
         js::done(async move { channel.send(&chunk).await })
     });
     one_at_a_time(&sink)
+}
+
+/// A readable stream that fetches nothing before it is asked.
+fn one_by_one(source: &Object) -> ReadableStream {
+    let strategy = QueuingStrategy::new();
+    strategy.set_high_water_mark(0.0);
+    certain(
+        ReadableStream::new_with_underlying_source_and_strategy(source, &strategy),
+        STANDARD,
+    )
 }
 
 /// A writable stream that hands on one chunk and waits. With a mark of 0, writers would wait for ever.

@@ -15,6 +15,9 @@ import init, {
   type SendStream,
   type SerialStore,
   type SessionStats,
+  type VerifiedBidirectionalStream,
+  type VerifiedItem,
+  type VerifiedReceiveStream,
   verifyEndpointRecord,
 } from 'stoq';
 import type * as written from '../js/classes.js';
@@ -29,8 +32,10 @@ export function declaredIsWritten(
   datagrams: written.Datagrams,
   hash: written.Sha256,
   error: written.StoqError,
-): [StoqClient, Session, BidirectionalStream, SendStream, ReceiveStream, Datagrams, Sha256, StoqError] {
-  return [client, session, stream, send, receive, datagrams, hash, error];
+  verified: written.VerifiedBidirectionalStream,
+  verifiedReceive: written.VerifiedReceiveStream,
+): [StoqClient, Session, BidirectionalStream, SendStream, ReceiveStream, Datagrams, Sha256, StoqError, VerifiedBidirectionalStream, VerifiedReceiveStream] {
+  return [client, session, stream, send, receive, datagrams, hash, error, verified, verifiedReceive];
 }
 
 /** The other way round: what is written, beyond what wasm-bindgen gives every class, is declared. */
@@ -45,6 +50,8 @@ export type NothingIsHidden = [
   None<Undeclared<written.Datagrams, Datagrams>>,
   None<Undeclared<written.Sha256, Sha256>>,
   None<Undeclared<written.StoqError, StoqError>>,
+  None<Undeclared<written.VerifiedBidirectionalStream, VerifiedBidirectionalStream>>,
+  None<Undeclared<written.VerifiedReceiveStream, VerifiedReceiveStream>>,
 ];
 
 export async function use(file: Blob): Promise<CloseInfo> {
@@ -89,6 +96,32 @@ export async function pinned(record: Uint8Array): Promise<bigint> {
   return BigInt(identity.serial);
 }
 
+export async function verified(session: Session, origin: string): Promise<[Uint8Array[], string | undefined]> {
+  const stream = await session.openVerifiedBidirectionalStream({ origins: [origin], delivery: 'pending', algorithm: 'sha-256' });
+  await stream.send.write(new Uint8Array(1));
+  const pending: Uint8Array[] = [];
+  let signer: string | undefined;
+  try {
+    for await (const item of stream.readable) {
+      if (item.data) pending.push(item.data);
+      else signer = item.signer;
+    }
+  } catch (error) {
+    if (error instanceof StoqError && error.sequence !== undefined) pending.length = error.sequence;
+  }
+  const other: VerifiedReceiveStream = await session.acceptVerifiedUnidirectionalStream({ origins: origin });
+  const item: VerifiedItem | undefined = await other.read();
+  console.log(item?.state, session.stats().refused['bad-token'], stream.channel);
+  const send: SendStream = await session.openVerifiedUnidirectionalStream({ algorithm: 'blake3' });
+  await send.finish();
+  return [pending, signer];
+}
+
+export async function routed(client: StoqClient, relays: string[]): Promise<Date | undefined> {
+  const session = await client.connect('https://gateway.example/stoq/v1/files', { route: relays });
+  return session.hops[0]?.timestamp;
+}
+
 export function misuse(session: Session, error: StoqError): void {
   // @ts-expect-error Sessions come from a client.
   new Session();
@@ -102,6 +135,8 @@ export function misuse(session: Session, error: StoqError): void {
   new StoqClient({ pins: {}, serials: new Map<string, number>() });
   // @ts-expect-error Nothing is verified of nobody in particular.
   verifyEndpointRecord(new Uint8Array(), { authority: 'gateway.example' });
+  // @ts-expect-error There is no such way to hash.
+  void session.openVerifiedBidirectionalStream({ algorithm: 'md5' });
   // @ts-expect-error There is no such option.
   new StoqClient({ certificateHash: '' });
 }

@@ -47,6 +47,10 @@ export class World {
   url = '';
   /** Who the gateway is. */
   falconId = '';
+  /** Who the service is, and signs its files. */
+  serviceId = '';
+  /** What stands between the gateway and the service. @type {Part[]} */
+  relays = [];
   /** Everything of this test on disk. */
   folder = mkdtempSync(join(tmpdir(), 'stoq-browser-'));
 
@@ -66,17 +70,25 @@ export class World {
   /**
    * @param {string} programs the folder with `stoq` and `stoq-gateway`
    * @param {string} site what the gateway serves over HTTP
+   * @param {string[]} [hostile] a relay between the two that does wrong: its program, and what it does
    */
-  static async start(programs, site) {
+  static async start(programs, site, [hostile, ...tricks] = []) {
     const world = new World();
     leftovers.add(world.#clear);
     const key = join(world.folder, 'gateway.falcon.pem');
     const keygen = (file) => execFileSync(join(programs, 'stoq'), ['keygen', file], { encoding: 'utf8' }).trim();
     world.falconId = keygen(key);
-    const serviceId = keygen(world.serviceKey);
-    await world.startService(programs);
-    const [, address] = /^listening on (\S+) .* falcon-id (\S+)$/.exec(world.service.line) ?? [];
-    const route = (service) => `[[route]]\nservice = "${service}"\nupstream = "stoq://${address}"\nfalcon = ["${serviceId}"]\n`;
+    world.serviceId = keygen(world.serviceKey);
+    const relayKey = join(world.folder, 'relay.falcon.pem');
+    const relayId = hostile && keygen(relayKey);
+    await world.startService(programs, relayId);
+    let [address, nextId] = [addressOf(world.service), world.serviceId];
+    if (relayId) {
+      const words = ['--target', `stoq://${address}/`, '--target-id', nextId, '--key', relayKey, ...tricks];
+      world.relays.push(await start(hostile, words, (line) => line.startsWith('listening on ')));
+      [address, nextId] = [addressOf(world.relays[0]), relayId];
+    }
+    const route = (service) => `[[route]]\nservice = "${service}"\nupstream = "stoq://${address}"\nfalcon = ["${nextId}"]\n`;
     const settings = join(world.folder, 'gateway.toml');
     cpSync(site, world.site, { recursive: true });
     writeFileSync(settings, `listen = "127.0.0.1:0"
@@ -101,20 +113,30 @@ export class World {
     else rmSync(file, { force: true });
   }
 
-  async startService(programs) {
+  /**
+   * @param {string} programs
+   * @param {string} [client] who may come; else the gateway
+   */
+  async startService(programs, client = this.falconId) {
     this.service = await start(
       join(programs, 'stoq'),
-      ['serve', '--listen', '127.0.0.1:0', '--dir', this.store, '--falcon-key', this.serviceKey, '--client', this.falconId],
+      ['serve', '--listen', '127.0.0.1:0', '--dir', this.store, '--falcon-key', this.serviceKey, '--client', client],
       (line) => line.startsWith('listening on '),
     );
   }
 
   async stop() {
     await this.gateway.kill('SIGKILL');
+    for (const relay of this.relays) await relay.kill('SIGKILL');
     await this.service.kill('SIGKILL');
     this.#clear();
     leftovers.delete(this.#clear);
   }
 
   #clear = () => rmSync(this.folder, { recursive: true, force: true });
+}
+
+/** Where a program listens, by what it says. @param {Part} part */
+function addressOf(part) {
+  return /^listening on (\S+) /.exec(part.line)?.[1] ?? '';
 }

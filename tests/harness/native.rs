@@ -131,6 +131,23 @@ impl SessionUnderTest for Native<Session> {
         self.0.max_datagram_size()
     }
 
+    async fn send_message(&self, message: &[u8]) -> Result<(), Failure> {
+        let message = Bytes::copy_from_slice(message);
+        let sent = self.0.send_message(message).await;
+        sent.map_err(|error| Failure(error.code()))
+    }
+
+    async fn recv_message(&self) -> Result<Vec<u8>, Failure> {
+        let message = self.0.recv_message().await;
+        message
+            .map(|bytes| bytes.to_vec())
+            .map_err(|closed| Failure(closed.code))
+    }
+
+    fn max_message_size(&self) -> usize {
+        self.0.max_message_size()
+    }
+
     async fn ping(&self) -> Result<(), Failure> {
         self.0
             .ping()

@@ -1,14 +1,17 @@
 //! The conformance traits over WebTransport, from Rust: what a browser does, without a browser.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use stoq_conformance::{Connect, Failure, RecvHalf, SendHalf, Session as SessionUnderTest};
 use stoq_core::close::Code;
-use stoq_core::datagram::Datagram;
+use stoq_core::datagram::{Content, Datagram};
+use stoq_core::frame::Frame;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Config, Input, Output, PingId, Session as Machine, Side};
 use stoq_core::session_id::SessionId;
+use stoq_core::shards::{Cutter, Limits, Loss, Parity, Plan, PlanError, Reassembly, Received};
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use stoq_core::time::Timestamp;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -61,6 +64,8 @@ pub struct Session {
     closed: watch::Receiver<Option<(Code, String)>>,
     incoming: Mutex<Incoming>,
     max_datagram_size: u32,
+    /// Messages that were sent.
+    messages: AtomicU32,
     _tasks: JoinSet<()>,
 }
 
@@ -68,6 +73,8 @@ struct Incoming {
     bidirectional: mpsc::UnboundedReceiver<(SendStream, RecvStream)>,
     unidirectional: mpsc::UnboundedReceiver<RecvStream>,
     datagrams: mpsc::UnboundedReceiver<Bytes>,
+    shards: mpsc::UnboundedReceiver<Bytes>,
+    reassembly: Reassembly,
 }
 
 enum Command {
@@ -86,6 +93,7 @@ impl Session {
         let (bidirectional, accept_bi) = mpsc::unbounded_channel();
         let (unidirectional, accept_uni) = mpsc::unbounded_channel();
         let (datagrams, recv_datagram) = mpsc::unbounded_channel();
+        let (shards, recv_shard) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         let driver = Driver {
             connection: connection.clone(),
@@ -99,6 +107,7 @@ impl Session {
                 bidirectional,
                 unidirectional,
                 datagrams,
+                shards,
             },
         };
         tasks.spawn(driver.run(service));
@@ -107,6 +116,8 @@ impl Session {
             bidirectional: accept_bi,
             unidirectional: accept_uni,
             datagrams: recv_datagram,
+            shards: recv_shard,
+            reassembly: Reassembly::new(Limits::default()),
         };
         Ok(Self {
             connection,
@@ -114,6 +125,7 @@ impl Session {
             closed,
             incoming: Mutex::new(incoming),
             max_datagram_size: opened?,
+            messages: AtomicU32::new(0),
             _tasks: tasks,
         })
     }
@@ -200,6 +212,40 @@ impl SessionUnderTest for Session {
         carrier
             .saturating_sub(header)
             .min(self.max_datagram_size as usize)
+    }
+
+    async fn send_message(&self, message: &[u8]) -> Result<(), Failure> {
+        let room = self.max_datagram_size() + 1;
+        let plan = Plan::new(message.len(), room, Parity::Auto, Loss::UNKNOWN);
+        let plan = plan.map_err(|error| match error {
+            PlanError::Empty => Failure(Code::INVALID_ARGUMENT),
+            PlanError::TooLarge { .. } => Failure(Code::DATAGRAM_TOO_LARGE),
+            PlanError::NoRoom { .. } => Failure(Code::UNSUPPORTED),
+        })?;
+        let id = self.messages.fetch_add(1, Ordering::Relaxed).into();
+        for shard in Cutter::new(id, Bytes::copy_from_slice(message), plan).shards() {
+            let mut datagram = BytesMut::new();
+            Frame::Shard(shard).encode(&mut datagram);
+            let sent = self.connection.send_datagram(&datagram);
+            sent.map_err(|_| self.ended())?;
+        }
+        Ok(())
+    }
+
+    async fn recv_message(&self) -> Result<Vec<u8>, Failure> {
+        let mut incoming = self.incoming.lock().await;
+        loop {
+            let shard = incoming.shards.recv().await.ok_or_else(|| self.ended())?;
+            let shard = Content::shard(&shard).expect("the driver has looked");
+            let received = incoming.reassembly.receive(Timestamp::default(), &shard);
+            if let Ok(Received::Message(message)) = received {
+                return Ok(message.bytes.to_vec());
+            }
+        }
+    }
+
+    fn max_message_size(&self) -> usize {
+        Plan::max_message_len(self.max_datagram_size() + 1, Parity::Auto)
     }
 
     async fn ping(&self) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 use alloc::vec;
 
 use super::*;
-use crate::frame::{FalconKey, Seed, SeedPriority};
+use crate::frame::{FalconKey, Seed, SeedPriority, TokenRun};
 use crate::identity::SignatureAlgorithm;
 use crate::reader::Fault;
 use crate::seeds::SeedEvent;
@@ -39,10 +39,7 @@ fn frames_go_to_who_asks_for_them() {
         ty: FrameType::new(crate::VarInt::from_u32(0x3f)),
         payload: &[1, 2, 3],
     };
-    let run = Frame::Unknown {
-        ty: FrameType::new(crate::VarInt::from_u32(0xfe00_0007)),
-        payload: &[9; 33],
-    };
+    let run = Frame::TokenRun(TokenRun::new(&[9; 33]).unwrap());
     // What belongs on other streams means nothing here either.
     let frames = [
         bytes(&Frame::Seed(seed(1))),

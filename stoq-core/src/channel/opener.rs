@@ -66,7 +66,7 @@ pub enum Item {
 /// from one that the sender meant. If some are, an end without a signature of it is [`ChannelError::Truncated`].
 ///
 /// Memory: the frame that is being read, at most 16 KiB; with origins 4 KB for the key of each, and 72 KiB of tags at most;
-/// with [`Delivery::Verified`] 16 MiB of data at most. It reserves memory once for each DATA frame, of exactly its length,
+/// with [`Delivery::Verified`] 16 MiB of data at most. It reserves memory once for each DATA frame, of its length and 78 bytes,
 /// which the application is then given.
 ///
 /// ```

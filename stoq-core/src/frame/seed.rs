@@ -108,14 +108,22 @@ impl Seed {
         }
     }
 
-    /// The first node that stands where another stood before. Sorted, because to compare all pairs of 255 nodes takes a
-    /// peer's frame long enough to be felt.
+    /// The first node that stands where another stood before. By way of a sorted list, because to compare all pairs of 255
+    /// nodes takes a peer's frame long enough to be felt.
     fn doubled(&self) -> Option<usize> {
-        let mut places: Vec<_> = (self.nodes.iter().map(SeedNode::place)).zip(0..).collect();
-        places.sort_unstable();
-        let pairs = places.windows(2);
-        let doubled = pairs.filter(|pair| pair[0].0 == pair[1].0);
-        doubled.map(|pair| pair[1].1).min()
+        let mut sorted: Vec<u8> = Vec::with_capacity(self.nodes.len());
+        let mut indexed = (0..=u8::MAX).zip(&self.nodes);
+        let doubled = indexed.find(|(at, node)| {
+            let known = |other: &u8| self.nodes[usize::from(*other)].place().cmp(&node.place());
+            match sorted.binary_search_by(known) {
+                Ok(_) => true,
+                Err(place) => {
+                    sorted.insert(place, *at);
+                    false
+                }
+            }
+        });
+        doubled.map(|(at, _)| at.into())
     }
 
     pub(super) fn payload_len(&self) -> usize {

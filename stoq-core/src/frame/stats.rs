@@ -25,9 +25,10 @@ pub struct Stats {
     pub lost_packets: u64,
     /// Bytes that may be in flight.
     pub congestion_window: u64,
-    /// Bytes a second that are being sent.
+    /// Bytes a second that are sent and arrive.
     pub send_rate: u64,
-    /// The class of the path, rising with its rate; a newer peer may know more classes.
+    /// The [class](crate::tier::Tier::number) of the path, rising with its rate; 0 if it is not known. A newer peer may know
+    /// more classes.
     pub tier: u8,
 }
 

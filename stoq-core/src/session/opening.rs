@@ -95,7 +95,7 @@ impl Session {
             hops: answer.hops.clone(),
         };
         if answer.relays_proofs {
-            self.relayed.insert(id);
+            self.relayed.insert(id, ());
         }
         self.answered(now, id, answer.holder, opened, out);
     }

@@ -29,9 +29,11 @@ impl Loss {
     /// The loss of a path where `lost` of the last `sent` packets were lost. [`UNKNOWN`](Self::UNKNOWN) weighs in as
     /// another hundred packets, so that few packets say little: `(lost + 1) / (sent + 100)`.
     pub fn observed(sent: u64, lost: u64) -> Self {
-        let lost = u128::from(lost) + 1;
-        let sent = u128::from(sent) + 100;
-        Self::from_millionths(u32::try_from(lost * 1_000_000 / sent).unwrap_or(u32::MAX))
+        // Beyond 2^44 packets, which nobody has seen, neither number grows.
+        let most = u64::MAX >> 20;
+        let lost = (lost.min(most) + 1) * 1_000_000;
+        let share = lost / (sent.min(most) + 100);
+        Self::from_millionths(u32::try_from(share).unwrap_or(u32::MAX))
     }
 
     /// Packets in a million.

@@ -1,4 +1,4 @@
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -141,8 +141,8 @@ pub struct Counters {
 #[derive(Clone, Debug)]
 pub struct Reassembly {
     limits: Limits,
-    /// The oldest first.
-    claims: VecDeque<Claim>,
+    /// The oldest first. So few that a `Vec` will do, which is less code in a page than a ring.
+    claims: Vec<Claim>,
     held: usize,
     delivered: Delivered,
     counters: Counters,
@@ -156,7 +156,7 @@ impl Reassembly {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            claims: VecDeque::new(),
+            claims: Vec::new(),
             held: 0,
             delivered: Delivered::default(),
             counters: Counters::default(),
@@ -188,7 +188,7 @@ impl Reassembly {
 
     /// When [`expire`](Self::expire) will next have something to drop.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let oldest = self.claims.front()?;
+        let oldest = self.claims.first()?;
         Some(oldest.begun + self.limits.max_age)
     }
 
@@ -294,8 +294,8 @@ impl Reassembly {
             Some(place) if place < gone => return Err(Dropped::Evicted { message }),
             Some(place) => &mut self.claims[place - gone],
             None => {
-                self.claims.push_back(Claim::new(now, shard));
-                let last = self.claims.len() - 1;
+                let last = self.claims.len();
+                self.claims.push(Claim::new(now, shard));
                 &mut self.claims[last]
             }
         };
@@ -305,7 +305,7 @@ impl Reassembly {
     }
 
     fn remove(&mut self, place: usize) -> Claim {
-        let claim = self.claims.remove(place).expect("the place was found");
+        let claim = self.claims.remove(place);
         self.held -= claim.cost();
         claim
     }

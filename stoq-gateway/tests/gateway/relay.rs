@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use stoq_core::close::Code;
+use stoq_core::frame::Stats;
 use stoq_core::hash::SessionHash;
+use stoq_core::tier::Tier;
 use stoq_gateway::Gateway;
 use stoq_native::{Payload, ReadError, WriteError};
 
@@ -295,9 +297,33 @@ async fn a_page_is_told_about_its_path() {
         page.round_trip(&session).await;
         let path = page.path.wait_for(Option::is_some).await.unwrap().unwrap();
         assert!(
-            !path.rtt.is_zero() && path.congestion_window > 0,
+            !path.rtt.is_zero() && !path.rtt_variation.is_zero() && path.congestion_window > 0,
             "{path:?}"
         );
+        assert_eq!(path.tier, 0, "a few bytes say nothing of it: {path:?}");
+
+        // With something to carry, there is a rate.
+        let (mut send, _receive) = session.open_bi().await.unwrap();
+        let load = tokio::spawn(async move { while send.write(&[7; 65_536]).await.is_ok() {} });
+        let (_send, mut receive, _) = page.accept_bi().await;
+        let reading = async {
+            let stream = receive.quic_stream_mut();
+            while stream.read_chunk(usize::MAX, true).await.is_ok() {}
+        };
+        let told = async {
+            let (rate, window) = (1_000_000, path.congestion_window);
+            let busy = |path: &Option<Stats>| {
+                path.is_some_and(|path| path.send_rate > rate && path.congestion_window > window)
+            };
+            page.path.wait_for(busy).await.unwrap().unwrap()
+        };
+        let busy = tokio::select! {
+            busy = told => busy,
+            () = reading => panic!("the session has ended"),
+        };
+        assert_ne!(busy.rtt_variation, path.rtt_variation);
+        assert!(busy.tier == 0 || Tier::from_number(busy.tier).is_some());
+        load.abort();
     })
     .await;
 }

@@ -77,7 +77,6 @@ impl Session {
     ///
     /// # Cancel safety
     /// If the future is dropped, no frame is lost.
-    #[allow(dead_code, reason = "verified datagrams ask for them")]
     pub(crate) async fn next_signature_frame(&self) -> Result<Bytes, AnnouncementsError> {
         let shared = &self.0.shared;
         let next = Announcements::next_signature;

@@ -1,7 +1,7 @@
 //! The channels of a session: each has its id for itself.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use stoq_core::channel::ChannelId;
 use stoq_core::close::Code;
@@ -9,15 +9,17 @@ use stoq_core::stream::{Direction, Payload};
 use tokio::task::JoinSet;
 
 use super::OpenVerifiedError;
+use super::datagrams::Datagrams;
 use crate::closed::Closed;
 use crate::request::fresh_random;
 use crate::session::{Session, count};
 use crate::stream::Arrived;
 
-/// Ids that have been used, and streams that have not said theirs.
+/// Ids that have been used, streams that have not said theirs, and the channel of datagrams.
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
     used: Mutex<Used>,
+    pub(super) datagrams: OnceLock<Datagrams>,
     /// Of each kind of stream. As many tasks as streams may be open, each for 5 s at most.
     introducing: [tokio::sync::Mutex<Introducing>; 2],
 }

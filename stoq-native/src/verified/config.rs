@@ -4,7 +4,7 @@ use stoq_core::channel::Delivery;
 use stoq_core::falcon::VerifyingKey;
 use stoq_core::frame::{Priority, TokenAlgorithm};
 use stoq_core::identity::FalconId;
-use stoq_core::replay::TimeWindow;
+use stoq_core::replay::{ReplayWindow, TimeWindow};
 
 use crate::falcon::FalconSigner;
 
@@ -28,6 +28,8 @@ pub struct ChannelConfig {
     pub delivery: Delivery,
     /// How far the time of tokens may be from this end's. Default off.
     pub time_window: TimeWindow,
+    /// How many of the newest datagrams are known by whether they came. Default 1024; streams need none.
+    pub replay_window: ReplayWindow,
     /// How urgent relays are to take the streams that this end opens. Default: they are told nothing.
     pub priority: Option<Priority>,
 }

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use stoq_core::channel::datagrams::OpenedDatagrams;
 use stoq_core::close::Code;
 
 /// Writes both structs from one table.
@@ -14,12 +15,18 @@ macro_rules! table {
             $($(#[$doc])* pub $name: u64,)*
             /// Anything else: frames that cannot be read or do not belong there.
             pub other: u64,
+            /// Datagrams that were held back, and given up for newer ones before their signature came.
+            pub expired_datagrams: u64,
+            /// Datagrams that are not those that were signed.
+            pub forged_datagrams: u64,
         }
 
         #[derive(Debug, Default)]
         pub(crate) struct Refused {
             $($name: AtomicU64,)*
             other: AtomicU64,
+            expired_datagrams: AtomicU64,
+            forged_datagrams: AtomicU64,
         }
 
         impl Refused {
@@ -31,10 +38,17 @@ macro_rules! table {
                 counter.fetch_add(1, Ordering::Relaxed);
             }
 
+            pub(super) fn note_datagrams(&self, counters: OpenedDatagrams) {
+                self.expired_datagrams.store(counters.expired, Ordering::Relaxed);
+                self.forged_datagrams.store(counters.forged, Ordering::Relaxed);
+            }
+
             pub(crate) fn get(&self) -> RefusedChannels {
                 RefusedChannels {
                     $($name: self.$name.load(Ordering::Relaxed),)*
                     other: self.other.load(Ordering::Relaxed),
+                    expired_datagrams: self.expired_datagrams.load(Ordering::Relaxed),
+                    forged_datagrams: self.forged_datagrams.load(Ordering::Relaxed),
                 }
             }
         }

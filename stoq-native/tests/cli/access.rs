@@ -92,6 +92,12 @@ fn who_may_read_lists_and_gets_and_who_may_write_sends_and_deletes() {
         (&["delete", "URL", "file"], "reader", "write"),
         (&["list", "URL"], "writer", "read"),
         (&["get", "URL", "file", "--out", "no"], "writer", "read"),
+        // Asked for on a verified stream, it is no other request.
+        (
+            &["get", "URL", "file", "--out", "no", "--verify", &server.id],
+            "writer",
+            "read",
+        ),
     ] {
         let (code, complaint) = server.failed(&[words, &["--token", token]].concat());
         assert_eq!(code, 77, "{complaint}");

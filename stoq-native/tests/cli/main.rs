@@ -16,3 +16,4 @@ mod refusals;
 mod relays;
 mod tokens;
 mod transfer;
+mod verified;

@@ -20,5 +20,6 @@ mod messages;
 mod multiplexed;
 mod refusals;
 mod road;
+mod stats;
 mod streams;
 mod verified;

@@ -27,14 +27,16 @@ struct Fate {
 impl Road {
     /// A path that loses nothing yet.
     pub(crate) async fn to(server: SocketAddr) -> Self {
-        let front = Arc::new(UdpSocket::bind("[::1]:0").await.unwrap());
-        let back = Arc::new(UdpSocket::bind("[::1]:0").await.unwrap());
-        back.connect(server).await.unwrap();
+        let any = SocketAddr::new(server.ip(), 0);
+        let front = Arc::new(UdpSocket::bind(any).await.expect("loopback has free ports"));
+        let back = Arc::new(UdpSocket::bind(any).await.expect("loopback has free ports"));
+        let connected = back.connect(server).await;
+        connected.expect("loopback is reachable");
         let fate = Arc::new(Fate {
             loss_per_mille: AtomicU32::new(0),
             largest: AtomicUsize::new(usize::MAX),
         });
-        let address = front.local_addr().unwrap();
+        let address = front.local_addr().expect("it is bound");
         let (found, client) = watch::channel(None);
         let mut tasks = JoinSet::new();
         tasks.spawn({

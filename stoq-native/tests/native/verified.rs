@@ -1,5 +1,6 @@
 //! Verified streams, with nobody between the ends and with a relay that does what it can.
 
+mod datagrams;
 mod hostile;
 mod plain;
 mod relay;

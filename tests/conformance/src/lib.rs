@@ -10,6 +10,7 @@
 
 mod closing;
 mod datagrams;
+mod messages;
 mod refusals;
 mod streams;
 
@@ -48,6 +49,12 @@ pub trait Session {
     async fn recv_datagram(&self) -> Result<Vec<u8>, Failure>;
     /// Largest datagram payload, in bytes.
     fn max_datagram_size(&self) -> usize;
+    /// Sends one message in shards.
+    async fn send_message(&self, message: &[u8]) -> Result<(), Failure>;
+    /// The next message that is whole.
+    async fn recv_message(&self) -> Result<Vec<u8>, Failure>;
+    /// Largest message, in bytes.
+    fn max_message_size(&self) -> usize;
     /// One in-band round trip.
     async fn ping(&self) -> Result<(), Failure>;
     /// Closes the session.
@@ -108,6 +115,8 @@ behaviours! {
     streams::the_service_opens_streams,
     datagrams::datagrams_come_back,
     datagrams::too_large_a_datagram_is_refused_at_the_sender,
+    messages::messages_come_back,
+    messages::what_is_no_message_is_refused_at_the_sender,
     closing::ping_is_answered,
     closing::the_service_closes_with_code_and_reason,
     closing::we_close_with_code_and_reason,

@@ -1,7 +1,5 @@
 //! The loop that feeds the machine, and the tasks that wait on the carrier for it.
 
-use stoq_core::datagram::Content;
-
 use super::*;
 
 pub(super) struct Driver {
@@ -19,6 +17,8 @@ pub(super) struct Streams {
     pub(super) bidirectional: mpsc::UnboundedSender<(SendStream, RecvStream)>,
     pub(super) unidirectional: mpsc::UnboundedSender<RecvStream>,
     pub(super) datagrams: mpsc::UnboundedSender<Bytes>,
+    /// Payloads of shards.
+    pub(super) shards: mpsc::UnboundedSender<Bytes>,
 }
 
 /// What the tasks that wait on the carrier tell the driver.
@@ -134,11 +134,11 @@ impl Driver {
                         let _ = opened.send(Ok(max_datagram_size));
                     }
                 }
-                Output::Datagram { content, .. } => {
-                    if let Ok(Content::Data(data)) = Content::decode(content) {
-                        let _ = self.streams.datagrams.send(data);
-                    }
-                }
+                Output::Datagram { content, .. } => match Content::decode(content) {
+                    Ok(Content::Data(data)) => drop(self.streams.datagrams.send(data)),
+                    Ok(Content::Shard(shard)) => drop(self.streams.shards.send(shard)),
+                    _ => {}
+                },
                 Output::Pong { id, .. } => {
                     if let Some(at) = self.pings.iter().position(|(ping, _)| *ping == id) {
                         let _ = self.pings.swap_remove(at).1.send(());

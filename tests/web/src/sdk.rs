@@ -25,12 +25,28 @@ extern "C" {
     async fn accept_unidirectional(this: &JsSession) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, getter)]
     fn datagrams(this: &JsSession) -> Datagrams;
+    #[wasm_bindgen(method, catch, js_name = sendMessage)]
+    async fn send_message(this: &JsSession, data: &Uint8Array) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, getter)]
+    fn messages(this: &JsSession) -> ReadableStream;
+    #[wasm_bindgen(method, getter, js_name = maxMessageSize)]
+    fn max_message_size(this: &JsSession) -> u32;
     #[wasm_bindgen(method, catch)]
     async fn ping(this: &JsSession) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     async fn close(this: &JsSession, info: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, getter)]
     fn closed(this: &JsSession) -> js_sys::Promise;
+
+    type ReadableStream;
+    #[wasm_bindgen(method, js_name = getReader)]
+    fn get_reader(this: &ReadableStream) -> Reader;
+
+    type Reader;
+    #[wasm_bindgen(method, catch)]
+    async fn read(this: &Reader) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, js_name = releaseLock)]
+    fn release_lock(this: &Reader);
 
     type Datagrams;
     #[wasm_bindgen(method, getter, js_name = maxSize)]
@@ -142,6 +158,25 @@ impl Session for JsSession {
 
     fn max_datagram_size(&self) -> usize {
         self.datagrams().max_size() as usize
+    }
+
+    async fn send_message(&self, message: &[u8]) -> Result<(), Failure> {
+        Self::send_message(self, &message.into())
+            .await
+            .map(drop)
+            .map_err(failure)
+    }
+
+    async fn recv_message(&self) -> Result<Vec<u8>, Failure> {
+        let reader = self.messages().get_reader();
+        let read = reader.read().await.map_err(failure);
+        reader.release_lock();
+        let value = Reflect::get(&read?, &"value".into()).expect("a reader gives objects");
+        Ok(bytes_of(&value))
+    }
+
+    fn max_message_size(&self) -> usize {
+        Self::max_message_size(self) as usize
     }
 
     async fn ping(&self) -> Result<(), Failure> {

@@ -2,11 +2,14 @@
 
 use alloc::vec::Vec;
 
+use bytes::{Buf as _, Bytes};
+
 use super::{Delivery, Item, Opener};
 use crate::channel::{ChannelError, Sent};
 use crate::frame::{DecodeError, Frame, FrameType, Token, TokenAlgorithm};
 use crate::reader::{Fault, Reader};
 use crate::time::UnixMicros;
+use crate::token::PREFIX_LEN;
 use crate::varint::VarInt;
 
 /// The frame that is being read.
@@ -24,7 +27,7 @@ enum Body {
     Head,
     /// So many bytes of payload are to come into `head`.
     Small { left: usize },
-    /// What there is of a DATA frame of this length.
+    /// What there is of a DATA frame, behind the room for what is hashed with it; and how long both will be.
     Data { data: Vec<u8>, len: usize },
     /// So many bytes are to be skipped.
     Unknown { left: usize },
@@ -104,7 +107,9 @@ impl Opener {
         self.reading.body = match frame {
             FrameType::DATA => {
                 self.expect_data(len)?;
-                let data = Vec::with_capacity(len);
+                let len = PREFIX_LEN + len;
+                let mut data = Vec::with_capacity(len);
+                data.resize(PREFIX_LEN, 0);
                 Body::Data { data, len }
             }
             FrameType::TOKEN
@@ -192,17 +197,18 @@ impl Opener {
         Ok(())
     }
 
-    fn data(&mut self, data: Vec<u8>) -> Result<Option<Item>, ChannelError> {
+    fn data(&mut self, mut room: Vec<u8>) -> Result<Option<Item>, ChannelError> {
         let Some(token) = self.token.take() else {
             return Ok(None);
         };
         let sequence = token.sequence;
-        let tag = self
-            .scope
-            .tag(token.algorithm, sequence, token.timestamp, &data);
+        let (scope, timestamp) = (self.scope, token.timestamp);
+        let tag = scope.tag_in_place(token.algorithm, sequence, timestamp, &mut room);
         if tag != Some(token.tag) {
             return Err(ChannelError::BadTag { sequence });
         }
+        let mut data = Bytes::from(room);
+        data.advance(PREFIX_LEN);
         self.next += 1;
         if self.expects_signatures() {
             self.unsigned.push(token.tag, data.len());
@@ -212,7 +218,7 @@ impl Opener {
         }
         let item = Item::Data {
             sequence,
-            data: data.into(),
+            data,
             verified: false,
         };
         if self.expects_signatures() && self.delivery == Delivery::Verified {

@@ -133,6 +133,9 @@ pub(crate) struct GetArguments {
     /// once all has arrived and its SHA-256 is right
     #[arg(short, long)]
     pub(crate) out: Option<PathBuf>,
+    /// FALCON identity that must have signed the file's answer, whatever relays stand between; any of several (repeatable)
+    #[arg(long = "verify", value_name = "IDENTITY")]
+    pub(crate) origins: Vec<FalconId>,
 }
 
 #[derive(Debug, Args)]

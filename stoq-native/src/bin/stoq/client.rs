@@ -4,9 +4,12 @@ use crate::arguments::PeerArguments;
 use crate::error::CommandError;
 use crate::protocol::{Request, decode_answer, encode, read_line};
 use crate::signals::Signals;
+use crate::verified::Reader;
 use core::time::Duration;
 use serde::de::DeserializeOwned;
-use stoq_native::{ClientConfig, Code, Endpoint, RecvStream, SendStream, Session};
+use stoq_native::{
+    ChannelConfig, ClientConfig, Code, Endpoint, FalconId, RecvStream, SendStream, Session,
+};
 use tokio::io::BufReader;
 use tokio::time::timeout;
 
@@ -81,6 +84,22 @@ impl Client {
         let (mut send, receive) = self.session.open_bi().await?;
         send.write_all(&encode(request)).await?;
         Ok((send, BufReader::new(receive)))
+    }
+
+    /// Opens a verified stream, sends `request` on it, and says that this is all; one of `origins` has to sign the answer.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub(crate) async fn request_verified(
+        &self,
+        request: &Request,
+        origins: &[FalconId],
+    ) -> Result<BufReader<Reader>, CommandError> {
+        let config = ChannelConfig::default().from_origins(origins.iter().copied());
+        let (mut send, receive) = self.session.open_verified_bi(&config).await?;
+        send.write(encode(request).into()).await?;
+        send.finish().await?;
+        Ok(BufReader::new(Reader::new(receive)))
     }
 
     /// Sends a request that has no body, and reads its answer of one line, of at most `limit` bytes.

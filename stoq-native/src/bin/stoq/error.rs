@@ -11,10 +11,11 @@ use std::io;
 use std::path::PathBuf;
 use stoq_core::reader::Fault;
 use stoq_native::{
-    AccessError, AccessTokenFileError, BindError, Closed, Code, ConnectError, FalconKeyError,
-    GrantError, GrantFileError, HandshakeFailed, HolderKey, HolderKeyError, IdentityError,
-    IdentityRejected, InspectError, IssueError, PingError, PublicKeyFileError, ReadError,
-    ServiceName, SignError, StreamOpenError, Target, TrustError, WriteError,
+    AccessError, AccessTokenFileError, BindError, ChannelError, Closed, Code, ConnectError,
+    FalconKeyError, GrantError, GrantFileError, HandshakeFailed, HolderKey, HolderKeyError,
+    IdentityError, IdentityRejected, InspectError, IssueError, OpenVerifiedError, PingError,
+    PublicKeyFileError, ReadError, ServiceName, SignError, StreamOpenError, Target, TrustError,
+    VerifiedReadError, VerifiedWriteError, WriteError,
 };
 
 /// The exit codes. Those above 63 are the ones of sysexits.h; `EXIT_CODES` says them to users.
@@ -92,6 +93,8 @@ pub(crate) enum CommandError {
     Damaged { here: Digest, there: Digest },
     #[error("the service {0} has two targets; a relay knows one of each")]
     ServiceTwice(ServiceName),
+    #[error("what came is not what the origin sent: {0}")]
+    NotVerified(ChannelError),
     #[error("too many pings are on their way")]
     Pings,
     #[error(transparent)]
@@ -190,6 +193,8 @@ impl CommandError {
             },
             Self::Refused(_) | Self::Pings => exit::FAILED,
             Self::Protocol(_) | Self::Damaged { .. } => exit::DATA,
+            Self::NotVerified(ChannelError::UntrustedOrigin { .. }) => exit::UNTRUSTED,
+            Self::NotVerified(_) => exit::DATA,
             Self::Ended(Signal::Interrupt) => exit::INTERRUPTED,
             Self::Ended(Signal::Terminate) => exit::TERMINATED,
         }
@@ -246,6 +251,33 @@ impl From<StreamOpenError> for CommandError {
     }
 }
 
+impl From<OpenVerifiedError> for CommandError {
+    fn from(error: OpenVerifiedError) -> Self {
+        match error {
+            OpenVerifiedError::Open(error) => error.into(),
+            other => Self::BrokenOff(other.code()),
+        }
+    }
+}
+
+impl From<VerifiedWriteError> for CommandError {
+    fn from(error: VerifiedWriteError) -> Self {
+        match error {
+            VerifiedWriteError::Write(error) => error.into(),
+            VerifiedWriteError::Sign(error) => Self::Sign(error),
+        }
+    }
+}
+
+impl From<VerifiedReadError> for CommandError {
+    fn from(error: VerifiedReadError) -> Self {
+        match error {
+            VerifiedReadError::Channel(error) => Self::NotVerified(error),
+            VerifiedReadError::Read(error) => error.into(),
+        }
+    }
+}
+
 impl From<PingError> for CommandError {
     fn from(error: PingError) -> Self {
         match error {
@@ -275,6 +307,10 @@ impl From<AnswerError> for CommandError {
 
 /// What a stream said through tokio's traits, which carry its own error inside.
 pub(crate) fn from_read(error: io::Error) -> CommandError {
+    let error = match error.downcast::<VerifiedReadError>() {
+        Ok(error) => return error.into(),
+        Err(error) => error,
+    };
     error
         .downcast()
         .map_or_else(CommandError::System, ReadError::into)

@@ -12,8 +12,8 @@ use crate::{progress, terminal};
 use indicatif::ProgressBar;
 use std::io;
 use std::path::PathBuf;
-use stoq_native::RecvStream;
-use tokio::io::{AsyncReadExt, BufReader};
+use stoq_native::FalconId;
+use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 use tokio::task::spawn_blocking;
 
 /// Fetches the file, checks it, and only then gives it its name.
@@ -21,30 +21,76 @@ use tokio::task::spawn_blocking;
 /// # Errors
 /// [`CommandError`].
 pub(crate) async fn run(arguments: GetArguments) -> Result<(), CommandError> {
-    let GetArguments { peer, name, out } = arguments;
+    let GetArguments {
+        peer,
+        name,
+        out,
+        origins,
+    } = arguments;
     let to_stdout = out.as_deref().is_some_and(|out| out.as_os_str() == "-");
     let wanted = &name;
-    let (size, digest) =
-        client::with(&peer, async |client| transfer(client, wanted, out).await).await?;
+    let fetched = client::with(&peer, async |client| {
+        fetch(client, wanted, out, &origins).await
+    });
+    let Fetched {
+        size,
+        digest,
+        signer,
+    } = fetched.await?;
     if to_stdout {
         return Ok(());
     }
-    terminal::say(format_args!("fetched {name} {size} bytes sha256 {digest}"))
+    let signer = signer.map_or_else(String::new, |signer| format!(" signed by {signer}"));
+    terminal::say(format_args!(
+        "fetched {name} {size} bytes sha256 {digest}{signer}"
+    ))
 }
 
-/// Fetches the file to where it is wanted; its length and SHA-256.
-async fn transfer(
+/// What came.
+struct Fetched {
+    size: u64,
+    digest: Digest,
+    signer: Option<FalconId>,
+}
+
+/// Fetches the file to where it is wanted; signed by one of `origins`, if there are any.
+async fn fetch(
     client: &Client,
     name: &FileName,
     out: Option<PathBuf>,
-) -> Result<(u64, Digest), CommandError> {
+    origins: &[FalconId],
+) -> Result<Fetched, CommandError> {
     let request = Request::Get {
         name: name.clone().into(),
     };
-    let (mut send, mut receive) = client.request(&request).await?;
-    // An error says that the server wants no more, which there is none of.
-    let _ = send.finish();
-    let Found { size } = decode_answer(&read_line(&mut receive, MAX_LINE).await?)?;
+    if origins.is_empty() {
+        let (mut send, mut receive) = client.request(&request).await?;
+        // An error says that the server wants no more, which there is none of.
+        let _ = send.finish();
+        let (size, digest) = transfer(&mut receive, name, out).await?;
+        return Ok(Fetched {
+            size,
+            digest,
+            signer: None,
+        });
+    }
+    let mut receive = client.request_verified(&request, origins).await?;
+    let (size, digest) = transfer(&mut receive, name, out).await?;
+    let signer = receive.get_ref().signer();
+    Ok(Fetched {
+        size,
+        digest,
+        signer,
+    })
+}
+
+/// Moves the answer to where it is wanted; the file's length and SHA-256.
+async fn transfer(
+    receive: &mut BufReader<impl AsyncRead + Unpin>,
+    name: &FileName,
+    out: Option<PathBuf>,
+) -> Result<(u64, Digest), CommandError> {
+    let Found { size } = decode_answer(&read_line(receive, MAX_LINE).await?)?;
 
     let bar = progress::bar(size, name.as_str());
     let path = out.clone().unwrap_or_else(|| name.as_str().into());
@@ -60,7 +106,7 @@ async fn transfer(
         .await
         .map_err(unwritable)?;
     let mut writer = Writer::new(Hashing::new(output), size);
-    let there = match receive_body(&mut receive, size, &mut writer, &bar, unwritable).await {
+    let there = match receive_body(receive, size, &mut writer, &bar, unwritable).await {
         Ok(trailer) => trailer.sha256,
         Err(error) => {
             writer.discard().await;
@@ -80,7 +126,7 @@ async fn transfer(
 
 /// Moves exactly `size` bytes, and reads the line after them.
 async fn receive_body(
-    receive: &mut BufReader<RecvStream>,
+    receive: &mut BufReader<impl AsyncRead + Unpin>,
     size: u64,
     writer: &mut Writer<Hashing<Output>>,
     bar: &ProgressBar,

@@ -43,6 +43,7 @@ mod store;
 mod temporary;
 mod terminal;
 mod token;
+mod verified;
 
 use arguments::{Arguments, Command};
 use clap::Parser;

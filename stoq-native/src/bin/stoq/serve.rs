@@ -8,12 +8,13 @@ use crate::files::{RequestError, Rights};
 use crate::identity::{FalconFiles, authority};
 use crate::signals::Signals;
 use crate::store::Store;
+use crate::verified::{Reader, Writer};
 use crate::{echo, files, terminal};
 use core::time::Duration;
 use std::path::Path;
 use stoq_native::{
-    ClientPolicy, ClientTrust, Code, Endpoint, FalconId, RecvStream, SendStream, ServerConfig,
-    Session, SessionRequest,
+    ChannelConfig, ClientPolicy, ClientTrust, Code, Endpoint, FalconId, RecvStream, SendStream,
+    ServerConfig, Session, SessionRequest, VerifiedRecvStream, VerifiedSendStream,
 };
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -61,9 +62,13 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
         .await
         .map_err(|failure| CommandError::System(failure.into()))??;
     let summary = Summary(&identity).to_string();
+    // Who can sign answers to those who ask on verified streams.
+    let signer = identity.falcon_signer();
     let mut config = ServerConfig::new(identity);
     config.clients = clients;
     config.access = rules.as_ref().map(Rules::get);
+    config.framed_streams = signer.is_some();
+    let channels = signer.map(|signer| ChannelConfig::default().signed_by(signer));
     let endpoint = Endpoint::server(listen, config).map_err(CommandError::Bind)?;
     let address = endpoint.local_addr().map_err(CommandError::System)?;
     terminal::say(format_args!("listening on {address}{summary}"))?;
@@ -88,7 +93,11 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
             Some(_) = sessions.join_next() => {}
             request = endpoint.accept() => {
                 let Some(request) = request else { break };
-                sessions.spawn(session(request, store.clone(), draining.clone()));
+                let services = Services {
+                    store: store.clone(),
+                    channels: channels.clone(),
+                };
+                sessions.spawn(session(request, services, draining.clone()));
             }
         }
     }
@@ -121,8 +130,15 @@ fn client_policy(
 /// What a client reads whose session ends with the server.
 const STOPPING: &str = "the server is stopping";
 
+/// What is served.
+struct Services {
+    store: Store,
+    /// How verified streams are answered; none if the server has no FALCON identity, and its QUIC takes none then.
+    channels: Option<ChannelConfig>,
+}
+
 /// One session, from request to end.
-async fn session(request: SessionRequest, store: Store, draining: CancellationToken) {
+async fn session(request: SessionRequest, services: Services, draining: CancellationToken) {
     let service = request.service().clone();
     let peer = request.remote_address();
     if !["files", "echo"].contains(&service.as_str()) {
@@ -138,7 +154,7 @@ async fn session(request: SessionRequest, store: Store, draining: CancellationTo
     };
     debug!(%peer, service = service.as_str(), "session");
     match service.as_str() {
-        "files" => serve_files(&session, &store, &draining).await,
+        "files" => serve_files(&session, &services, &draining).await,
         _ => echo::serve(&session, &draining).await,
     }
     // It has ended, or the server has nothing more to do in it.
@@ -146,7 +162,9 @@ async fn session(request: SessionRequest, store: Store, draining: CancellationTo
 }
 
 /// Answers the requests of one session.
-async fn serve_files(session: &Session, store: &Store, draining: &CancellationToken) {
+async fn serve_files(session: &Session, services: &Services, draining: &CancellationToken) {
+    let Services { store, channels } = services;
+    let config = channels.clone().unwrap_or_default();
     let mut requests = JoinSet::new();
     let rights = Rights {
         read: permits(session, "read"),
@@ -159,6 +177,10 @@ async fn serve_files(session: &Session, store: &Store, draining: &CancellationTo
             accepted = session.accept_bi() => {
                 let Ok((send, receive)) = accepted else { break };
                 requests.spawn(serve_request(store.clone(), rights, send, receive));
+            }
+            accepted = session.accept_verified_bi(&config), if channels.is_some() => {
+                let Ok((send, receive)) = accepted else { break };
+                requests.spawn(serve_verified(store.clone(), rights, send, receive));
             }
             accepted = session.accept_uni() => {
                 let Ok(mut receive) = accepted else { break };
@@ -180,17 +202,40 @@ async fn serve_request(
         // A close of the session would take back what is still on its way.
         Ok(()) => drop(send.stopped().await),
         Err(error) => {
-            let code = match &error {
-                RequestError::Stalled => Code::TIMEOUT,
-                RequestError::Stream(_) => Code::CANCELLED,
-                RequestError::Storage(_) => Code::INTERNAL,
-            };
-            match &error {
-                RequestError::Storage(_) => warn!(%error, "request failed"),
-                _ => debug!(%error, "request failed"),
-            }
+            let code = failed(&error);
             send.reset(code);
             receive.stop(code);
         }
+    }
+}
+
+/// As [`serve_request`], on a stream whose answer is signed.
+async fn serve_verified(
+    store: Store,
+    rights: Rights,
+    send: VerifiedSendStream,
+    receive: VerifiedRecvStream,
+) {
+    let (mut send, mut receive) = (Writer::new(send), Reader::new(receive));
+    match files::answer(&store, rights, &mut receive, &mut send).await {
+        Ok(()) => drop(send.stopped().await),
+        Err(error) => {
+            let code = failed(&error);
+            send.reset(code).await;
+            receive.stop(code);
+        }
+    }
+}
+
+/// What the peer is told of a request that got no whole answer.
+fn failed(error: &RequestError) -> Code {
+    match error {
+        RequestError::Storage(_) => warn!(%error, "request failed"),
+        _ => debug!(%error, "request failed"),
+    }
+    match error {
+        RequestError::Stalled => Code::TIMEOUT,
+        RequestError::Stream(_) => Code::CANCELLED,
+        RequestError::Storage(_) => Code::INTERNAL,
     }
 }

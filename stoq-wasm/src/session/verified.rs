@@ -1,0 +1,89 @@
+//! Verified streams of a session, opened from here and by the peer.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use js_sys::Promise;
+use stoq_core::channel::{ChannelId, Sent};
+use stoq_core::stream::Direction;
+use stoq_core::token::Flow;
+use wasm_bindgen::prelude::*;
+use web_sys::WebTransport;
+
+use super::Session;
+use crate::driver::Handle;
+use crate::error::Error;
+use crate::js;
+use crate::seal::Seal;
+use crate::stream::SendStream;
+use crate::verified::{Options, VerifiedBidirectionalStream, VerifiedReceiveStream, scope};
+
+#[wasm_bindgen]
+impl Session {
+    /// Opens a verified stream in both directions.
+    #[wasm_bindgen(js_name = openVerifiedBidirectionalStream)]
+    pub fn open_verified_bidirectional_stream(&self, options: JsValue) -> Promise {
+        let handle = self.handle.clone();
+        js::promise(async move {
+            let options = Options::from_js(&options)?;
+            let channel = fresh_channel(&handle)?;
+            let stream = handle
+                .open_stream(WebTransport::create_bidirectional_stream)
+                .await?;
+            let stream = VerifiedBidirectionalStream::new(&handle, &stream, channel, options)?;
+            stream.write_header();
+            Ok(stream)
+        })
+    }
+
+    /// Opens a verified stream from here to the peer.
+    #[wasm_bindgen(js_name = openVerifiedUnidirectionalStream)]
+    pub fn open_verified_unidirectional_stream(&self, options: JsValue) -> Promise {
+        let handle = self.handle.clone();
+        js::promise(async move {
+            let options = Options::from_js(&options)?;
+            let channel = fresh_channel(&handle)?;
+            let scope = scope(&handle, channel, Flow::ToTarget);
+            let seal = Seal::new(scope, options.algorithm, None)?;
+            let stream = handle
+                .open_stream(WebTransport::create_unidirectional_stream)
+                .await?;
+            let stream = SendStream::new(&handle, &stream, Some(seal))?;
+            stream.write_header(Direction::Unidirectional, Some(channel));
+            Ok(stream)
+        })
+    }
+
+    /// The next verified stream that the peer opened in both directions.
+    #[wasm_bindgen(js_name = acceptVerifiedBidirectionalStream)]
+    pub fn accept_verified_bidirectional_stream(&self, options: JsValue) -> Promise {
+        let handle = self.handle.clone();
+        js::promise(async move {
+            let options = Options::from_js(&options)?;
+            let (stream, channel) = handle.accept_verified_bidirectional().await?;
+            VerifiedBidirectionalStream::new(&handle, &stream, channel, options)
+        })
+    }
+
+    /// The next verified stream that the peer opened from there to here.
+    #[wasm_bindgen(js_name = acceptVerifiedUnidirectionalStream)]
+    pub fn accept_verified_unidirectional_stream(&self, options: JsValue) -> Promise {
+        let handle = self.handle.clone();
+        js::promise(async move {
+            let options = Options::from_js(&options)?;
+            let (stream, channel) = handle.accept_verified_unidirectional().await?;
+            // Nothing is sent on it, so that nothing is answered.
+            let sent = Rc::<RefCell<Sent>>::default();
+            Ok(VerifiedReceiveStream::new(
+                &handle, &stream, channel, options, sent,
+            ))
+        })
+    }
+}
+
+/// A channel that this session has not had.
+fn fresh_channel(handle: &Handle) -> Result<ChannelId, Error> {
+    let channel = ChannelId::new(js::random()?);
+    handle.channels.claim(channel)?;
+    Ok(channel)
+}
