@@ -1,6 +1,6 @@
 //! What a peer says about who holds which content: kept for a while, within bounds, and told as events.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::close::Code;
@@ -93,14 +93,12 @@ impl SeedFlood {
 pub struct SeedBook {
     limits: Limits,
     rate: Rate,
-    entries: BTreeMap<[u8; 32], Entry>,
-    /// By when they were last announced, which is the order in which they expire.
-    ages: BTreeMap<u64, [u8; 32]>,
-    /// Those of which there is something to tell, by when there first was.
-    news: BTreeMap<u64, [u8; 32]>,
+    /// By content. There are few, so that what is oldest or newest among them is looked for each time: trees for that would be
+    /// a tenth of a browser's module.
+    entries: Vec<Entry>,
     /// Contents that an application knows of and that are gone; whether they have expired. They are told first, so with the
     /// entries that have been told they are never more than `limits.contents`.
-    gone: VecDeque<([u8; 32], bool)>,
+    gone: Vec<([u8; 32], bool)>,
     turn: u64,
     memory: usize,
     counters: SeedCounters,
@@ -110,8 +108,9 @@ pub struct SeedBook {
 struct Entry {
     seed: Seed,
     expires: Timestamp,
+    /// When it was last announced: the order in which entries go, also by their time.
     age: u64,
-    /// Its place in the news.
+    /// When there first was what has not been told.
     news: Option<u64>,
     /// Whether the application knows of the content.
     told: bool,
@@ -130,10 +129,8 @@ impl SeedBook {
         Self {
             rate: Rate::new(limits.burst, limits.per_second),
             limits,
-            entries: BTreeMap::new(),
-            ages: BTreeMap::new(),
-            news: BTreeMap::new(),
-            gone: VecDeque::new(),
+            entries: Vec::new(),
+            gone: Vec::new(),
             turn: 0,
             memory: 0,
             counters: SeedCounters {
@@ -157,36 +154,29 @@ impl SeedBook {
         }
         self.tick(now);
         self.counters.received += 1;
-        let content = seed.content;
-        let age = self.next_turn();
-        let before = self.entries.remove(&content);
-        let (news, told) = match before {
-            Some(before) => {
-                self.ages.remove(&before.age);
-                self.memory -= weight(&before.seed);
-                let news = if before.seed == seed {
-                    before.news
-                } else {
-                    self.counters.changed += 1;
-                    before.news.or(Some(age))
-                };
-                (news, before.told)
-            }
-            None => {
-                self.counters.announced += 1;
-                (Some(age), false)
-            }
-        };
-        let entry = Entry {
+        let age = self.turn + 1;
+        self.turn = age;
+        let mut entry = Entry {
             expires: now + self.limits.lifetime,
             age,
-            news,
-            told,
+            news: Some(age),
+            told: false,
             seed,
         };
+        match self.find(&entry.seed.content) {
+            Ok(at) => {
+                let before = self.remove(at);
+                (entry.news, entry.told) = (before.news, before.told);
+                if before.seed != entry.seed {
+                    self.counters.changed += 1;
+                    entry.news = before.news.or(Some(age));
+                }
+            }
+            Err(_) => self.counters.announced += 1,
+        }
         let weight = weight(&entry.seed);
         if weight > self.limits.memory || self.limits.contents == 0 {
-            self.part(content, &entry, Reason::Room);
+            self.part(&entry, Reason::Room);
             return Ok(());
         }
         while self.entries.len() >= self.limits.contents
@@ -195,11 +185,9 @@ impl SeedBook {
             self.drop_oldest(Reason::Room);
         }
         self.memory += weight;
-        self.ages.insert(age, content);
-        if let Some(news) = entry.news {
-            self.news.insert(news, content);
+        if let Err(at) = self.find(&entry.seed.content) {
+            self.entries.insert(at, entry);
         }
-        self.entries.insert(content, entry);
         Ok(())
     }
 
@@ -212,21 +200,21 @@ impl SeedBook {
 
     /// When [`tick`](Self::tick) next has something to do.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let (_, oldest) = self.ages.first_key_value()?;
-        self.entries.get(oldest).map(|entry| entry.expires)
+        self.oldest().map(|at| self.entries[at].expires)
     }
 
     /// What the application is to be told next.
     pub fn next_event(&mut self) -> Option<SeedEvent> {
-        if let Some((content, expired)) = self.gone.pop_front() {
+        if !self.gone.is_empty() {
+            let (content, expired) = self.gone.remove(0);
             return Some(if expired {
                 SeedEvent::Expired(content)
             } else {
                 SeedEvent::Dropped(content)
             });
         }
-        let (_, content) = self.news.pop_first()?;
-        let entry = self.entries.get_mut(&content)?;
+        let news = self.entries.iter_mut().filter(|entry| entry.news.is_some());
+        let entry = news.min_by_key(|entry| entry.news)?;
         entry.news = None;
         let seed = entry.seed.clone();
         Some(if core::mem::replace(&mut entry.told, true) {
@@ -238,7 +226,8 @@ impl SeedBook {
 
     /// What was last said of a content.
     pub fn get(&self, content: &[u8; 32]) -> Option<&Seed> {
-        self.entries.get(content).map(|entry| &entry.seed)
+        let at = self.find(content).ok()?;
+        Some(&self.entries[at].seed)
     }
 
     /// How many contents are known.
@@ -261,32 +250,41 @@ impl SeedBook {
         self.counters
     }
 
+    /// Where a content is, or would be.
+    fn find(&self, content: &[u8; 32]) -> Result<usize, usize> {
+        let by = |entry: &Entry| entry.seed.content.cmp(content);
+        self.entries.binary_search_by(by)
+    }
+
+    fn oldest(&self) -> Option<usize> {
+        let aged = self.entries.iter().enumerate();
+        let oldest = aged.min_by_key(|(_, entry)| entry.age);
+        oldest.map(|(at, _)| at)
+    }
+
+    fn remove(&mut self, at: usize) -> Entry {
+        let entry = self.entries.remove(at);
+        self.memory -= weight(&entry.seed);
+        entry
+    }
+
     fn drop_oldest(&mut self, reason: Reason) {
-        if let Some((_, content)) = self.ages.pop_first()
-            && let Some(entry) = self.entries.remove(&content)
-        {
-            self.memory -= weight(&entry.seed);
-            self.part(content, &entry, reason);
+        if let Some(oldest) = self.oldest() {
+            let entry = self.remove(oldest);
+            self.part(&entry, reason);
         }
     }
 
     /// An entry that is in the book no more is counted, and told if the application knows of its content.
-    fn part(&mut self, content: [u8; 32], entry: &Entry, reason: Reason) {
-        if let Some(news) = entry.news {
-            self.news.remove(&news);
-        }
+    fn part(&mut self, entry: &Entry, reason: Reason) {
         if entry.told {
-            self.gone.push_back((content, reason == Reason::Expired));
+            let expired = reason == Reason::Expired;
+            self.gone.push((entry.seed.content, expired));
         }
         match reason {
             Reason::Expired => self.counters.expired += 1,
             Reason::Room => self.counters.dropped += 1,
         }
-    }
-
-    const fn next_turn(&mut self) -> u64 {
-        self.turn += 1;
-        self.turn
     }
 }
 
@@ -295,9 +293,9 @@ const fn weight(seed: &Seed) -> usize {
     CONTENT_WEIGHT + seed.nodes.capacity() * size_of::<SeedNode>()
 }
 
-/// What a content costs beside its nodes: its places in three trees whose nodes are half full, and among what is gone. A test
-/// measures that it is enough.
-const CONTENT_WEIGHT: usize = 768;
+/// What a content costs beside its nodes: its place in the list, which may have as much room again and is copied when it grows,
+/// and one among what is gone. A test measures that it is enough.
+const CONTENT_WEIGHT: usize = 512;
 
 #[cfg(test)]
 mod tests;

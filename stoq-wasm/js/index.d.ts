@@ -239,7 +239,8 @@ export class StoqClient {
    *   `untrusted-identity`, `endpoint-record-refused`: the gateway is not the one that was pinned, see
    *   {@link ClientOptions.pins} (also if the record cannot be fetched); no connection was tried ·
    *   `handshake-failed`: the browser could not connect (it does not say why; the message lists the likely causes) ·
-   *   `timeout` · `connection-lost` · or the code with which the server refused, such as `unknown-service` or
+   *   `timeout` · `connection-lost` · `access-token-required` and the other codes of access tokens: what was presented is not
+   *   good enough, or for somebody else; `holder-proof-wrong` · or the code with which the server refused, such as `unknown-service` or
    *   `upstream-unreachable`.
    */
   connect(url: string, options?: ConnectOptions): Promise<Session>;
@@ -256,7 +257,34 @@ export interface ConnectOptions {
    * the gateway goes to the target itself.
    */
   route?: string | readonly string[];
+  /**
+   * Access tokens to present, at most four, as `stoq token issue` prints them (`stoqt1…`) or as bytes: one for the gateway, say,
+   * and one for the service. Each verifier takes the one that is for it; all on the way can read them, and could replay those
+   * that name no holder as long as they live, which is five minutes at most. Default: none.
+   */
+  accessTokens?: string | Uint8Array | readonly (string | Uint8Array)[];
+  /**
+   * Keys of the holders that the tokens name, see {@link generateHolderKey}. `connect` then shows for each such token, in a
+   * signature that is worth nothing in another session, that this page has the key, and resolves when that was confirmed. A
+   * token whose holder's key is not here is `invalid-argument`, and nothing is contacted. Default: none.
+   */
+  holderKeys?: CryptoKeyPair | readonly CryptoKeyPair[];
 }
+
+/**
+ * Makes a key for the holder of access tokens: ECDSA with P-256, whose private half no script can read, not even this one. It can
+ * be kept in IndexedDB. An issuer puts {@link holderPublicKey} into tokens.
+ *
+ * @throws {@link StoqError} `unsupported`: no WebCrypto here; it needs a page from https or localhost.
+ */
+export function generateHolderKey(): Promise<CryptoKeyPair>;
+
+/**
+ * The public half of a holder's key, `stoqh1…`, to be given to an issuer: `stoq token issue --holder stoqh1…`.
+ *
+ * @throws {@link StoqError} `invalid-argument`: no key pair of ECDSA with P-256.
+ */
+export function holderPublicKey(pair: CryptoKeyPair): Promise<string>;
 
 /**
  * One relay, in its own words. Each relay authenticates its neighbours and nobody else, and this end has a gateway for a
@@ -275,6 +303,42 @@ export interface Hop {
   /** What else it says: names and values. */
   readonly metadata: readonly (readonly [string, string])[];
 }
+
+/** How much copies of a content matter. */
+export type SeedPriority = 'low' | 'normal' | 'high' | 'critical';
+
+/** Who holds, or shall hold, a content. */
+export interface Seed {
+  /** Which content: 32 bytes. */
+  readonly content: Uint8Array;
+  /** Copies that are wanted, from 0 to 255; 0 if none are (any more). */
+  readonly replication: number;
+  /** How much they matter. Default: `normal`. */
+  readonly priority?: SeedPriority;
+  /** The nodes, at most 255; perhaps none. The same place does not stand there twice. */
+  readonly nodes: readonly SeedNode[];
+}
+
+/** One node of a {@link Seed}. */
+export interface SeedNode {
+  /** Who: text that begins with `stoq1`. */
+  readonly id: string;
+  /** The IP address, of either version. Whoever announces it may write any; check it before you connect. */
+  readonly address: string;
+  /** The UDP port there, from 1 to 65 535. */
+  readonly port: number;
+  /** How often it was there when it was needed, in percent, from 0 to 100. */
+  readonly reliability: number;
+}
+
+/**
+ * What is to be known of an announced content. It is announced first, may change, and in the end it has expired (nothing was
+ * said of it for ten minutes) or was dropped (others needed its place: 256 are remembered, in at most 1 MiB); then it may be
+ * announced again. What changes faster than it is read is told once.
+ */
+export type SeedEvent =
+  | { readonly kind: 'announced' | 'changed', readonly seed: Required<Seed> }
+  | { readonly kind: 'expired' | 'dropped', readonly content: Uint8Array };
 
 /** How a session ended. */
 export interface CloseInfo {
@@ -337,12 +401,28 @@ export class Session {
    * ones are made up for by `parity` shards more. Resolves when the browser has taken them, which says nothing about the
    * arrival. The first message, sent or received, takes some 8 ms and 400 KB for tables.
    *
-   * @param options `parity`: how many shards may be lost, 0 to 255. Default: as many as what the browser says of the path's
-   *   loss asks for, or a loss of 1 % if it says nothing.
+   * Firefox 140 takes any number of datagrams at once and drops what the path does not carry at that moment: on a path
+   * that loses much, most messages of more than ten or so datagrams do not leave it whole. Chromium waits.
+   *
+   * @param options `parity`: how many shards may be lost, 0 to 255. Default: as many as a loss of 1 % asks for, because
+   *   browsers do not tell what is lost.
    * @throws {@link StoqError} `datagram-too-large` · `invalid-argument`: no bytes at all, or no such parity · `unsupported`:
    *   the peer takes no datagrams · or how the session ended.
    */
   sendMessage(data: Uint8Array, options?: { readonly parity?: number }): Promise<void>;
+  /**
+   * What the far end announces of contents and who holds them, one event a chunk. Nobody has proved that it is so. Nothing is
+   * read before somebody reads here. It fails as the session ends, and with `malformed-frame`, `frame-too-large` or
+   * `control-flood` if the far end breaks a rule.
+   */
+  readonly seeds: ReadableStream<SeedEvent>;
+  /**
+   * Announces to the far end of the session, through all relays, who holds a content: in place of what was announced of it
+   * before, and for as long as the far end chooses, ten minutes as a rule. Announcements arrive in their order.
+   * @throws {@link StoqError} `invalid-argument`: not such a seed · `unsupported`: the far end takes none (which may show only
+   *   at the next one) · how the session ended.
+   */
+  sendSeed(seed: Seed): Promise<void>;
   /**
    * Opens a stream in both directions. While the peer's limit of open streams is reached, this waits, however long that
    * takes, and calls are served in their order.
@@ -470,10 +550,13 @@ export interface PathStats {
   lostPackets: number;
   /** Bytes the gateway may have in flight. */
   congestionWindow: number;
-  /** Bytes a second the gateway sends at. */
+  /** Bytes a second that the gateway sends and that arrive. */
   sendRate: number;
-  /** The tier in which the gateway has placed the connection. */
-  tier: number;
+  /**
+   * The class of the path, by the rate that it carries: below 100 Mbit/s, below 1 Gbit/s, 2.5, 10, 25, and above. `undefined`
+   * until it had enough to carry, or if a newer gateway knows more classes.
+   */
+  tier: 'slow' | 'home' | 'standard' | 'performance' | 'enterprise' | 'data-center' | undefined;
 }
 
 /** A stream in both directions. Each direction ends by itself. */

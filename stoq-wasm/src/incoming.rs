@@ -220,7 +220,7 @@ impl Arrival {
         }
     }
 
-    fn readable(&self) -> ReadableStream {
+    pub(crate) fn readable(&self) -> ReadableStream {
         match &self.stream {
             Incoming::Bidirectional(stream) => stream.readable().into(),
             Incoming::Unidirectional(stream) => stream.clone().into(),

@@ -5,12 +5,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use js_sys::{Function, Object, Promise, Uint8Array};
+use js_sys::{Object, Uint8Array};
 use stoq_core::datagram::Content;
 use stoq_core::frame::Frame;
-use stoq_core::shards::{
-    Cutter, Limits, Loss, LossMeter, Parity, Plan, PlanError, Reassembly, Received,
-};
+use stoq_core::shards::{Cutter, Limits, Loss, Parity, Plan, PlanError, Reassembly, Received};
 use stoq_core::time::Timestamp;
 use stoq_core::{Code, VarInt};
 use wasm_bindgen::prelude::*;
@@ -85,7 +83,6 @@ pub(crate) struct MessageChannel {
     /// How many ids have been taken.
     ids: Cell<u64>,
     sent: Counter,
-    loss: RefCell<LossMeter>,
 }
 
 impl MessageChannel {
@@ -95,7 +92,6 @@ impl MessageChannel {
             datagrams,
             ids: Cell::default(),
             sent: Counter::default(),
-            loss: RefCell::default(),
         })
     }
 
@@ -109,9 +105,8 @@ impl MessageChannel {
         let parity = parity(&js::get(options, "parity"))?;
         loop {
             self.handle.ending.alive()?;
-            let loss = self.loss().await;
             let room = self.datagrams.max_content();
-            let plan = Plan::new(message.len(), room, parity, loss).map_err(refusal)?;
+            let plan = Plan::new(message.len(), room, parity, Loss::UNKNOWN).map_err(refusal)?;
             let id = self.ids.replace(self.ids.get() + 1);
             let id = VarInt::saturating(id.into());
             if self
@@ -155,26 +150,6 @@ impl MessageChannel {
             ("late", js::number(counters.late)),
             ("tooLarge", js::number(counters.too_large)),
         ])
-    }
-
-    /// What the browser says that it has lost lately, if it does.
-    async fn loss(&self) -> Loss {
-        let transport: &JsValue = self.handle.transport.as_ref();
-        let stats = match js::get(transport, "getStats").dyn_into::<Function>() {
-            Ok(get_stats) => get_stats.call0(transport),
-            Err(_) => return Loss::UNKNOWN,
-        };
-        let Ok(Ok(promise)) = stats.map(Promise::try_from) else {
-            return Loss::UNKNOWN;
-        };
-        let Ok(stats) = self.handle.ending.settle(promise).await else {
-            return Loss::UNKNOWN;
-        };
-        let number = |key| js::get(&stats, key).as_f64();
-        match (number("packetsSent"), number("packetsLost")) {
-            (Some(sent), Some(lost)) => self.loss.borrow_mut().update(sent as u64, lost as u64),
-            _ => Loss::UNKNOWN,
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use js_sys::Promise;
 use stoq_core::stream::Direction;
+use stoq_core::tier::Tier;
 use stoq_core::{Code, ServiceName};
 use wasm_bindgen::prelude::*;
 use web_sys::{ReadableStream, WebTransport};
@@ -19,8 +20,10 @@ use crate::ending::Ended;
 use crate::error::Error;
 use crate::inbox::GoingAway;
 use crate::messages::MessageChannel;
+pub(crate) use hops::address;
+
 use crate::stream::{BidirectionalStream, ReceiveStream, SendStream};
-use crate::{js, whatwg, word};
+use crate::{js, seeds, whatwg, word};
 
 /// A session with a service: any number of streams, datagrams, and one end.
 #[wasm_bindgen]
@@ -35,6 +38,7 @@ pub struct Session {
     datagrams: OnceCell<JsValue>,
     hops: OnceCell<JsValue>,
     incoming_messages: OnceCell<ReadableStream>,
+    seeds: OnceCell<ReadableStream>,
     closed: OnceCell<Promise>,
     draining: OnceCell<Promise>,
 }
@@ -58,6 +62,7 @@ impl Session {
             datagrams: OnceCell::new(),
             hops: OnceCell::new(),
             incoming_messages: OnceCell::new(),
+            seeds: OnceCell::new(),
             closed: OnceCell::new(),
             draining: OnceCell::new(),
         }
@@ -131,6 +136,21 @@ impl Session {
         self.incoming_messages
             .get_or_init(|| whatwg::messages_in(self.handle.clone()))
             .clone()
+    }
+
+    /// What the far end announces, one event a chunk.
+    #[wasm_bindgen(getter)]
+    pub fn seeds(&self) -> ReadableStream {
+        self.seeds
+            .get_or_init(|| whatwg::seed_events(self.handle.clone()))
+            .clone()
+    }
+
+    /// Announces who holds a content.
+    #[wasm_bindgen(js_name = sendSeed)]
+    pub fn send_seed(&self, seed: JsValue) -> Promise {
+        let handle = self.handle.clone();
+        js::done(async move { handle.announce(&seeds::argument(&seed)?).await })
     }
 
     /// Resolves with how the session ended.
@@ -207,13 +227,14 @@ impl Session {
     pub fn stats(&self) -> JsValue {
         let (counters, inbox) = (&self.handle.counters, &self.handle.inbox);
         let path = inbox.path.get().map(|stats| {
+            let tier = Tier::from_number(stats.tier).map(Tier::name);
             let path = js::object(&[
                 ("rtt", milliseconds(stats.rtt).into()),
                 ("rttVariation", milliseconds(stats.rtt_variation).into()),
                 ("lostPackets", js::number(stats.lost_packets)),
                 ("congestionWindow", js::number(stats.congestion_window)),
                 ("sendRate", js::number(stats.send_rate)),
-                ("tier", stats.tier.into()),
+                ("tier", tier.into()),
             ]);
             JsValue::from(path)
         });

@@ -65,6 +65,35 @@ const behaviours = {
     equal(reason.length, 1024);
   },
 
+  async seeds_go_there_and_back(connect) {
+    const session = await connect('seeds');
+    equal(session.seeds === session.seeds, true);
+    const events = session.seeds.getReader();
+    const next = async () => (await events.read()).value;
+    const id = `stoq1${'aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq'}`;
+    const nodes = ['192.0.2.7', '2001:db8::1:2', '::1', 'fe80:1:2:3:4:5:6:7']
+      .map((address, at) => ({ id, address, port: 4433 + at, reliability: 100 - at }));
+    const content = new Uint8Array(32).fill(9);
+    const waiting = next();
+    await session.sendSeed({ content, replication: 2, nodes });
+    equal(await waiting, { kind: 'announced', seed: { content, replication: 3, priority: 'normal', nodes } });
+    await session.sendSeed({ content, replication: 0, priority: 'critical', nodes: [] });
+    equal(await next(), { kind: 'changed', seed: { content, replication: 1, priority: 'critical', nodes: [] } });
+    // As many as a seed can have, and many at once.
+    const many = Array.from({ length: 255 }, (_, at) => ({ id, address: '::1', port: 1 + at, reliability: 0 }));
+    const all = Array.from({ length: 20 }, (_, at) => new Uint8Array(32).fill(100 + at));
+    await Promise.all(all.map((one) => session.sendSeed({ content: one, replication: 1, nodes: many })));
+    for (const one of all) {
+      equal(await next(), { kind: 'announced', seed: { content: one, replication: 2, priority: 'normal', nodes: many } });
+    }
+    const { streamsOpened, streamsAccepted } = session.stats();
+    equal([streamsOpened, streamsAccepted], [0, 0], 'they are not the page\'s');
+    const last = next();
+    await session.close();
+    equal((await rejection(last)).code, 'session-closed');
+    equal((await rejection(session.sendSeed({ content, replication: 1, nodes }))).code, 'session-closed');
+  },
+
   async streams_can_be_piped(connect) {
     const session = await connect('echo');
     const stream = await session.openBidirectionalStream();

@@ -21,6 +21,8 @@ pub fn gateway_for(services: &Services, site: Option<PathBuf>) -> Config {
         services::WITNESS,
         services::OPENS,
         services::CLOSE,
+        services::MAIL,
+        services::SEEDS,
         services::REFUSE,
         services::UNKNOWN,
     ]

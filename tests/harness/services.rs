@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use stoq_conformance::services::{
-    CLOSE, COUNT, ECHO, GREETING, OPENS, REFUSAL, REFUSE, RESET, STOP, WITNESS,
+    CLOSE, COUNT, ECHO, GREETING, MAIL, OPENS, REFUSAL, REFUSE, RESET, SEEDS, STOP, WITNESS,
 };
 use stoq_core::close::Code;
 use stoq_native::{
-    Endpoint, Identity, Parity, ReadError, RecvStream, SendStream, ServerConfig, Session,
-    SessionRequest, WriteError,
+    Endpoint, Identity, Parity, ReadError, RecvStream, SeedEvent, SendStream, ServerConfig,
+    Session, SessionRequest, WriteError,
 };
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
@@ -47,6 +47,8 @@ impl Services {
         let mut config = ServerConfig::new(identity);
         // What is lost between a browser and the gateway does not show here.
         config.messages.parity = Parity::Fixed(12);
+        // For announcements.
+        config.framed_streams = true;
         let endpoint = Endpoint::server(address, config).expect("loopback has free ports");
         let closed = Closings::default();
         let mut tasks = JoinSet::new();
@@ -76,7 +78,7 @@ async fn serve(endpoint: Endpoint, closed: Closings) {
 
 async fn serve_session(request: SessionRequest, closings: Closings) {
     let name = request.service().as_str().to_owned();
-    let known = [ECHO, COUNT, RESET, STOP, WITNESS, OPENS, CLOSE];
+    let known = [ECHO, COUNT, RESET, STOP, WITNESS, OPENS, CLOSE, MAIL, SEEDS];
     if name == REFUSE {
         return request.refuse(REFUSAL.0, REFUSAL.1);
     }
@@ -89,6 +91,9 @@ async fn serve_session(request: SessionRequest, closings: Closings) {
     let mut streams = JoinSet::new();
     if name == OPENS {
         streams.spawn(open_streams(session.clone()));
+    }
+    if name == SEEDS {
+        streams.spawn(announce_back(session.clone()));
     }
     loop {
         tokio::select! {
@@ -116,6 +121,17 @@ async fn serve_session(request: SessionRequest, closings: Closings) {
         .push((closed.code, closed.reason));
 }
 
+async fn announce_back(session: Session) {
+    while let Ok(event) = session.next_seed_event().await {
+        if let SeedEvent::Announced(mut seed) | SeedEvent::Changed(mut seed) = event {
+            seed.replication = seed.replication.saturating_add(1);
+            if session.send_seed(&seed).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
 /// Streams may fail at any time, because clients do what they like; then the behaviour is over.
 async fn serve_stream(name: String, session: Session, send: SendStream, recv: RecvStream) {
     let _ = match name.as_str() {
@@ -124,6 +140,7 @@ async fn serve_stream(name: String, session: Session, send: SendStream, recv: Re
         STOP => stop(send, recv).await,
         WITNESS => witness(session, send, recv).await,
         CLOSE => close(session, recv).await,
+        MAIL => mail(session, recv).await,
         _ => echo(send, recv).await,
     };
 }
@@ -136,6 +153,12 @@ async fn echo(mut send: SendStream, mut recv: RecvStream) -> Served {
     }
     send.finish()?;
     send.stopped().await?;
+    Ok(())
+}
+
+async fn mail(session: Session, mut recv: RecvStream) -> Served {
+    let letter = recv.read_to_end(1024 * 1024).await?;
+    session.send_message(letter.into()).await?;
     Ok(())
 }
 

@@ -16,12 +16,15 @@ pub(crate) enum Bench {
         #[arg(long)]
         rounds: Option<u32>,
     },
+    /// Verified streams, messages in shards, and relays, beside raw streams, side by side
+    Extensions,
 }
 
 /// Builds with optimisation, then measures.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let (binary, options) = match bench {
         Bench::Relay => ("bench-relay", Vec::new()),
+        Bench::Extensions => ("bench-extensions", Vec::new()),
         Bench::Handshake { rounds } => ("bench-handshake", rounds_option(*rounds)),
     };
     let run = ["run", "--release", "--package", "stoq-tests", "--bin"];

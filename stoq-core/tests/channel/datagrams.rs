@@ -360,23 +360,23 @@ fn keys_are_announced_and_checked() {
 #[test]
 fn what_waits_is_bounded_in_number_and_bytes() {
     let mut sender = Sender::new(&ORIGIN);
-    let mut many = opener(Delivery::Verified);
+    let mut narrow = opener(Delivery::Verified);
     for _ in 0..MAX_UNSIGNED + 10 {
         let sent = sender.send(b"small");
-        take(&mut many, &sent).unwrap();
+        take(&mut narrow, &sent).unwrap();
     }
-    assert_eq!(many.counters().expired, 10);
+    assert_eq!(narrow.counters().expired, 10);
     static LARGE: [u8; 60_000] = [7; 60_000];
     let fit = MAX_HELD_BYTES / LARGE.len();
-    let mut opener = opener(Delivery::Verified);
+    let mut wide = opener(Delivery::Verified);
     let mut sender = Sender::new(&ORIGIN);
     for _ in 0..fit + 3 {
         let sent = sender.send(&LARGE);
-        take(&mut opener, &sent).unwrap();
+        take(&mut wide, &sent).unwrap();
     }
-    assert_eq!(opener.counters().expired, 3);
-    announce(&mut opener, &sender.sign()).unwrap();
-    assert_eq!(items(&mut opener).len(), fit);
+    assert_eq!(wide.counters().expired, 3);
+    announce(&mut wide, &sender.sign()).unwrap();
+    assert_eq!(items(&mut wide).len(), fit);
 }
 
 #[test]

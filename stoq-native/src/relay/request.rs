@@ -1,12 +1,10 @@
 //! One request: whether it is passed on, to whom, and the answer.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use stoq_core::close::Code;
 use stoq_core::hops::{HopChain, HopError, Passage};
 use stoq_core::session::Answer;
-use stoq_core::time::UnixMicros;
 
 use super::stats::count;
 use super::{Lease, OpenFailure, Pool, Shared};
@@ -69,10 +67,7 @@ impl Shared {
             let reason = "the last relay of the chain is not the one that the request comes from";
             return Err(refusal(Code::UNTRUSTED, reason));
         }
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        // Before 1970 the clock says nothing, and the first moment is as good as any.
-        let now = u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX);
-        let own = self.config.hop(self.id, self.listening, UnixMicros(now));
+        let own = self.config.hop(self.id, self.listening);
         let (hops, route) = (request.hops().cloned(), request.route().to_vec());
         let passage = Passage::new(hops, route, own, self.config.max_hops).map_err(|error| {
             count(match error {

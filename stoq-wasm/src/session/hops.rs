@@ -33,7 +33,7 @@ fn hop_to_js(hop: &PassedHop) -> JsValue {
 }
 
 /// An IPv4 address in its own form, any other in the short form that the URL standard gives it.
-fn address(address: Ipv6Addr) -> String {
+pub(crate) fn address(address: Ipv6Addr) -> String {
     if let Some(address) = address.to_ipv4_mapped() {
         let [a, b, c, d] = address.octets();
         return format!("{a}.{b}.{c}.{d}");

@@ -21,8 +21,12 @@ pub const OPENS: &str = "opens";
 /// Reads four bytes of a bidirectional stream, big-endian, and closes the session with that code and the
 /// rest of the stream as the reason.
 pub const CLOSE: &str = "close";
+/// Announces every seed that it hears back, with one more copy wanted.
+pub const SEEDS: &str = "seeds";
 /// Refuses every session with [`REFUSAL`].
 pub const REFUSE: &str = "refuse";
+/// Reads a bidirectional stream to its end, and sends what it read as a message.
+pub const MAIL: &str = "mail";
 /// A name that no server offers.
 pub const UNKNOWN: &str = "no-such-service";
 
