@@ -6,6 +6,7 @@ import { find } from "./find.js";
 import { identityPanel } from "./identity-panel.js";
 import { livePlots } from "./live.js";
 import { originPanel } from "./origin-panel.js";
+import { seedsPanel } from "./seeds-panel.js";
 import { sessionPanel } from "./session-panel.js";
 import { Link } from "./session.js";
 import { themeButton } from "./theme.js";
@@ -27,6 +28,7 @@ filesPanel(files);
 originPanel(files);
 livePlots(files);
 echoPanel(echo);
+seedsPanel(echo);
 
 // A page that goes says so, instead of leaving its sessions to time out; one that comes back connects again.
 addEventListener("pagehide", () => {
