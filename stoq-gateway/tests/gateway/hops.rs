@@ -293,7 +293,7 @@ async fn a_relay_runs_beside_the_gateway_and_drains_with_it() {
 async fn an_urgent_stream_overtakes_on_the_way_to_the_page() {
     within(async {
         const LENGTH: usize = 500_000;
-        let urgencies = [7, 6, 5, 0];
+        let urgencies = [7, 6, 0, 5];
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let there = builder.worker_threads(1).enable_all().build().unwrap();
         let target = Target::start().await;
@@ -325,15 +325,22 @@ async fn an_urgent_stream_overtakes_on_the_way_to_the_page() {
         until(&gateway, |numbers| numbers.bytes_to_browser == all).await;
         drop(release);
         let reading = there.spawn(async move {
-            let mut streams = tokio::task::JoinSet::new();
-            for _ in urgencies {
-                let (mut receive, payload) = page.accept_uni().await;
-                assert_eq!(payload, Payload::Framed);
-                streams.spawn(async move { crate::page::read_to_end(&mut receive).await.unwrap() });
+            // Each is read as soon as it is there, the byte that says that it is framed included.
+            let (mut accepted, mut streams) = (0, tokio::task::JoinSet::new());
+            loop {
+                tokio::select! {
+                    Some(first) = streams.join_next() => return first.unwrap(),
+                    stream = page.connection.accept_uni(), if accepted < urgencies.len() => {
+                        accepted += 1;
+                        let mut stream = stream.unwrap();
+                        streams.spawn(async move {
+                            let all = crate::page::read_to_end(&mut stream).await.unwrap();
+                            assert_eq!((all.len(), all[0]), (1 + LENGTH, 2));
+                            all[19]
+                        });
+                    }
+                }
             }
-            let first = streams.join_next().await.unwrap().unwrap();
-            assert_eq!(first.len(), LENGTH);
-            first[18]
         });
         assert_eq!(reading.await.unwrap(), 0, "the urgent one came first");
         there.shutdown_background();
