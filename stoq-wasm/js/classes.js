@@ -24,6 +24,21 @@ export class Sha256 extends module.Sha256 {
   }
 }
 
+/** @returns {Promise<CryptoKeyPair>} */
+export async function generateHolderKey() {
+  mustBeLoaded();
+  return module.generateHolderKey();
+}
+
+/**
+ * @param {CryptoKeyPair} pair
+ * @returns {Promise<string>}
+ */
+export async function holderPublicKey(pair) {
+  mustBeLoaded();
+  return module.holderPublicKey(pair);
+}
+
 /**
  * @param {Uint8Array | ArrayBuffer} record
  * @param {import('./index.d.ts').RecordCheck} against

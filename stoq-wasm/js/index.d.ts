@@ -239,7 +239,8 @@ export class StoqClient {
    *   `untrusted-identity`, `endpoint-record-refused`: the gateway is not the one that was pinned, see
    *   {@link ClientOptions.pins} (also if the record cannot be fetched); no connection was tried ·
    *   `handshake-failed`: the browser could not connect (it does not say why; the message lists the likely causes) ·
-   *   `timeout` · `connection-lost` · or the code with which the server refused, such as `unknown-service` or
+   *   `timeout` · `connection-lost` · `access-token-required` and the other codes of access tokens: what was presented is not
+   *   good enough, or for somebody else; `holder-proof-wrong` · or the code with which the server refused, such as `unknown-service` or
    *   `upstream-unreachable`.
    */
   connect(url: string, options?: ConnectOptions): Promise<Session>;
@@ -256,7 +257,34 @@ export interface ConnectOptions {
    * the gateway goes to the target itself.
    */
   route?: string | readonly string[];
+  /**
+   * Access tokens to present, at most four, as `stoq token issue` prints them (`stoqt1…`) or as bytes: one for the gateway, say,
+   * and one for the service. Each verifier takes the one that is for it; all on the way can read them, and could replay those
+   * that name no holder as long as they live, which is five minutes at most. Default: none.
+   */
+  accessTokens?: string | Uint8Array | readonly (string | Uint8Array)[];
+  /**
+   * Keys of the holders that the tokens name, see {@link generateHolderKey}. `connect` then shows for each such token, in a
+   * signature that is worth nothing in another session, that this page has the key, and resolves when that was confirmed. A
+   * token whose holder's key is not here is `invalid-argument`, and nothing is contacted. Default: none.
+   */
+  holderKeys?: CryptoKeyPair | readonly CryptoKeyPair[];
 }
+
+/**
+ * Makes a key for the holder of access tokens: ECDSA with P-256, whose private half no script can read, not even this one. It can
+ * be kept in IndexedDB. An issuer puts {@link holderPublicKey} into tokens.
+ *
+ * @throws {@link StoqError} `unsupported`: no WebCrypto here; it needs a page from https or localhost.
+ */
+export function generateHolderKey(): Promise<CryptoKeyPair>;
+
+/**
+ * The public half of a holder's key, `stoqh1…`, to be given to an issuer: `stoq token issue --holder stoqh1…`.
+ *
+ * @throws {@link StoqError} `invalid-argument`: no key pair of ECDSA with P-256.
+ */
+export function holderPublicKey(pair: CryptoKeyPair): Promise<string>;
 
 /**
  * One relay, in its own words. Each relay authenticates its neighbours and nobody else, and this end has a gateway for a

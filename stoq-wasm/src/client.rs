@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Url, WebTransport};
 
+use crate::access::Credentials;
 use crate::authority;
 use crate::control::Control;
 use crate::driver::{Driver, Handle};
@@ -42,7 +43,7 @@ impl StoqClient {
     }
 }
 
-async fn connect(options: Rc<Options>, url: JsValue, request: JsValue) -> Result<Session, Error> {
+async fn connect(options: Rc<Options>, url: JsValue, chosen: JsValue) -> Result<Session, Error> {
     let deadline = js::now() + options.connect_timeout();
     let left = || deadline.saturating_since(js::now());
     let Target {
@@ -50,7 +51,7 @@ async fn connect(options: Rc<Options>, url: JsValue, request: JsValue) -> Result
         authority,
         service,
     } = target(&url)?;
-    let request = Request::from_js(&request)?;
+    let request = Request::from_js(&chosen)?;
     // Before all else: where nobody is pinned for the gateway there is nothing to try.
     if let Some(pinning) = options.pinning() {
         pinning.pins_of(&authority)?;
@@ -60,6 +61,7 @@ async fn connect(options: Rc<Options>, url: JsValue, request: JsValue) -> Result
             "no WebTransport here: it needs a recent browser, and a page from https or localhost";
         return Err(Error::new(Code::UNSUPPORTED, message));
     }
+    let credentials = Credentials::from_js(&chosen).await?;
     // Here, because a failure later would leave a connection that nobody closes.
     let random = js::random()?;
     let mut record = match options.pinning() {
@@ -81,9 +83,9 @@ async fn connect(options: Rc<Options>, url: JsValue, request: JsValue) -> Result
         record = Some(later);
     }
     let (transport, control) = reached?;
-    let mut config = request.config(service.clone(), random);
+    let mut config = request.config(service.clone(), random, &credentials);
     config.limits.settings_timeout = left();
-    let driver = Driver::start(transport, control, config);
+    let driver = Driver::start(transport, control, config, credentials.proofs);
     let opened = driver.opened().await?;
     let security = record.map_or(JsValue::NULL, |record| record.to_js());
     let handle = Handle::new(driver, opened);

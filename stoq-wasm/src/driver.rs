@@ -6,8 +6,10 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use js_sys::{Promise, Uint8Array};
+use stoq_core::access::TokenHash;
 use stoq_core::channel::ChannelId;
 use stoq_core::datagram::Content;
+use stoq_core::hash::SessionHash;
 use stoq_core::session::{CLOSE_TIMEOUT, Config, Input, Output, Session};
 use stoq_core::stream::{Direction, Payload};
 use stoq_core::{Code, SessionId, StreamHeader};
@@ -16,6 +18,7 @@ use web_sys::{
     WebTransport, WebTransportBidirectionalStream, WebTransportCloseInfo, WebTransportReceiveStream,
 };
 
+use crate::access::{self, Proofs};
 use crate::channels::Channels;
 use crate::control::Control;
 use crate::ending::{Broken, Ending};
@@ -43,6 +46,8 @@ pub(crate) struct Driver {
     pub(crate) news: Signal,
     pub(crate) channels: Channels,
     pub(crate) seeds: Seeds,
+    /// Tokens that the server lets prove, and the keys for that.
+    proofs: Proofs,
     /// Those who open streams.
     openers: Line,
     pub(crate) counters: Counters,
@@ -59,7 +64,12 @@ pub(crate) struct Counters {
 
 impl Driver {
     /// Starts the session on a transport that is ready: SETTINGS are on their way.
-    pub(crate) fn start(transport: WebTransport, control: Control, config: Config) -> Rc<Self> {
+    pub(crate) fn start(
+        transport: WebTransport,
+        control: Control,
+        config: Config,
+        proofs: Proofs,
+    ) -> Rc<Self> {
         let mut out = Vec::new();
         let machine = Session::new(js::now(), config, &mut out)
             .expect("what the page chose was held against its bounds");
@@ -76,6 +86,7 @@ impl Driver {
             news,
             channels: Channels::default(),
             seeds: Seeds::default(),
+            proofs,
             openers: Line::default(),
             counters: Counters::default(),
         });
@@ -313,10 +324,34 @@ impl Driver {
                 self.inbox.going_away.replace(Some(going_away));
             }
             Output::Stats(stats) => self.inbox.path.set(Some(stats)),
-            // It shows no tokens that somebody holds, and relays nothing.
-            Output::Prove { .. } | Output::Auth { .. } => {}
+            Output::Prove { id, hash, token } => {
+                if let Some(driver) = self.me.upgrade() {
+                    js::spawn(async move { driver.prove(id, &hash, &token).await });
+                }
+            }
+            // It relays nothing.
+            Output::Auth { .. } => {}
             Output::Requested(_) | Output::Unproven { .. } => {
                 unreachable!("only servers are asked for sessions")
+            }
+        }
+    }
+
+    /// Shows that this page has the key of the token's holder; the session ends if it cannot.
+    async fn prove(&self, id: SessionId, hash: &SessionHash, token: &TokenHash) {
+        let key = self.proofs.iter().find(|(proven, _)| proven == token);
+        let (_, key) = key.expect("the machine asks for what it was told of");
+        match access::prove(key, token, hash).await {
+            Ok(proof) => {
+                let mut out = Vec::new();
+                let mut machine = self.machine.borrow_mut();
+                machine.prove(id, token, &proof, &mut out);
+                drop(machine);
+                self.carry_out(out);
+            }
+            Err(error) => {
+                self.close(error.code(), error.message());
+                self.end(error.code(), error.message().into());
             }
         }
     }

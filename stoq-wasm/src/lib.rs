@@ -29,6 +29,8 @@ mod word;
 pub use word::word;
 
 #[cfg(target_arch = "wasm32")]
+mod access;
+#[cfg(target_arch = "wasm32")]
 mod authority;
 #[cfg(target_arch = "wasm32")]
 mod channels;
@@ -87,6 +89,7 @@ mod whatwg;
 
 #[cfg(target_arch = "wasm32")]
 pub use {
+    access::{generate_holder_key, holder_public_key},
     client::StoqClient,
     datagrams::Datagrams,
     error::set_error_class,

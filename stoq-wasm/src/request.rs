@@ -5,6 +5,7 @@ use stoq_core::session::{Config, Side};
 use stoq_core::{FalconId, ServiceName};
 use wasm_bindgen::prelude::*;
 
+use crate::access::Credentials;
 use crate::error::Error;
 use crate::{js, pins};
 
@@ -35,10 +36,17 @@ impl Request {
     }
 
     /// What the session is begun with.
-    pub(crate) fn config(self, service: ServiceName, random: [u8; 32]) -> Config {
+    pub(crate) fn config(
+        self,
+        service: ServiceName,
+        random: [u8; 32],
+        credentials: &Credentials,
+    ) -> Config {
         let mut config = Config::new(Side::Client, random);
         config.service = Some(service);
         config.route = self.route;
+        config.access_tokens.clone_from(&credentials.tokens);
+        config.holders = credentials.proofs.iter().map(|(token, _)| *token).collect();
         config
     }
 }

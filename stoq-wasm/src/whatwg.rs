@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use js_sys::{Object, Promise, Uint8Array, WeakRef};
+use js_sys::{Object, Promise, WeakRef};
 use wasm_bindgen::prelude::*;
 use web_sys::{
     QueuingStrategy, ReadableByteStreamController, ReadableStream, ReadableStreamDefaultController,
@@ -95,7 +95,7 @@ pub(crate) fn writable(half: Rc<SendHalf>) -> WritableStream {
 pub(crate) fn datagrams_in(channel: Rc<DatagramChannel>) -> ReadableStream {
     chunks(move |controller| {
         let channel = channel.clone();
-        js::done(async move { enqueue(&controller, &channel.receive().await?) })
+        js::done(async move { enqueue(&controller, channel.receive().await?) })
     })
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn datagrams_in(channel: Rc<DatagramChannel>) -> ReadableStream {
 pub(crate) fn messages_in(handle: Rc<Handle>) -> ReadableStream {
     chunks(move |controller| {
         let handle = handle.clone();
-        js::done(async move { enqueue(&controller, &handle.receive_message().await?) })
+        js::done(async move { enqueue(&controller, handle.receive_message().await?) })
     })
 }
 
@@ -135,14 +135,14 @@ pub(crate) fn seed_events(handle: Rc<Handle>) -> ReadableStream {
         let handle = handle.clone();
         js::done(async move {
             let driver = Rc::clone(&**handle);
-            enqueue(&controller, &driver.next_seed_event().await?)
+            enqueue(&controller, driver.next_seed_event().await?)
         })
     })
 }
 
-fn enqueue(controller: &JsValue, chunk: &JsValue) -> Result<(), Error> {
+fn enqueue(controller: &JsValue, chunk: impl Into<JsValue>) -> Result<(), Error> {
     let controller: &ReadableStreamDefaultController = controller.unchecked_ref();
-    cancelled_meanwhile(controller.enqueue_with_chunk(chunk));
+    cancelled_meanwhile(controller.enqueue_with_chunk(&chunk.into()));
     Ok(())
 }
 

@@ -5,6 +5,8 @@ import init, {
   Sha256,
   StoqClient,
   StoqError,
+  generateHolderKey,
+  holderPublicKey,
   type BidirectionalStream,
   type ClientOptions,
   type CloseInfo,
@@ -120,6 +122,13 @@ export async function verified(session: Session, origin: string): Promise<[Uint8
 export async function routed(client: StoqClient, relays: string[]): Promise<Date | undefined> {
   const session = await client.connect('https://gateway.example/stoq/v1/files', { route: relays });
   return session.hops[0]?.timestamp;
+}
+
+export async function permitted(client: StoqClient, token: string): Promise<string> {
+  const pair: CryptoKeyPair = await generateHolderKey();
+  await client.connect('https://gateway.example/stoq/v1/files', { accessTokens: [token, new Uint8Array()], holderKeys: [pair] });
+  await client.connect('https://gateway.example/stoq/v1/files', { accessTokens: token, holderKeys: pair });
+  return holderPublicKey(pair);
 }
 
 export function misuse(session: Session, error: StoqError): void {

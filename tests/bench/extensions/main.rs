@@ -7,6 +7,7 @@ mod contenders;
 mod machine;
 mod origin;
 mod report;
+#[expect(dead_code, reason = "stoq-native's tests also narrow it")]
 #[path = "../../../stoq-native/tests/native/road.rs"]
 mod road;
 mod way;
