@@ -131,7 +131,7 @@ impl Driver {
 
 impl Waiting {
     /// There will be no session.
-    fn refused(self, closed: Closed) {
+    pub(super) fn refused(self, closed: Closed) {
         match self.reply {
             Reply::Accept(reply) => drop(reply.send(Err(closed))),
             Reply::Connect(reply) => drop(reply.send(Err(ConnectError::Lost(closed)))),

@@ -320,6 +320,35 @@ async fn who_proves_nothing_gets_nothing_and_is_told_after_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_closes_instead_of_proving_leaves_nobody_waiting() {
+    within(async {
+        let world = world();
+        world.served.abort();
+        let key = HolderKeyPair::generate();
+        let held = world.signed(|token| token.holder = Some(key.public()));
+        let serve = async {
+            let request = world.server.accept().await.unwrap();
+            request.accept().await
+        };
+        let close = async {
+            // It does not know that a proof is wanted.
+            let session = world.by_headers(&[held], HolderKeys::new()).await.unwrap();
+            session.close(Code::CANCELLED, "no longer");
+            // The connection stays: that of the session alone is told.
+            session
+        };
+        let (accepted, session) = tokio::join!(serve, close);
+        let closed = accepted.unwrap_err();
+        assert_eq!((closed.code, closed.by), (Code::CANCELLED, ClosedBy::Peer));
+        assert_eq!(closed.reason, "no longer");
+        assert!(session.connection().is_open());
+        assert_eq!(world.server.access_refusals().total(), 0);
+        world.server.close(Code::NO_ERROR, "");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_signer_that_fails_says_so_at_once() {
     within(async {
         let world = world();
