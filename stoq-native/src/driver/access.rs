@@ -16,8 +16,11 @@ impl Driver {
     ) -> Result<Option<Access>, ()> {
         let rules = self.access.borrow().clone();
         let Some(rules) = rules else { return Ok(None) };
+        let now = self.now();
         rules
-            .judge(service, &request.access_tokens)
+            .judge_within(service, &request.access_tokens, || {
+                self.verifications.spend(now)
+            })
             .map_err(|error| self.refuse(request.id, &error))
     }
 
