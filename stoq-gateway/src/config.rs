@@ -58,7 +58,7 @@ pub struct Config {
     pub authority: Option<String>,
     /// Who the gateway is, to TLS.
     pub certificate: Certificate,
-    /// Who the gateway is: to pages that pin its [`FalconId`](stoq_native::FalconId), because it signs its
+    /// Who the gateway is: to pages that pin its [`FalconId`], because it signs its
     /// [endpoint record](stoq_core::endpoint_record::EndpointRecord), and to services that ask their clients. Default:
     /// nobody, and then there is no record.
     pub identity: Option<Signer>,

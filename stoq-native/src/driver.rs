@@ -29,7 +29,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use bytes::Bytes;
-use stoq_core::access::{Access, AccessError, TokenHash, proof_message};
+use stoq_core::access::{Access, AccessError, TokenHash, VerificationBudget, proof_message};
 use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
 use stoq_core::service::ServiceName;
@@ -179,6 +179,8 @@ struct Driver {
     commands: mpsc::UnboundedReceiver<Command>,
     shutdown: watch::Receiver<Option<Duration>>,
     access: watch::Receiver<Option<Arc<AccessRules>>>,
+    /// Signatures of access tokens that are still verified for the peer.
+    verifications: VerificationBudget,
     /// A server: who takes requests.
     requests: Option<mpsc::Sender<SessionRequest>>,
 
@@ -293,6 +295,7 @@ impl Driver {
             shared,
             handle,
             commands,
+            verifications: VerificationBudget::new(),
             requests,
             start: Instant::now(),
             machine,

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use stoq_core::access::Access;
 use stoq_core::close::Code;
-use stoq_core::hops::HopChain;
+use stoq_core::hops::{HopChain, PassedHop};
 use stoq_core::identity::FalconId;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Answer, IncomingRequest};
@@ -164,6 +164,12 @@ impl SessionRequest {
     /// [`connection`](Self::connection); the others are claims.
     pub fn hops(&self) -> Option<&HopChain> {
         self.hops.as_ref()
+    }
+
+    /// The one hop that this server can be sure of: the last, if the neighbour has proved that it is that one.
+    pub fn authenticated_hop(&self) -> Option<&PassedHop> {
+        let peer = self.connection.security().peer?;
+        self.hops()?.last().filter(|last| last.id == peer)
     }
 
     /// The random bytes of the client at the far end; a relay passes them on.

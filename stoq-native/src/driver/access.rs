@@ -16,8 +16,11 @@ impl Driver {
     ) -> Result<Option<Access>, ()> {
         let rules = self.access.borrow().clone();
         let Some(rules) = rules else { return Ok(None) };
+        let now = self.now();
         rules
-            .judge(service, &request.access_tokens)
+            .judge_within(service, &request.access_tokens, || {
+                self.verifications.spend(now)
+            })
             .map_err(|error| self.refuse(request.id, &error))
     }
 
@@ -131,7 +134,7 @@ impl Driver {
 
 impl Waiting {
     /// There will be no session.
-    fn refused(self, closed: Closed) {
+    pub(super) fn refused(self, closed: Closed) {
         match self.reply {
             Reply::Accept(reply) => drop(reply.send(Err(closed))),
             Reply::Connect(reply) => drop(reply.send(Err(ConnectError::Lost(closed)))),

@@ -103,8 +103,12 @@ impl Driver {
                 });
             }
             Output::Closed { id, code, reason } => {
+                let closed = Closed::peer(code, reason);
                 if let Some(session) = self.forget(id) {
-                    session.end(Closed::peer(code, reason));
+                    session.end(closed);
+                } else if let Some(waiting) = self.waiting.remove(&id) {
+                    // It has been answered, and a proof was awaited.
+                    waiting.refused(closed);
                 }
             }
             Output::Stream {
