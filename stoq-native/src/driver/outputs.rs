@@ -149,7 +149,7 @@ impl Driver {
         Ok(())
     }
 
-    fn on_request(&mut self, request: IncomingRequest) {
+    fn on_request(&mut self, mut request: IncomingRequest) {
         let Some(service) = request.service.clone() else {
             // The client only wants to multiplex sessions: there is nothing to decide yet.
             let random = fresh_random();
@@ -158,7 +158,7 @@ impl Driver {
             self.machine.accept(now, request.id, &answer, &mut self.out);
             return;
         };
-        let Ok(access) = self.admit(&request, &service) else {
+        let Ok(asked) = self.admit(&mut request, service) else {
             return;
         };
         if !request.route.is_empty() && !self.endpoint.relay {
@@ -173,7 +173,7 @@ impl Driver {
         let Some(requests) = &self.requests else {
             unreachable!("only servers are asked");
         };
-        match requests.try_send(SessionRequest::new(request, service, access, connection)) {
+        match requests.try_send(SessionRequest::new(request, asked, connection)) {
             Ok(()) => {}
             Err(TrySendError::Full(request)) => {
                 request.refuse(Code::LIMIT, "too many requests wait to be answered");
