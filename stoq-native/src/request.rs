@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stoq_core::access::Access;
 use stoq_core::close::Code;
-use stoq_core::hops::HopChain;
+use stoq_core::hops::{HopChain, PassedHop};
 use stoq_core::identity::FalconId;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Answer, IncomingRequest};
@@ -167,6 +167,14 @@ impl SessionRequest {
     /// [`authenticated_hop`](Self::authenticated_hop).
     pub fn hops(&self) -> Option<&HopChain> {
         self.hops.as_ref()
+    }
+
+    /// The last relay that the request has passed, if it has proved its FALCON identity on this connection. A server that asks its
+    /// peers for none has their word only; a request by a relay that names another than itself is refused, with
+    /// [`Code::UNTRUSTED`], and does not come this far.
+    pub fn authenticated_hop(&self) -> Option<&PassedHop> {
+        let peer = self.connection.security().peer?;
+        self.hops()?.last().filter(|last| last.id == peer)
     }
 
     /// The random bytes of the client at the far end; a relay passes them on.

@@ -12,6 +12,7 @@ use crate::announce::Announcing;
 use crate::config::MULTIPLEXED_SLACK;
 use crate::lanes::Lanes;
 use crate::queue::Queue;
+use crate::security::facts;
 
 impl Driver {
     /// Does all that the machine wants done, in its order.
@@ -158,6 +159,12 @@ impl Driver {
             self.machine.accept(now, request.id, &answer, &mut self.out);
             return;
         };
+        if let Some(reason) = self.lies_about_hops(&request) {
+            let now = self.now();
+            self.machine
+                .refuse(now, request.id, Code::UNTRUSTED, reason, &mut self.out);
+            return;
+        }
         let Ok(asked) = self.admit(&mut request, service) else {
             return;
         };
@@ -182,6 +189,14 @@ impl Driver {
                 request.refuse(Code::GOING_AWAY, "the server takes no new sessions");
             }
         }
+    }
+
+    /// Whether the request names another relay as its last than the one that it comes from. A relay looks for itself, and counts.
+    fn lies_about_hops(&self, request: &IncomingRequest) -> Option<&'static str> {
+        let last = request.hops.as_ref()?.last()?;
+        let peer = facts(&self.quinn)?.peer()?;
+        (last.id != peer && !self.endpoint.relay)
+            .then_some("the last relay of the chain is not the one that the request comes from")
     }
 
     /// Makes the session, if somebody waits for it, and hands it over. If they have gone meanwhile, its drop closes it.
