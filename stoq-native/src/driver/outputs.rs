@@ -266,6 +266,8 @@ impl Driver {
         let dropped = match self.sessions.get(&id) {
             Some(session) => {
                 session::count(&session.counters.received_datagrams);
+                // What is kept of a packet keeps the buffer that it was received in, with others up to 64 KiB of it.
+                let content = Bytes::copy_from_slice(&content);
                 // An empty datagram takes room too.
                 let weight = content.len() + DATAGRAM_OVERHEAD;
                 let kind = Content::kind(&content) as usize;
