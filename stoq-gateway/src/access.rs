@@ -101,6 +101,17 @@ impl Guard {
             .collect()
     }
 
+    /// Whether the browser's token is still good.
+    ///
+    /// # Errors
+    /// [`AccessError`].
+    pub(crate) fn recheck(&self, access: Option<&Access>) -> Result<(), AccessError> {
+        match (&self.0, access) {
+            (Some(rules), Some(access)) => rules.borrow().verifier().recheck(access),
+            _ => Ok(()),
+        }
+    }
+
     /// Resolves when the browser's token is good no longer.
     ///
     /// # Cancel safety

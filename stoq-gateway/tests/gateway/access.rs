@@ -312,6 +312,28 @@ async fn a_revoked_token_ends_its_sessions_and_a_bad_list_none() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_revoked_while_its_proof_is_awaited_ends_the_session() {
+    within(async {
+        let target = Target::start().await;
+        let world = world(&target).await;
+        serve(&target);
+        let key = Arc::new(HolderKeyPair::generate());
+        let held = world.token(|token| {
+            token.holder = Some(key.public());
+            token.nonce = Nonce::new([1; 16]);
+        });
+        // It does not know that it has something to prove.
+        let page = world.ask(&[held], &[]).await.unwrap();
+        std::fs::write(world.folder.path().join("revoked"), "01".repeat(16)).unwrap();
+        assert_eq!(world.gateway.reload_revocations().await.unwrap(), 1);
+        assert_eq!(page.closed().await.0, Code::TOKEN_REVOKED);
+        assert_eq!(world.refusals(), [("access-token-revoked", 1)].into());
+        until(&world.gateway, at_rest).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn settings_of_tokens_that_cannot_work_are_named() {
     let target = Target::start().await;
