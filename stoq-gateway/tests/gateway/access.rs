@@ -334,6 +334,36 @@ async fn a_token_that_is_revoked_while_its_proof_is_awaited_ends_the_session() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_wants_no_tokens_keeps_its_own_to_itself() {
+    within(async {
+        let target = Target::start().await;
+        let mut came = serve(&target);
+        let key = Arc::new(FalconKey::generate());
+        let audience = key.verifying_key().id();
+        let mut config = config(&target, &["echo"]);
+        config.identity = Some(Signer::new(key));
+        let gateway = Gateway::bind(config).await.unwrap();
+        let issuer = FalconKey::generate();
+        let mut asking = Asking::path("/stoq/v1/echo");
+        asking.access_tokens = vec![
+            token(&issuer, audience, |_| ()),
+            token(&issuer, FalconId::new([1; 32]), |_| ()),
+            Bytes::from_static(b"?"),
+        ];
+        let page = Page::ask(&gateway, asking).await.unwrap();
+        works(&page).await;
+        assert_eq!(
+            came.recv().await,
+            Some(2),
+            "the other, and what cannot be read"
+        );
+        drop(page);
+        until(&gateway, at_rest).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn settings_of_tokens_that_cannot_work_are_named() {
     let target = Target::start().await;
