@@ -5,6 +5,7 @@ import { filesPanel } from "./files-panel.js";
 import { find } from "./find.js";
 import { identityPanel } from "./identity-panel.js";
 import { livePlots } from "./live.js";
+import { originPanel } from "./origin-panel.js";
 import { sessionPanel } from "./session-panel.js";
 import { Link } from "./session.js";
 import { themeButton } from "./theme.js";
@@ -23,6 +24,7 @@ identityPanel(files, (wrong) => {
   connect();
 });
 filesPanel(files);
+originPanel(files);
 livePlots(files);
 echoPanel(echo);
 

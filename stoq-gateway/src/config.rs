@@ -25,6 +25,7 @@ mod authority;
 mod check;
 mod error;
 mod file;
+mod hops;
 mod signer;
 mod units;
 mod values;
@@ -35,11 +36,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoq_core::service::ServiceName;
-use stoq_native::{PqPolicy, Target};
+use stoq_native::{FalconId, PqPolicy, Target};
 
 pub use access::{Access, Wants};
 pub(crate) use authority::canonical;
 pub use error::ConfigError;
+pub use hops::{Hops, Relay};
 pub use signer::Signer;
 
 /// Everything that a [`Gateway`](crate::Gateway) is told. What has no safe default is an argument of [`new`](Self::new).
@@ -56,7 +58,7 @@ pub struct Config {
     pub authority: Option<String>,
     /// Who the gateway is, to TLS.
     pub certificate: Certificate,
-    /// Who the gateway is: to pages that pin its [`FalconId`](stoq_native::FalconId), because it signs its
+    /// Who the gateway is: to pages that pin its [`FalconId`], because it signs its
     /// [endpoint record](stoq_core::endpoint_record::EndpointRecord), and to services that ask their clients. Default:
     /// nobody, and then there is no record.
     pub identity: Option<Signer>,
@@ -65,6 +67,11 @@ pub struct Config {
     pub access: Option<Access>,
     /// Which services there are, and where. A service stands once.
     pub routes: Vec<Route>,
+    /// What the gateway is among relays. With an [`identity`](Self::identity) it stands in the chain of relays that travels with
+    /// each request. Default: pages may not name routes.
+    pub hops: Hops,
+    /// A relay between native peers beside it, which needs an [`identity`](Self::identity). Default: none.
+    pub relay: Option<Relay>,
     /// Pages that may connect. Default: none, because any page on the web can try. The page that the gateway itself
     /// serves ([`http`](Self::http)) may always.
     pub origins: Origins,
@@ -90,6 +97,8 @@ impl Config {
             identity: None,
             access: None,
             routes,
+            hops: Hops::default(),
+            relay: None,
             origins: Origins::default(),
             require_origin: false,
             http: None,
@@ -163,6 +172,9 @@ pub struct Route {
     /// What a browser must show to get there. Default: nothing. Tokens for others than the gateway are passed on to the target in
     /// any case, which may want one of its own.
     pub wants: Wants,
+    /// Relays to pass behind `upstream`, which is the first one then and must be believed for its FALCON identity
+    /// ([`PqPolicy::Require`]). The last one knows the target. Default: none, `upstream` is the target.
+    pub via: Vec<FalconId>,
     /// Browser sessions on one upstream connection; one more opens another connection. Default 32. More means fewer
     /// handshakes, but more sessions that share one congestion window and are lost together with the connection.
     pub sessions_per_connection: NonZeroU32,
@@ -176,6 +188,7 @@ impl Route {
             upstream,
             policy: policy.into(),
             wants: Wants::default(),
+            via: Vec::new(),
             sessions_per_connection: const { NonZeroU32::new(32).expect("not zero") },
         }
     }
@@ -262,7 +275,8 @@ pub struct Timing {
     /// How often a silent session is kept alive, on both sides. Default 3 s, so that three in a row may be lost before a
     /// target counts as gone; each costs a packet.
     pub keep_alive: Duration,
-    /// How long connecting to a target may take, and then its answer. Default 5 s: a page waits for this.
+    /// How long connecting to a target may take, and then its answer; twice that for an answer that comes through relays, each
+    /// of which may have to connect. Default 5 s: a page waits for this.
     pub upstream_connect: Duration,
     /// Silence after which a target counts as gone, and its sessions end. Default 10 s: pages learn of a dead target before
     /// their users give up. Shorter takes a slow path for a dead one.
@@ -283,6 +297,13 @@ pub struct Timing {
     /// as long a record can be shown to a page that never saw a later one. Shorter gives a signer that fails less time to
     /// come back before pages are turned away.
     pub record_life: Duration,
+}
+
+impl Timing {
+    /// How long an answer may take that comes through relays.
+    pub(crate) fn upstream_answer(&self) -> Duration {
+        2 * self.upstream_connect
+    }
 }
 
 impl Default for Timing {

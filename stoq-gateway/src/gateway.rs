@@ -3,13 +3,13 @@
 mod authority;
 mod bind;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Endpoint, VarInt};
 use stoq_core::session::CLOSE_TIMEOUT;
+use stoq_native::relay::Relay;
 use stoq_native::{AccessTokenFileError, FalconId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -18,13 +18,13 @@ use tokio::time::timeout;
 use crate::access::Gate;
 use crate::admission::{Admission, Door};
 use crate::config::Config;
+use crate::hops::Hops;
 use crate::listed::Listed;
 use crate::metrics::{Metrics, Snapshot, count};
 use crate::record::now;
 use crate::rotation::{Loaded, Order, Place, RenewError, Rotation};
 use crate::shared::{Facts, Phase, Shared};
 use crate::tasks::{Spawner, Tasks};
-use crate::upstream::Upstream;
 use crate::{http, session};
 pub use bind::BindError;
 
@@ -34,6 +34,8 @@ pub struct Gateway {
     endpoint: Endpoint,
     address: SocketAddr,
     http_address: Option<SocketAddr>,
+    /// Between native peers.
+    relay: Option<Relay>,
     shared: Arc<Shared>,
     facts: Arc<Facts>,
     gate: Option<Gate>,
@@ -86,14 +88,16 @@ impl Gateway {
         let own_origins = http_address.map(http::own_origins).unwrap_or_default();
 
         let metrics = Arc::new(Metrics::default());
-        let mut upstreams = HashMap::new();
-        for route in &config.routes {
-            let upstream = Upstream::new(route, &config).map_err(|error| BindError::Upstream {
-                service: route.service.to_string(),
-                error,
-            })?;
-            upstreams.insert(route.service.clone(), Arc::new(upstream));
-        }
+        let hops = Hops::new(&config, address)
+            .map_err(|(service, error)| BindError::Upstream { service, error })?;
+        let relay = match (&config.relay, &config.identity) {
+            (Some(relay), Some(signer)) => {
+                let settings = relay.settings(signer.identity(), &config);
+                let relay = Relay::bind(relay.listen, settings);
+                Some(relay.map_err(BindError::Relay)?)
+            }
+            _ => None,
+        };
         let (phase, phases) = watch::channel(Phase::Running);
         let services = config
             .routes
@@ -125,7 +129,7 @@ impl Gateway {
             ),
             config: config.clone(),
             metrics: metrics.clone(),
-            upstreams,
+            hops,
             phase: phases,
         });
 
@@ -149,6 +153,7 @@ impl Gateway {
             endpoint,
             address,
             http_address,
+            relay,
             shared,
             facts,
             gate,
@@ -168,6 +173,11 @@ impl Gateway {
     /// The TCP address of the page, if there is one.
     pub fn http_addr(&self) -> Option<SocketAddr> {
         self.http_address
+    }
+
+    /// The UDP address of the relay between native peers, if there is one.
+    pub fn relay_addr(&self) -> Option<SocketAddr> {
+        self.relay.as_ref().map(Relay::local_addr)
     }
 
     /// `https://host:port`: with a path `/stoq/v1/<service>`, what a page connects to.
@@ -233,20 +243,33 @@ impl Gateway {
 
     /// The numbers now.
     pub fn metrics(&self) -> Snapshot {
-        let upstream = self
-            .shared
-            .upstreams
-            .values()
-            .map(|upstream| upstream.connections() as u64);
-        self.shared.metrics.snapshot(upstream.sum())
+        let upstreams = self.shared.hops.upstreams();
+        let connections = upstreams.map(|upstream| upstream.connections() as u64);
+        Snapshot {
+            relay: self.relay.as_ref().map(Relay::stats),
+            ..self.shared.metrics.snapshot(connections.sum())
+        }
     }
 
     /// Stops in order: accepts no more, tells every session that it has `grace` left, waits for them to end, closes the rest
-    /// with [`GOING_AWAY`](stoq_core::close::Code::GOING_AWAY), and returns when no task is left.
+    /// with [`GOING_AWAY`](stoq_core::close::Code::GOING_AWAY), and returns when no task is left. The relay between native peers
+    /// stops in the same way meanwhile; its sessions are not among those that are counted.
     ///
     /// # Cancel safety
     /// If the future is dropped, the gateway ends at once.
     pub async fn shutdown(mut self, grace: Duration) -> Drained {
+        let relay = self.relay.take();
+        let relayed = async {
+            if let Some(relay) = &relay {
+                // Until then its neighbours have learnt of it, or nobody listens.
+                let _ = timeout(grace + 4 * CLOSE_TIMEOUT, relay.shutdown(grace)).await;
+            }
+        };
+        tokio::join!(self.drain(grace), relayed).0
+    }
+
+    /// All but the relay.
+    async fn drain(mut self, grace: Duration) -> Drained {
         self.endpoint.set_server_config(None);
         self.doors.shutdown().await;
         // Until then a certificate could be renewed, and the endpoint accept again.
@@ -268,7 +291,7 @@ impl Gateway {
             // What is left after that is aborted with `visits`.
             let _ = timeout(CLOSE_TIMEOUT, visits).await;
         }
-        for upstream in self.shared.upstreams.values() {
+        for upstream in self.shared.hops.upstreams() {
             let _ = timeout(CLOSE_TIMEOUT, upstream.close()).await;
         }
         let _ = timeout(CLOSE_TIMEOUT, self.endpoint.wait_idle()).await;

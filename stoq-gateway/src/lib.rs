@@ -40,6 +40,7 @@ mod control;
 mod datagrams;
 mod due;
 mod gateway;
+mod hops;
 mod http;
 mod listed;
 mod metrics;

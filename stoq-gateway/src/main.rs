@@ -47,6 +47,7 @@ async fn main() -> ExitCode {
                         | BindError::Certificate(_)
                         | BindError::Revocations(_)
                         | BindError::Upstream { .. }
+                        | BindError::Relay(stoq_native::BindError::Config(_))
                 )
             );
             ExitCode::from(if setting { BAD_SETTING } else { 1 })
@@ -66,6 +67,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     println!("{}", gateway.url());
     if let Some(http) = gateway.http_addr() {
         println!("http://{http}");
+    }
+    if let Some(relay) = gateway.relay_addr() {
+        println!("stoq://{relay}");
     }
     if let Some(id) = gateway.falcon_id() {
         println!("{id}");

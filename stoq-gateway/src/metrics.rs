@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use stoq_native::relay::RelayStats;
+
 use stoq_native::AccessRefusals;
 
 /// The gateway's numbers at one moment. Those that say what *is* fall again; the others only grow.
@@ -27,6 +29,8 @@ pub struct Snapshot {
     pub bytes_to_target: u64,
     /// Bytes on streams from targets to browsers.
     pub bytes_to_browser: u64,
+    /// What the relay between native peers counts, if there is one.
+    pub relay: Option<RelayStats>,
     /// Connections to targets that are. One for each route stays when its sessions have ended, for the next.
     pub upstream_connections: u64,
     /// Certificates that took the place of another one.
@@ -54,6 +58,8 @@ pub struct Refused {
     pub path: u64,
     /// There is no such service here.
     pub service: u64,
+    /// The page named relays that the gateway does not forward to, or a way that nobody could go.
+    pub hops: u64,
     /// The browser broke a rule, or left, before the session was open.
     pub client: u64,
     /// The target could not be reached, or was lost before it answered.
@@ -94,6 +100,7 @@ pub(crate) struct Refusals {
     pub(crate) origin: AtomicU64,
     pub(crate) path: AtomicU64,
     pub(crate) service: AtomicU64,
+    pub(crate) hops: AtomicU64,
     pub(crate) client: AtomicU64,
     pub(crate) unreachable: AtomicU64,
     pub(crate) target: AtomicU64,
@@ -114,6 +121,7 @@ impl Metrics {
             datagrams_dropped: self.datagrams_dropped.load(Relaxed),
             bytes_to_target: self.bytes_to_target.load(Relaxed),
             bytes_to_browser: self.bytes_to_browser.load(Relaxed),
+            relay: None,
             upstream_connections,
             certificates_renewed: self.certificates_renewed.load(Relaxed),
             records_signed: self.records_signed.load(Relaxed),
@@ -132,6 +140,7 @@ impl Refusals {
             origin: self.origin.load(Relaxed),
             path: self.path.load(Relaxed),
             service: self.service.load(Relaxed),
+            hops: self.hops.load(Relaxed),
             client: self.client.load(Relaxed),
             unreachable: self.unreachable.load(Relaxed),
             target: self.target.load(Relaxed),

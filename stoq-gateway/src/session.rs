@@ -31,6 +31,7 @@ use crate::admission::{self, Permits};
 use crate::carrier::http3;
 use crate::control::{Control, Event};
 use crate::datagrams::Datagrams;
+use crate::hops::Onward;
 use crate::metrics::{One, count};
 use crate::path;
 use crate::shared::{Phase, Shared};
@@ -310,11 +311,21 @@ impl Visit {
             count(&refused.path);
             Ending::Close(*code, reason.clone())
         })?;
-        let Some(upstream) = self.shared.upstreams.get(service) else {
-            count(&refused.service);
-            let reason = format!("there is no service {service} here");
-            return Err(Ending::Close(Code::UNKNOWN_SERVICE, reason));
-        };
+        let onward = self
+            .shared
+            .hops
+            .onward(&self.shared.config, service, request);
+        let Onward {
+            upstream,
+            route,
+            hops,
+        } = onward.map_err(|(code, reason)| {
+            count(match code {
+                Code::UNKNOWN_SERVICE => &refused.service,
+                _ => &refused.hops,
+            });
+            Ending::Close(code, reason)
+        })?;
         let request = Request {
             service: service.clone(),
             random: request.random,
@@ -326,8 +337,8 @@ impl Visit {
                 .collect(),
             access_tokens: self.shared.guard.others(&request.access_tokens),
             holders: HolderKeys::new(),
-            route: request.route.clone(),
-            hops: None,
+            route,
+            hops,
         };
         let opened = tokio::select! {
             opened = upstream.open(request) => opened,

@@ -1,11 +1,9 @@
 //! What every session of a gateway can see, and what it says of itself.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use stoq_core::service::ServiceName;
 use stoq_core::time::UnixMicros;
 use stoq_native::FalconId;
 use tokio::sync::watch;
@@ -13,10 +11,10 @@ use tokio::sync::watch;
 use crate::access::Guard;
 use crate::admission::Admission;
 use crate::config::Config;
+use crate::hops::Hops;
 use crate::listed::Listed;
 use crate::metrics::Metrics;
 use crate::record::Record;
-use crate::upstream::Upstream;
 
 /// What every session can see.
 #[derive(Debug)]
@@ -25,7 +23,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) admission: Admission,
     pub(crate) guard: Guard,
-    pub(crate) upstreams: HashMap<ServiceName, Arc<Upstream>>,
+    pub(crate) hops: Hops,
     pub(crate) phase: watch::Receiver<Phase>,
 }
 

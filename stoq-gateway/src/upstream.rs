@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use stoq_core::close::Code;
-use stoq_native::relay::{Lease, OpenFailure, Pool, PoolSettings};
-use stoq_native::{BindError, ClientConfig, Endpoint, Identity, IpVersions, Request};
+use stoq_native::relay::{Lease, NextHop, OpenFailure, Pool, PoolSettings};
+use stoq_native::{BindError, ClientConfig, Endpoint, IpVersions, Pins, PqPolicy, Request};
 
 use crate::config::{Config, Route};
 
-/// Connections to the target of one route.
+/// Connections to the target of one route, or to a relay that pages name.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     endpoint: Endpoint,
@@ -16,12 +16,37 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(route: &Route, config: &Config) -> Result<Self, BindError> {
+    pub(crate) fn to_target(route: &Route, config: &Config) -> Result<Self, BindError> {
+        let answer_timeout = match route.via[..] {
+            [] => config.timing.upstream_connect,
+            _ => config.timing.upstream_answer(),
+        };
+        let settings = PoolSettings {
+            target: route.upstream.clone(),
+            identity: None,
+            sessions_per_connection: route.sessions_per_connection,
+            answer_timeout,
+        };
+        Self::new(route.policy.clone(), settings, config)
+    }
+
+    pub(crate) fn to_relay(hop: &NextHop, config: &Config) -> Result<Self, BindError> {
+        let pins = Pins::new().pin(&hop.target.authority(), hop.id);
+        let settings = PoolSettings {
+            target: hop.target.clone(),
+            identity: Some(hop.id),
+            sessions_per_connection: hop.sessions_per_connection,
+            answer_timeout: config.timing.upstream_answer(),
+        };
+        let pins = pins.expect("the authority of a target is one");
+        Self::new(pins.into(), settings, config)
+    }
+
+    fn new(policy: PqPolicy, settings: PoolSettings, config: &Config) -> Result<Self, BindError> {
         let (limits, timing) = (&config.limits, &config.timing);
-        let mut client = ClientConfig::new(route.policy.clone());
+        let mut client = ClientConfig::new(policy);
         if let Some(signer) = &config.identity {
-            let identity = Identity::falcon(signer.falcon().clone(), [""; 0]);
-            client.identity = Some(identity.expect("there is no name that could be wrong"));
+            client.identity = Some(signer.identity());
         }
         client.ip = IpVersions::Both;
         client.connect_timeout = timing.upstream_connect;
@@ -31,12 +56,6 @@ impl Upstream {
         client.limits.max_streams = limits.max_streams.get();
         client.limits.stream_window = limits.upstream_stream_window.get();
         let endpoint = Endpoint::client(client)?;
-        let settings = PoolSettings {
-            target: route.upstream.clone(),
-            identity: None,
-            sessions_per_connection: route.sessions_per_connection,
-            answer_timeout: timing.upstream_connect,
-        };
         let pool = Arc::new(Pool::new(endpoint.clone(), settings));
         Ok(Self { endpoint, pool })
     }

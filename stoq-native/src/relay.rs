@@ -19,7 +19,8 @@
 //! of them are claims.
 //!
 //! What passes: streams of every kind with their ends, resets and stops, datagrams of every kind, access tokens and the proofs
-//! of their holders, closes with their codes and reasons. What arrived before a close goes out before it, if the next hop takes it within a second. A next hop that goes
+//! of their holders, closes with their codes and reasons. What arrived before a close goes out before it, if the next hop takes it within a second;
+//! streams that are then cut off are reset with [`Code::SESSION_CLOSED`], shortly before the session's own end says why. A next hop that goes
 //! away (GOAWAY) is passed on to a client on a connection of its own; where sessions share a connection, each learns it by
 //! its own end. Pings go to the neighbour only.
 
@@ -35,7 +36,7 @@ mod stats;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stoq_core::close::Code;
 use stoq_core::identity::FalconId;
@@ -47,7 +48,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use crate::stream::quic_priority;
 pub use carrier::{NativeSink, NativeSource, stream_code};
-pub use config::{NextHop, RelayConfig};
+pub use config::{NextHop, RelayConfig, passed_hop};
 pub use ending::was_lost;
 pub use pool::{Lease, OpenFailure, Pool, PoolSettings};
 pub use pump::{Heed, Read, Sink, Source, Unfinished, Urgency, pump};
@@ -80,7 +81,7 @@ pub struct Relay {
     client: Endpoint,
     shared: Arc<Shared>,
     /// `None` once it has ended.
-    accepting: Option<AbortOnDropHandle<()>>,
+    accepting: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
 /// What every session can see.
@@ -132,7 +133,7 @@ impl Relay {
             server,
             client,
             shared,
-            accepting: Some(AbortOnDropHandle::new(accepting)),
+            accepting: Mutex::new(Some(AbortOnDropHandle::new(accepting))),
         })
     }
 
@@ -159,15 +160,33 @@ impl Relay {
     /// is left with [`Code::GOING_AWAY`], in both directions, and resolves when the neighbours had the time to learn of it.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the relay ends at once.
-    pub async fn shutdown(mut self, grace: Duration) {
+    /// If the future is dropped, the relay takes no new sessions, and those that run can end in their own time.
+    pub async fn shutdown(&self, grace: Duration) {
         self.server.shutdown(grace).await;
-        if let Some(accepting) = self.accepting.take() {
+        self.close().await;
+    }
+
+    /// Ends at once: closes what there is with [`Code::GOING_AWAY`], in both directions, and resolves when the neighbours had
+    /// the time to learn of it.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, some neighbours learn of it by silence.
+    pub async fn close(&self) {
+        self.server.close(Code::GOING_AWAY, SHUTS_DOWN);
+        let accepting = self.accepting().take();
+        if let Some(accepting) = accepting {
             // What has ended on one side is being told to the other.
             let _ = timeout(2 * CLOSE_TIMEOUT, accepting).await;
         }
         self.client.close(Code::GOING_AWAY, SHUTS_DOWN);
         self.client.wait_idle().await;
+        self.server.wait_idle().await;
+    }
+
+    fn accepting(&self) -> MutexGuard<'_, Option<AbortOnDropHandle<()>>> {
+        self.accepting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -139,7 +139,7 @@ impl Inbox {
 
 /// The peer's streams of one kind that wait to be accepted.
 struct Streams<T> {
-    waiting: RefCell<VecDeque<Waiting<T>>>,
+    waiting: RefCell<Vec<Waiting<T>>>,
     room: Room,
 }
 
@@ -162,7 +162,7 @@ impl<T> Streams<T> {
     }
 
     fn put(&self, stream: T, channel: Option<ChannelId>, place: Place) {
-        self.waiting.borrow_mut().push_back(Waiting {
+        self.waiting.borrow_mut().push(Waiting {
             stream,
             channel,
             _place: place,
@@ -184,7 +184,7 @@ impl<T> Streams<T> {
         let mut waiting = self.waiting.borrow_mut();
         let is_wanted = |stream: &Waiting<T>| stream.channel.is_some() == verified;
         let at = waiting.iter().position(is_wanted)?;
-        waiting.remove(at)
+        Some(waiting.remove(at))
     }
 }
 

@@ -1,14 +1,13 @@
 //! One after the other.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 
 use crate::signal::Signal;
 
 /// Those who wait for their turn, in the order in which they came.
 #[derive(Default)]
 pub(crate) struct Line {
-    waiting: RefCell<VecDeque<u64>>,
+    waiting: RefCell<Vec<u64>>,
     next: Cell<u64>,
     moved: Signal,
 }
@@ -17,9 +16,9 @@ impl Line {
     /// Resolves when all who came before have left.
     pub(crate) async fn turn(&self) -> Turn<'_> {
         let number = self.next.replace(self.next.get() + 1);
-        self.waiting.borrow_mut().push_back(number);
+        self.waiting.borrow_mut().push(number);
         let turn = Turn { line: self, number };
-        let first = || (self.waiting.borrow().front() == Some(&number)).then_some(());
+        let first = || (self.waiting.borrow().first() == Some(&number)).then_some(());
         self.moved.until(first).await;
         turn
     }

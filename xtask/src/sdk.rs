@@ -59,7 +59,7 @@ fn optimise(wasm: &Path) -> Result<()> {
         );
         return Ok(());
     };
-    run(command(&wasm_opt, &["-Oz"])
+    run(command(&wasm_opt, &["-Oz", "--converge"])
         .args(WASM_FEATURES)
         .arg(wasm)
         .arg("--output")

@@ -1,6 +1,6 @@
 //! The sending end of a channel.
 
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
 
 use super::{MAX_RUN_BYTES, MAX_RUN_TOKENS, RUN_TIME, Received};
 use crate::falcon::{Domain, Signature};
@@ -9,12 +9,12 @@ use crate::hash::Sha256;
 use crate::identity::{FalconId, SignatureAlgorithm};
 use crate::run::Statement;
 use crate::time::UnixMicros;
-use crate::token::Scope;
+use crate::token::{PREFIX_LEN, Scope};
 use crate::varint::VarInt;
 
 /// Puts tokens in front of data, and runs of tokens into statements that a signer signs.
 ///
-/// It reserves no memory. A run is [`due`](Self::due) to be signed when it is full or a quarter of a second old; while it is
+/// It reserves no memory of its own. A run is [`due`](Self::due) to be signed when it is full or a quarter of a second old; while it is
 /// signed the next one may go on, until that one is full as well.
 ///
 /// ```
@@ -104,16 +104,46 @@ impl Sealer {
         data: &[u8],
         out: &mut impl BufMut,
     ) -> Result<(), SealError> {
-        if data.is_empty() || data.len() > Frame::MAX_DATA {
-            return Err(SealError::Length { got: data.len() });
-        }
-        if self.finished {
-            return Err(SealError::Finished);
-        }
-        if self.is_full() {
-            return Err(SealError::Unsigned);
-        }
+        self.check(data.len())?;
         self.put(now, received, data, out);
+        Ok(())
+    }
+
+    /// [`seal`](Self::seal) that writes the data as well, and hashes it where it then lies: behind other frames, one copy does for
+    /// both. Few large pieces are also less for a carrier to look through than many small ones.
+    ///
+    /// # Errors
+    /// As `seal`.
+    pub fn seal_whole(
+        &mut self,
+        now: UnixMicros,
+        received: &Received,
+        data: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), SealError> {
+        self.check(data.len())?;
+        let number = sequence(self.next);
+        self.put_header(number, now, [0; 32], data.len(), out);
+        let at = out.len();
+        out.put_slice(data);
+        let (scope, algorithm) = (self.scope, self.algorithm);
+        let tag = match at.checked_sub(PREFIX_LEN) {
+            // What is hashed with the data lies over what stands in front of it for a moment.
+            Some(from) => {
+                let mut kept = [0; PREFIX_LEN];
+                kept.copy_from_slice(&out[from..at]);
+                let tag = scope.tag_in_place(algorithm, number, now, &mut out[from..]);
+                out[from..at].copy_from_slice(&kept);
+                tag
+            }
+            None => scope.tag(algorithm, number, now, data),
+        };
+        let tag = tag.expect("`new` has looked at the algorithm");
+        let header = VarInt::from(FrameType::DATA).encoded_len()
+            + VarInt::saturating(data.len() as u128).encoded_len();
+        let end = at - header;
+        out[end - tag.len()..end].copy_from_slice(&tag);
+        self.sent(now, received, data.len(), &tag);
         Ok(())
     }
 
@@ -194,19 +224,49 @@ impl Sealer {
         Ok(())
     }
 
+    fn check(&self, got: usize) -> Result<(), SealError> {
+        if got == 0 || got > Frame::MAX_DATA {
+            return Err(SealError::Length { got });
+        }
+        if self.finished {
+            return Err(SealError::Finished);
+        }
+        if self.is_full() {
+            return Err(SealError::Unsigned);
+        }
+        Ok(())
+    }
+
     fn put(&mut self, now: UnixMicros, received: &Received, data: &[u8], out: &mut impl BufMut) {
         let number = sequence(self.next);
         let tag = self.scope.tag(self.algorithm, number, now, data);
         let tag = tag.expect("`new` has looked at the algorithm");
+        self.put_header(number, now, tag, data.len(), out);
+        self.sent(now, received, data.len(), &tag);
+    }
+
+    /// Writes the token, and what stands in front of so much data.
+    fn put_header(
+        &self,
+        sequence: VarInt,
+        timestamp: UnixMicros,
+        tag: [u8; 32],
+        len: usize,
+        out: &mut impl BufMut,
+    ) {
         let token = Token {
             algorithm: self.algorithm,
-            sequence: number,
-            timestamp: now,
+            sequence,
+            timestamp,
             tag,
         };
         Frame::Token(token).encode(out);
         VarInt::from(FrameType::DATA).encode(out);
-        VarInt::saturating(data.len() as u128).encode(out);
+        VarInt::saturating(len as u128).encode(out);
+    }
+
+    /// Takes down a token that was made.
+    fn sent(&mut self, now: UnixMicros, received: &Received, len: usize, tag: &[u8; 32]) {
         if self.signer.is_some() {
             let first = self.next;
             let run = self.run.get_or_insert_with(|| Run {
@@ -216,8 +276,8 @@ impl Sealer {
                 tags: Sha256::new(),
                 request: received.request(),
             });
-            run.bytes += data.len();
-            run.tags.update(&tag);
+            run.bytes += len;
+            run.tags.update(tag);
         }
         self.next += 1;
     }

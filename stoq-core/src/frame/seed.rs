@@ -108,22 +108,18 @@ impl Seed {
         }
     }
 
-    /// The first node that stands where another stood before. By way of a sorted list, because to compare all pairs of 255
-    /// nodes takes a peer's frame long enough to be felt.
+    /// The first node that stands where another stood before. Those before it are kept in order, because to compare all pairs of
+    /// 255 nodes takes a peer's frame long enough to be felt; by their numbers, which are small to move.
     fn doubled(&self) -> Option<usize> {
-        let mut sorted: Vec<u8> = Vec::with_capacity(self.nodes.len());
-        let mut indexed = (0..=u8::MAX).zip(&self.nodes);
-        let doubled = indexed.find(|(at, node)| {
-            let known = |other: &u8| self.nodes[usize::from(*other)].place().cmp(&node.place());
-            match sorted.binary_search_by(known) {
-                Ok(_) => true,
-                Err(place) => {
-                    sorted.insert(place, *at);
-                    false
-                }
+        let mut ordered: Vec<usize> = Vec::with_capacity(self.nodes.len());
+        for (at, node) in self.nodes.iter().enumerate() {
+            let place = node.place();
+            match ordered.binary_search_by(|&other| self.nodes[other].place().cmp(&place)) {
+                Ok(_) => return Some(at),
+                Err(here) => ordered.insert(here, at),
             }
-        });
-        doubled.map(|(at, _)| at.into())
+        }
+        None
     }
 
     pub(super) fn payload_len(&self) -> usize {

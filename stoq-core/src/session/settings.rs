@@ -11,6 +11,7 @@ use crate::hops::HopChain;
 use crate::identity::FalconId;
 use crate::reader::{Fault, Reader};
 use crate::service::ServiceName;
+use crate::table::Table;
 use crate::varint::VarInt;
 
 /// The version that this library speaks, in SETTINGS and in the ALPN `stoq/1`.
@@ -115,23 +116,23 @@ pub(super) fn of_server(config: &Config, answer: &Answer) -> Vec<u8> {
     encoded(config, answer.max_datagram_size, values)
 }
 
-fn encoded(
-    config: &Config,
-    max_datagram_size: u32,
-    mut values: Vec<(SettingId, Vec<u8>)>,
-) -> Vec<u8> {
+fn encoded(config: &Config, max_datagram_size: u32, values: Vec<(SettingId, Vec<u8>)>) -> Vec<u8> {
     let numbers = [
         (SettingId::VERSION, VERSION),
         (SettingId::MAX_SESSIONS, config.limits.max_sessions.into()),
         (SettingId::MAX_DATAGRAM_SIZE, max_datagram_size.into()),
         (SettingId::MAX_STREAMS, config.limits.max_streams.into()),
     ];
-    values.extend(numbers.map(|(id, number)| {
+    let numbers = numbers.map(|(id, number)| {
         let number = VarInt::try_from(number).expect("a version or a u32 is below 2^62");
         (id, written(|out| number.encode(out)))
-    }));
-    values.sort_by_key(|(id, _)| *id);
-    let entries: Vec<_> = values.iter().map(|(id, value)| (*id, &**value)).collect();
+    });
+    // They stand in order.
+    let mut ordered = Table::default();
+    for (id, value) in values.into_iter().chain(numbers) {
+        ordered.insert(id, value);
+    }
+    let entries: Vec<_> = ordered.iter().map(|(id, value)| (*id, &**value)).collect();
     written(|out| Frame::Settings(Settings::from(entries)).encode(out))
 }
 

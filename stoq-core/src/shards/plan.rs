@@ -76,8 +76,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What a SHARD frame has beside the shard, at most: type [8], length [4], message id [8], three counts [6], message
-    /// length [4], digest [32].
+    /// What a SHARD frame has beside the shard, at most: type 8, length 4, message id 8, three counts 6, message
+    /// length 4, digest 32.
     pub const OVERHEAD: usize = 62;
 
     /// A plan for a message of `message_len` bytes whose SHARD frames take at most `room` bytes each, on a path that

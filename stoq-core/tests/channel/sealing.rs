@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use bytes::BytesMut;
 use stoq_core::channel::{MAX_RUN_BYTES, MAX_RUN_TOKENS, RUN_TIME, Received, SealError, Sealer};
 use stoq_core::frame::TokenAlgorithm;
 use stoq_core::time::UnixMicros;
@@ -81,6 +82,29 @@ fn the_next_run_goes_on_while_one_is_being_signed() {
     assert_eq!(channel.try_send(b"more"), Err(SealError::Finished));
     let again = channel.sealer.finish(NOW, &Received::default(), &mut out);
     assert_eq!(again, Err(SealError::Finished));
+}
+
+#[test]
+fn data_sealed_as_a_whole_is_sealed_the_same() {
+    for algorithm in [TokenAlgorithm::SHA256, TokenAlgorithm::BLAKE3] {
+        let id = Some(ORIGIN.key.id());
+        let mut parts = Sealer::new(scope(), algorithm, id).unwrap();
+        let mut whole = parts.clone();
+        let (received, mut expected) = (Received::default(), Vec::new());
+        let mut out = BytesMut::new();
+        for len in [1, 5, 63, 64, 1000, Frame::MAX_DATA, 20].repeat(20) {
+            let data = vec![len as u8; len];
+            parts.seal(NOW, &received, &data, &mut expected).unwrap();
+            expected.extend_from_slice(&data);
+            whole.seal_whole(NOW, &received, &data, &mut out).unwrap();
+        }
+        assert!(out == expected, "{algorithm:?}");
+        assert_eq!(whole.close(), parts.close());
+        for got in [0, Frame::MAX_DATA + 1] {
+            let refused = whole.seal_whole(NOW, &received, &vec![0; got], &mut out);
+            assert_eq!(refused, Err(SealError::Length { got }));
+        }
+    }
 }
 
 #[test]

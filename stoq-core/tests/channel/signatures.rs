@@ -74,6 +74,22 @@ fn held_back_data_comes_before_the_word_for_it() {
 }
 
 #[test]
+fn held_back_data_waits_for_its_own_signature() {
+    let mut frames = Channel::of_three_runs(scope(), &ORIGIN).frames;
+    // The first run's signature comes behind the second run's first message.
+    frames[5..8].rotate_left(1);
+    let opened = read(
+        opener(Delivery::Verified),
+        &mut Sent::default(),
+        &frames[..8],
+    );
+    let expected: Vec<_> = [[0; 10], [1; 10]].concat();
+    assert_eq!((data(&opened.0), verified(&opened.0)), (expected, 2));
+    let opened = read(opener(Delivery::Verified), &mut Sent::default(), &frames);
+    assert_eq!((data(&opened.0).len(), opened.1), (60, Ok(())));
+}
+
+#[test]
 fn each_field_of_a_signature_counts() {
     let frames = Channel::of_three_runs(scope(), &ORIGIN).frames;
     let change = |change: fn(&mut FalconSignature<'_>)| {

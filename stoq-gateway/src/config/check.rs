@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use stoq_core::frame::Hop;
+use stoq_core::hops::{Passage, check_route};
+use stoq_native::PqPolicy;
+use stoq_native::relay::passed_hop;
+
 use stoq_native::AccessToken;
 
 use super::authority::canonical;
@@ -82,6 +87,9 @@ impl Config {
                 return bad("access.issuers".into(), String::new(), "needs at least one");
             }
         }
+        if let Some((setting, found, expected)) = self.misrouted() {
+            return bad(setting, found, expected);
+        }
         if let Some(authority) = &self.authority
             && canonical(authority).is_none()
         {
@@ -119,5 +127,60 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// What cannot be among relays: setting, value found, and why.
+    fn misrouted(&self) -> Option<(String, String, &'static str)> {
+        let own = self.identity.as_ref().map(|signer| signer.id());
+        let max = self.hops.max;
+        if !(1..=Hop::MAX_HOPS).contains(&max) {
+            return Some(("hops.max".into(), max.to_string(), "must be from 1 to 16"));
+        }
+        let at = self.hops.address.unwrap_or(self.listen);
+        let hop = own.map(|own| passed_hop(own, at, &self.hops.metadata));
+        let alone = hop.map(|hop| Passage::new(None, Vec::new(), hop, max));
+        if let Some(Err(error)) = alone {
+            let found = error.to_string();
+            return Some((
+                "hops.metadata".into(),
+                found,
+                "must fit the chain of relays",
+            ));
+        }
+        for (index, next) in self.hops.next.iter().enumerate() {
+            let found = next.id.to_string();
+            let setting = format!("hops.next[{index}].id");
+            if own == Some(next.id) {
+                return Some((setting, found, "is the gateway itself"));
+            }
+            if self.hops.next[..index]
+                .iter()
+                .any(|other| other.id == next.id)
+            {
+                return Some((setting, found, "stands there already"));
+            }
+        }
+        for (index, route) in self.routes.iter().enumerate() {
+            let setting = format!("route[{index}].via");
+            let found = || {
+                route
+                    .via
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+            };
+            if !route.via.is_empty() && !matches!(route.policy, PqPolicy::Require(_)) {
+                let rule = "needs a first relay that is believed for its FALCON identity";
+                return Some((setting, found().join(", "), rule));
+            }
+            if check_route(&route.via, max).is_err() || route.via.iter().any(|id| own == Some(*id))
+            {
+                let rule = "passes a relay twice, or more than hops.max";
+                return Some((setting, found().join(", "), rule));
+            }
+        }
+        let relay = self.relay.as_ref().filter(|_| own.is_none())?;
+        let rule = "a relay needs an identity";
+        Some(("relay".into(), relay.listen.to_string(), rule))
     }
 }

@@ -1,11 +1,15 @@
 //! The TOML file: its shape, and each value into its type.
 
+mod hops;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
 use stoq_core::service::ServiceName;
 use stoq_native::{FalconKey, Pins, PqPolicy, Target, Trust, verifying_key_from_pem_file};
+
+use hops::{RawHops, RawRelay};
 
 use super::values::{address, allowed, bad, count, duration, hash, life, set, size};
 use super::{Access, Certificate, Config, ConfigError, Http, Limits, Route, Signer, Timing, Wants};
@@ -30,6 +34,8 @@ struct Raw {
     #[serde(default)]
     admission: RawAdmission,
     http: Option<RawHttp>,
+    hops: Option<RawHops>,
+    relay: Option<RawRelay>,
     #[serde(default)]
     limits: RawLimits,
     #[serde(default)]
@@ -109,6 +115,9 @@ struct RawRoute {
     falcon: Option<Vec<String>>,
     roots: Option<PathBuf>,
     hashes: Option<Vec<String>>,
+    /// Relays to pass behind `upstream`.
+    #[serde(default)]
+    via: Vec<String>,
     token: Option<bool>,
     permission: Option<String>,
     sessions_per_connection: Option<i64>,
@@ -140,6 +149,12 @@ impl Raw {
                 listen: address("http.listen", &http.listen)?,
                 root: http.root.map(|root| directory.join(root)),
             });
+        }
+        if let Some(hops) = self.hops {
+            config.hops = hops.typed()?;
+        }
+        if let Some(relay) = self.relay {
+            config.relay = Some(relay.typed()?);
         }
         self.limits.apply(&mut config.limits)?;
         self.timing.apply(&mut config.timing)?;
@@ -208,6 +223,10 @@ impl RawRoute {
                 return Err(bad(name("permission"), word, rule));
             }
         };
+        let via = self.via.iter();
+        route.via = via
+            .map(|text| text.parse().map_err(|error| bad(name("via"), text, error)))
+            .collect::<Result<_, _>>()?;
         let setting = name("sessions_per_connection");
         count(
             &mut route.sessions_per_connection,
@@ -438,6 +457,24 @@ mod tests {
                 "[[route]]\nservice = \"a\"\nupstream = \"stoq://h:1\"\nfalcon = []\nhashes = []",
                 "route[0].upstream",
                 "stoq://h:1/",
+            ),
+            (
+                "[[route]]\nservice = \"a\"\nupstream = \"stoq://h:1\"\nvia = [\"stoq1\"]",
+                "route[0].via",
+                "stoq1",
+            ),
+            ("hops = { max = 17 }", "hops.max", "17"),
+            ("hops = { address = \"h:1\" }", "hops.address", "h:1"),
+            (
+                "[[hops.next]]\nid = \"stoq1\"\naddress = \"h:1\"",
+                "hops.next[0].id",
+                "stoq1",
+            ),
+            ("relay = { listen = \"h:1\" }", "relay.listen", "h:1"),
+            (
+                "[relay]\nlisten = \"[::]:1\"\nservices = { A = \"stoq1\" }",
+                "relay.services",
+                "A",
             ),
             (
                 "[[route]]\nservice = \"a\"\nupstream = \"stoq://h:1\"\nroots = \"no/such\"",

@@ -44,6 +44,9 @@ pub enum BindError {
         /// Why not.
         error: io::Error,
     },
+    /// The relay between native peers.
+    #[error("relay: {0}")]
+    Relay(stoq_native::BindError),
     /// The way to a target.
     #[error("route {service}: {error}")]
     Upstream {

@@ -11,6 +11,7 @@ mod announcements;
 #[cfg(target_os = "linux")] // which has all of 127.0.0.0/8
 mod crowd;
 mod ending;
+mod hops;
 mod page;
 mod pressure;
 mod record;

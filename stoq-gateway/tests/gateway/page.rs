@@ -8,13 +8,14 @@ use stoq_core::access::{TokenHash, proof_message};
 use stoq_core::close::Code;
 use stoq_core::datagram::{Content, Datagram};
 use stoq_core::frame::Stats;
+use stoq_core::hops::HopChain;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Config, Input, Output, Session, Side};
 use stoq_core::session_id::SessionId;
 use stoq_core::stream::{Direction, Payload, StreamHeader};
 use stoq_core::time::Timestamp;
 use stoq_gateway::Gateway;
-use stoq_native::{HolderKeyPair, HolderSigner as _};
+use stoq_native::{FalconId, HolderKeyPair, HolderSigner as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use wtransport::endpoint::ConnectOptions;
 use wtransport::quinn;
@@ -26,6 +27,7 @@ pub(crate) struct Page {
     pub(crate) connection: Connection,
     pub(crate) hash: [u8; 32],
     pub(crate) max_datagram_size: u32,
+    pub(crate) hops: Option<HopChain>,
     calls: mpsc::UnboundedSender<Call>,
     ended: watch::Receiver<Option<(Code, String)>>,
     going_away: watch::Receiver<bool>,
@@ -34,8 +36,8 @@ pub(crate) struct Page {
     _driver: tokio::task::JoinSet<()>,
 }
 
-/// The session's hash and the largest datagram of its path.
-type Opened = Result<([u8; 32], u32), Refusal>;
+/// The session's hash, the largest datagram of its path, and the relays that it passes.
+type Opened = Result<([u8; 32], u32, Option<HopChain>), Refusal>;
 type Call = Box<dyn FnOnce(&mut Session, Timestamp, &mut Vec<Output>) + Send>;
 
 /// How a page asks.
@@ -49,6 +51,8 @@ pub(crate) struct Asking {
     /// Hash of the certificate to trust; the one that the gateway serves if `None`.
     pub(crate) certificate: Option<[u8; 32]>,
     pub(crate) access_tokens: Vec<Bytes>,
+    pub(crate) route: Vec<FalconId>,
+    pub(crate) max_hops: Option<u8>,
     /// Tokens to prove, each with its key, or with a wrong one.
     pub(crate) proofs: Vec<(TokenHash, Arc<HolderKeyPair>)>,
 }
@@ -63,6 +67,8 @@ impl Asking {
             max_datagram_size: 65_535,
             certificate: None,
             access_tokens: Vec::new(),
+            route: Vec::new(),
+            max_hops: None,
             proofs: Vec::new(),
         }
     }
@@ -126,13 +132,15 @@ impl Page {
     pub(crate) async fn ask(gateway: &Gateway, asking: Asking) -> Result<Self, Refusal> {
         let named = ServiceName::from_path(&asking.path).ok();
         let max_datagram_size = asking.max_datagram_size;
-        let access_tokens = asking.access_tokens.clone();
         let proofs = asking.proofs.clone();
-        let service = asking
-            .service
-            .clone()
-            .or(named)
-            .unwrap_or_else(|| "none".parse().unwrap());
+        let service = asking.service.clone().or(named);
+        let mut config = Config::new(Side::Client, [7; 32]);
+        config.service = Some(service.unwrap_or_else(|| "none".parse().unwrap()));
+        config.limits.max_datagram_size = max_datagram_size;
+        config.access_tokens.clone_from(&asking.access_tokens);
+        config.holders = proofs.iter().map(|(token, _)| *token).collect();
+        config.route.clone_from(&asking.route);
+        config.max_hops = asking.max_hops;
         let connection = carrier(gateway, asking)
             .await
             .map_err(|_| Refusal::Carrier)?;
@@ -151,12 +159,13 @@ impl Page {
             path: path_sender,
             proofs,
         };
-        driver.spawn(driving.run(service, access_tokens, max_datagram_size, inbox));
-        let (hash, max_datagram_size) = answer.await.map_err(|_| Refusal::Carrier)??;
+        driver.spawn(driving.run(config, inbox));
+        let (hash, max_datagram_size, hops) = answer.await.map_err(|_| Refusal::Carrier)??;
         Ok(Self {
             connection,
             hash,
             max_datagram_size,
+            hops,
             calls,
             ended,
             going_away,
@@ -298,19 +307,8 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(
-        mut self,
-        service: ServiceName,
-        access_tokens: Vec<Bytes>,
-        max_datagram_size: u32,
-        mut calls: mpsc::UnboundedReceiver<Call>,
-    ) {
+    async fn run(mut self, config: Config, mut calls: mpsc::UnboundedReceiver<Call>) {
         let mut out = Vec::new();
-        let mut config = Config::new(Side::Client, [7; 32]);
-        config.service = Some(service);
-        config.limits.max_datagram_size = max_datagram_size;
-        config.access_tokens = access_tokens;
-        config.holders = self.proofs.iter().map(|(token, _)| *token).collect();
         let mut machine = Session::new(Timestamp::default(), config, &mut out).unwrap();
         let mut send = self.connection.open_uni().await.unwrap().await.unwrap();
         let mut receive = None;
@@ -365,10 +363,11 @@ impl Driver {
             Output::Opened {
                 hash,
                 max_datagram_size,
+                hops,
                 ..
             } => {
                 let opened = self.opened.take().unwrap();
-                let _ = opened.send(Ok((*hash.as_bytes(), max_datagram_size)));
+                let _ = opened.send(Ok((*hash.as_bytes(), max_datagram_size, hops)));
             }
             Output::Refused { code, reason, .. } => {
                 let opened = self.opened.take().unwrap();

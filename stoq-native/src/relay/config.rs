@@ -5,6 +5,7 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
 
 use stoq_core::frame::Hop;
 use stoq_core::hops::{HopChain, Passage, PassedHop};
@@ -182,7 +183,7 @@ impl RelayConfig {
             }
         }
         let unspecified = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
-        let alone = self.hop(own, unspecified, UnixMicros(0));
+        let alone = self.hop(own, unspecified);
         if let Err(error) = Passage::new(None, Vec::new(), alone, self.max_hops) {
             return bad("metadata", error.to_string(), "it must fit the chain");
         }
@@ -190,18 +191,8 @@ impl RelayConfig {
     }
 
     /// The relay as it stands in a chain. `listening` is the address of its socket.
-    pub(super) fn hop(&self, id: FalconId, listening: SocketAddr, now: UnixMicros) -> PassedHop {
-        let address = self.address.unwrap_or(listening);
-        PassedHop {
-            id,
-            address: match address.ip() {
-                IpAddr::V4(address) => address.to_ipv6_mapped(),
-                IpAddr::V6(address) => address,
-            },
-            port: address.port(),
-            timestamp: now,
-            metadata: self.metadata.clone(),
-        }
+    pub(super) fn hop(&self, id: FalconId, listening: SocketAddr) -> PassedHop {
+        passed_hop(id, self.address.unwrap_or(listening), &self.metadata)
     }
 
     /// The side on which peers come in.
@@ -231,5 +222,22 @@ impl RelayConfig {
         client.framed_streams = true;
         client.limits = self.limits;
         client
+    }
+}
+
+/// A relay as it stands in a chain now: who it is, where it says it is reached, and what else it says of itself.
+pub fn passed_hop(id: FalconId, at: SocketAddr, metadata: &[(String, String)]) -> PassedHop {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // Before 1970 the clock says nothing, and the first moment is as good as any.
+    let now = u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX);
+    PassedHop {
+        id,
+        address: match at.ip() {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        },
+        port: at.port(),
+        timestamp: UnixMicros(now),
+        metadata: metadata.to_vec(),
     }
 }

@@ -1,14 +1,13 @@
 //! One request: whether it is passed on, to whom, and the answer.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use stoq_core::access::SignedAccessToken;
 use stoq_core::close::Code;
 use stoq_core::hops::{HopChain, HopError, Passage};
+use stoq_core::identity::FalconId;
 use stoq_core::session::Answer;
-use stoq_core::time::UnixMicros;
 
 use super::stats::count;
 use super::{Lease, OpenFailure, Pool, Shared};
@@ -34,10 +33,10 @@ pub(super) struct Opened {
 pub(super) async fn open(shared: &Arc<Shared>, request: SessionRequest) -> Option<Opened> {
     let connection = request.connection().clone();
     let opened = async {
-        let (pool, onward) = shared.judge(&request)?;
+        let (next, pool, onward) = shared.judge(&request)?;
         pool.open(onward)
             .await
-            .map_err(|failure| shared.failed(failure))
+            .map_err(|failure| shared.failed(&next, failure))
     };
     let opened = tokio::select! {
         opened = opened => opened,
@@ -62,19 +61,15 @@ pub(super) async fn open(shared: &Arc<Shared>, request: SessionRequest) -> Optio
 
 impl Shared {
     /// To whom the request goes on, and as what.
-    fn judge(&self, request: &SessionRequest) -> Result<(Arc<Pool>, Request), Refusal> {
+    fn judge(&self, request: &SessionRequest) -> Result<(FalconId, Arc<Pool>, Request), Refusal> {
         let counters = &self.counters;
-        let neighbour = request.connection().security().peer;
         let last = request.hops().and_then(HopChain::last);
-        if last.is_some_and(|last| neighbour != Some(last.id)) {
+        if last != request.authenticated_hop() {
             count(&counters.refused_untrusted);
             let reason = "the last relay of the chain is not the one that the request comes from";
             return Err(refusal(Code::UNTRUSTED, reason));
         }
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        // Before 1970 the clock says nothing, and the first moment is as good as any.
-        let now = u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX);
-        let own = self.config.hop(self.id, self.listening, UnixMicros(now));
+        let own = self.config.hop(self.id, self.listening);
         let (hops, route) = (request.hops().cloned(), request.route().to_vec());
         let passage = Passage::new(hops, route, own, self.config.max_hops).map_err(|error| {
             count(match error {
@@ -109,7 +104,7 @@ impl Shared {
             route: passage.route,
             hops: Some(passage.hops),
         };
-        Ok((pool.clone(), onward))
+        Ok((next, pool.clone(), onward))
     }
 
     /// Tokens that are for this relay are nobody else's business.
@@ -120,11 +115,13 @@ impl Shared {
         others.cloned().collect()
     }
 
-    fn failed(&self, failure: OpenFailure) -> Refusal {
+    fn failed(&self, next: &FalconId, failure: OpenFailure) -> Refusal {
         match failure {
             OpenFailure::Unreachable(reason) => {
                 count(&self.counters.unreachable);
-                tracing::warn!(reason, "next hop unreachable");
+                let listed = self.config.next_hops.iter().find(|hop| hop.id == *next);
+                let name = listed.and_then(|hop| hop.name.as_deref()).unwrap_or("");
+                tracing::warn!(%next, name, reason, "next hop unreachable");
                 refusal(Code::UPSTREAM_UNREACHABLE, "the next hop cannot be reached")
             }
             OpenFailure::Refused(code, reason) => {

@@ -13,6 +13,7 @@ mod keys;
 mod kills;
 mod process;
 mod refusals;
+mod relays;
 mod tokens;
 mod transfer;
 mod verified;

@@ -47,6 +47,10 @@ pub(crate) fn id(who: usize) -> FalconId {
     KEYS[who].id()
 }
 
+pub(crate) fn key(who: usize) -> Arc<FalconKey> {
+    KEYS[who].clone()
+}
+
 pub(crate) fn identity(who: usize) -> Identity {
     Identity::falcon(KEYS[who].clone(), ["localhost"]).unwrap()
 }

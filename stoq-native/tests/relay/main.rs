@@ -5,6 +5,8 @@
 
 mod carried;
 mod chain;
+mod end_to_end;
 mod ending;
+mod garbage;
 mod priority;
 mod refusals;

@@ -1,6 +1,6 @@
 //! A stream that says how urgent it is.
 
-use stoq_native::{Payload, RecvStream};
+use stoq_native::{Payload, RecvStream, SendStream, Session};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
@@ -62,21 +62,27 @@ impl Drop for Apart {
     }
 }
 
-/// Reads all streams to their ends, and says in which order they ended: which one, and how urgent its bytes say that it is.
-async fn order(streams: Vec<RecvStream>) -> Vec<(usize, u8)> {
-    let mut reading = JoinSet::new();
-    for (at, mut stream) in streams.into_iter().enumerate() {
-        reading.spawn(async move {
-            let all = stream.read_to_end(LENGTH).await.unwrap();
-            assert_eq!(all.len(), LENGTH);
-            (at, all[18])
-        });
+/// How urgent a stream is, as its bytes say, once it has ended.
+async fn urgency(mut stream: RecvStream) -> u8 {
+    let all = stream.read_to_end(LENGTH).await.unwrap();
+    assert_eq!(all.len(), LENGTH);
+    all[18]
+}
+
+/// The halves to answer on, in the order in which streams end, and how urgent they are. Each is read as soon as it is there.
+async fn order(session: Session, count: usize) -> Vec<(SendStream, u8)> {
+    let (mut accepted, mut reading, mut ended) = (0, JoinSet::new(), Vec::new());
+    while ended.len() < count {
+        tokio::select! {
+            Some(stream) = reading.join_next() => ended.push(stream.unwrap()),
+            halves = session.accept_any_bi(), if accepted < count => {
+                let (send, receive) = halves.unwrap();
+                accepted += 1;
+                reading.spawn(async move { (send, urgency(receive).await) });
+            }
+        }
     }
-    let mut order = Vec::new();
-    while let Some(ended) = reading.join_next().await {
-        order.push(ended.unwrap());
-    }
-    order
+    ended
 }
 
 /// Of each stream.
@@ -86,7 +92,7 @@ const LENGTH: usize = 500_000;
 #[tokio::test]
 async fn an_urgent_stream_overtakes_at_a_relay_in_both_directions() {
     within(async {
-        let urgencies = [7, 6, 5, 0];
+        let urgencies = [7, 6, 0, 5];
         let all = (LENGTH * urgencies.len()) as u64;
         let (here, there) = (Apart::new(), Apart::new());
         let target = {
@@ -120,26 +126,25 @@ async fn an_urgent_stream_overtakes_at_a_relay_in_both_directions() {
         }
         until(|| relay.stats().bytes_forward == all).await;
         drop(release);
-        let (mut backs, mut streams) = (Vec::new(), Vec::new());
-        for _ in urgencies {
-            let (send, receive) = far.accept_any_bi().await.unwrap();
-            backs.push(send);
-            streams.push(receive);
-        }
-        let ended = there.runtime().spawn(order(streams)).await.unwrap();
-        assert_eq!(ended[0].1, 0, "the urgent one came first: {ended:?}");
+        let ended = there.runtime().spawn(order(far, urgencies.len()));
+        let ended = ended.await.unwrap();
+        assert_eq!(ended[0].1, 0, "the urgent one came first");
 
         let release = here.hold();
-        for (at, urgency) in ended {
-            let back = &mut backs[at];
+        let mut backs = Vec::new();
+        for (mut back, urgency) in ended {
             back.write_all(&opening(urgency)).await.unwrap();
             back.write_all(&vec![0; LENGTH - 20]).await.unwrap();
             back.finish().unwrap();
+            backs.push(back);
         }
         until(|| relay.stats().bytes_back == all).await;
         drop(release);
-        let ended = here.runtime().spawn(order(answers)).await.unwrap();
-        assert_eq!(ended[0].1, 0, "the urgent one came first: {ended:?}");
+        let first = here.runtime().spawn(async move {
+            let mut reading: JoinSet<_> = answers.into_iter().map(urgency).collect();
+            reading.join_next().await.unwrap().unwrap()
+        });
+        assert_eq!(first.await.unwrap(), 0, "the urgent one came first");
     })
     .await;
 }

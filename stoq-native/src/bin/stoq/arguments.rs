@@ -1,6 +1,7 @@
 //! What a user can say to the command.
 
 mod peer;
+mod relay;
 mod token;
 
 use crate::access::Wanted;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use stoq_native::{FalconId, Target, TargetError};
 
 pub(crate) use peer::PeerArguments;
+pub(crate) use relay::{Hop, RelayArguments, ServiceHop};
 pub(crate) use token::{
     HolderArguments, IssueArguments, ShowArguments, TokenArguments, TokenCommand,
 };
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Grant(GrantArguments),
     /// Issue and show access tokens, and make the keys of their holders
     Token(TokenArguments),
+    /// Pass sessions on, unread, to those who are listed, until SIGINT or SIGTERM
+    Relay(RelayArguments),
     /// Print what a server offers to anybody: identity, certificates, key exchange. Believes nobody
     Inspect(InspectArguments),
 }

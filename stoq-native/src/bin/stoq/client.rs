@@ -11,9 +11,13 @@ use stoq_native::{
     ChannelConfig, ClientConfig, Code, Endpoint, FalconId, RecvStream, SendStream, Session,
 };
 use tokio::io::BufReader;
+use tokio::time::timeout;
 
 /// How long a silent server is waited for: someone sits at a terminal, and the default of 30 s is for machines.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a relay may take to say how a session has ended, after its streams have.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Three within the time-out, so that two may be lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
@@ -37,12 +41,22 @@ pub(crate) async fn with<T>(
     config.keep_alive = Some(KEEP_ALIVE);
     let endpoint = Endpoint::client(config).map_err(CommandError::Client)?;
     let done = async {
-        let connected = endpoint.connect(&peer.url.to_string()).await;
-        let session = connected.map_err(|source| {
-            let target = peer.url.clone();
-            CommandError::Connect { target, source }
-        })?;
-        work(&Client { session }).await
+        let target = peer.neighbour();
+        let url = target.to_string();
+        let connected = endpoint.connect_with(&url, peer.options());
+        let session = connected
+            .await
+            .map_err(|source| CommandError::Connect { target, source })?;
+        let client = Client { session };
+        let done = work(&client).await;
+        match done {
+            // The session's own end says why, and is on its way: a relay ends the streams first.
+            Err(CommandError::BrokenOff(Code::SESSION_CLOSED)) => {
+                let closed = timeout(CLOSE_TIMEOUT, client.session.closed()).await;
+                closed.map_or(done, |closed| Err(CommandError::Lost(closed)))
+            }
+            done => done,
+        }
     };
     let done = tokio::select! {
         done = done => done,

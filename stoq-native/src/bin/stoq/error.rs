@@ -14,7 +14,7 @@ use stoq_native::{
     AccessError, AccessTokenFileError, BindError, ChannelError, Closed, Code, ConnectError,
     FalconKeyError, GrantError, GrantFileError, HandshakeFailed, HolderKey, HolderKeyError,
     IdentityError, IdentityRejected, InspectError, IssueError, OpenVerifiedError, PingError,
-    PublicKeyFileError, ReadError, SignError, StreamOpenError, Target, TrustError,
+    PublicKeyFileError, ReadError, ServiceName, SignError, StreamOpenError, Target, TrustError,
     VerifiedReadError, VerifiedWriteError, WriteError,
 };
 
@@ -37,7 +37,7 @@ pub(crate) mod exit {
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
     0  done
-    1  the server refused: no such file, quota exceeded, unknown service, …
+    1  the server or a relay refused: no such file, quota exceeded, unknown service, next hop not allowed, …
    64  a wrong word or setting
    65  the data or a key is damaged, or the server does not follow the protocol
    66  a local file cannot be read
@@ -62,7 +62,7 @@ pub(crate) enum CommandError {
     Identity(#[from] IdentityError),
     #[error("cannot serve {}: {source}", dir.display())]
     Store { dir: PathBuf, source: OpenError },
-    #[error("{0}; choose another with --listen")]
+    #[error("{0}{advice}", advice = advice::on_binding(.0))]
     Bind(BindError),
     #[error("{0}")]
     Client(BindError),
@@ -81,7 +81,7 @@ pub(crate) enum CommandError {
     },
     #[error("the connection was lost: {0}{advice}", advice = advice::on_loss(.0))]
     Lost(Closed),
-    #[error("the server broke the transfer off: {0}; try again")]
+    #[error("{who} broke the transfer off: {0}{advice}", who = advice::who_broke_off(.0), advice = advice::on_breaking_off(.0))]
     BrokenOff(Code),
     #[error("the server refused: {0}{advice}", advice = advice::on_refusal(.0.code))]
     Refused(Refusal),
@@ -91,6 +91,8 @@ pub(crate) enum CommandError {
     Protocol(LineError),
     #[error("the data was damaged: SHA-256 here is {here}, at the server {there}; try again")]
     Damaged { here: Digest, there: Digest },
+    #[error("the service {0} has two targets; a relay knows one of each")]
+    ServiceTwice(ServiceName),
     #[error("what came is not what the origin sent: {0}")]
     NotVerified(ChannelError),
     #[error("too many pings are on their way")]
@@ -164,7 +166,7 @@ impl CommandError {
             Self::HolderKey(HolderKeyError::File { .. }) => exit::NO_INPUT,
             Self::HolderKey(_) => exit::DATA,
             Self::HolderKeyFile(_) => exit::NO_OUTPUT,
-            Self::Bind(BindError::Config(_)) => exit::USAGE,
+            Self::ServiceTwice(_) | Self::Bind(BindError::Config(_)) => exit::USAGE,
             Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
             Self::Lost(closed) if is_about_access(closed.code) => exit::UNTRUSTED,
             Self::Refused(refusal) if refusal.code == RefusalCode::NotPermitted => exit::UNTRUSTED,
@@ -205,7 +207,13 @@ fn on_connecting(error: &ConnectError) -> u8 {
         | ConnectError::IdentityRefused { .. }
         | ConnectError::NotPostQuantum { .. } => exit::UNTRUSTED,
         ConnectError::Refused { code, .. } if is_about_access(*code) => exit::UNTRUSTED,
+        // A relay could not reach who is behind it.
+        ConnectError::Refused {
+            code: Code::UPSTREAM_UNREACHABLE | Code::UPSTREAM_LOST,
+            ..
+        } => exit::UNREACHABLE,
         ConnectError::Refused { .. } => exit::FAILED,
+        ConnectError::Route(_) => exit::USAGE,
         ConnectError::Protocol(_) => exit::DATA,
         _ => exit::UNREACHABLE,
     }

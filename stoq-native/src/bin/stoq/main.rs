@@ -5,6 +5,7 @@
 //!   anything ─────────────────▶ echo                              the service `echo`, stoq serve
 //!   ping ─────────────────────▶ any service                       answered by the protocol itself
 //!   keygen, id ───────────────▶ a FALCON key in a file            nothing goes over the network
+//!   relay ────────────────────▶ sessions, passed on unread       to whom its flags list
 //!   grant ────────────────────▶ an authority's word for an identity, in a file
 //!   token ────────────────────▶ an issuer's permission to use a service, in a file
 //!   inspect ──────────────────▶ what a server shows to anybody, in handshakes that carry nothing
@@ -34,6 +35,7 @@ mod output;
 mod ping;
 mod progress;
 mod protocol;
+mod relay;
 mod send;
 mod serve;
 mod signals;
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
     };
     terminal::log(match command {
         Command::Serve(_) => "stoq=info,warn",
+        Command::Relay(_) => "stoq=info,stoq_native::relay=info,warn",
         // The library warns of keys that others can read.
         Command::Id(_) | Command::Grant(_) | Command::Token(_) => "warn",
         _ => "off,stoq_native::falcon=warn,stoq_native::access=warn",
@@ -89,6 +92,7 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::Id(arguments) => keys::identify(&arguments),
         Command::Grant(arguments) => grant::run(arguments),
         Command::Token(arguments) => token::run(arguments),
+        Command::Relay(arguments) => relay::run(arguments).await,
         Command::Inspect(arguments) => inspect::run(arguments).await,
     }
 }

@@ -5,12 +5,14 @@ use crate::client::{self, Client};
 use crate::error::CommandError;
 use crate::terminal;
 use core::time::Duration;
+use std::net::SocketAddr;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Between one ping and the next: a tenth of the control frames that a peer may send in a second.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Pings in band, one after the other, and prints each time and their distribution.
+/// Says which relays the session passes, if any, pings in band, one after the other, and prints each time and their
+/// distribution. A ping is answered by the neighbour, which is the first relay then.
 ///
 /// # Errors
 /// [`CommandError`].
@@ -31,6 +33,16 @@ pub(crate) async fn run(arguments: PingArguments) -> Result<(), CommandError> {
 }
 
 async fn measure(client: &Client, count: u32) -> Result<Vec<Duration>, CommandError> {
+    let hops = client.session.hops();
+    let proven = client.session.authenticated_hop();
+    for (number, hop) in (1..).zip(hops.iter().flat_map(|chain| &chain.hops)) {
+        let at = SocketAddr::new(hop.address.to_canonical(), hop.port);
+        let how = match proven == Some(hop) {
+            true => "proved, and who is pinged",
+            false => "as it is said",
+        };
+        terminal::say(format_args!("hop {number}: {} at {at} ({how})", hop.id))?;
+    }
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut times = Vec::new();

@@ -1,5 +1,6 @@
 //! Which server a client means, why it believes it, and who the client is.
 
+use super::relay::Hop;
 use crate::access::credentials;
 use crate::digest::Digest;
 use crate::error::CommandError;
@@ -7,7 +8,8 @@ use crate::identity::{FalconFiles, authority};
 use clap::Args;
 use std::path::PathBuf;
 use stoq_native::{
-    FalconId, FalconTrust, HolderKeys, Identity, Pins, PqPolicy, SignedAccessToken, Target, Trust,
+    ConnectOptions, FalconId, FalconTrust, HolderKeys, Identity, Pins, PqPolicy, SignedAccessToken,
+    Target, Trust,
 };
 
 /// Which server, why it is believed, and who asks.
@@ -20,20 +22,25 @@ pub(crate) struct PeerArguments {
     #[arg(
         long = "pin",
         value_name = "IDENTITY",
-        conflicts_with_all = ["authority", "certificate_hashes", "ca"]
+        conflicts_with_all = ["authority", "certificate_hashes", "ca", "via"]
     )]
     pins: Vec<FalconId>,
     /// Authority that must have granted the server's FALCON identity its name; its public key, PEM, as `stoq id --public`
     /// prints it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["certificate_hashes", "ca"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["certificate_hashes", "ca", "via"])]
     authority: Option<PathBuf>,
     /// SHA-256 of the server's certificate, in hexadecimal; any of several (repeatable). A server with a FALCON identity has
     /// two
-    #[arg(long = "certificate-hash", value_name = "HEX", conflicts_with = "ca")]
+    #[arg(long = "certificate-hash", value_name = "HEX", conflicts_with_all = ["ca", "via"])]
     certificate_hashes: Vec<Digest>,
     /// Certificate authorities to trust, PEM; by default those of the system
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "via")]
     ca: Option<PathBuf>,
+    /// Relay to go through, in this order (repeatable). The first is connected to and must prove its identity; each relay
+    /// knows by itself where the next one is. The last one knows by the service's name who serves it: host and port of the URL
+    /// are then for people only
+    #[arg(long, value_name = "IDENTITY@HOST:PORT")]
+    via: Vec<Hop>,
     /// Private key of the FALCON identity to show to a server that asks, PEM, as `stoq keygen` makes it
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
@@ -54,6 +61,10 @@ impl PeerArguments {
     /// # Errors
     /// [`CommandError`] if a file is of no use.
     pub(crate) fn policy(&self) -> Result<PqPolicy, CommandError> {
+        if let Some(first) = self.via.first() {
+            let pins = Pins::new().pin(&first.place.authority(), first.id);
+            return Ok(pins.expect("it is the authority of a URL").into());
+        }
         if !self.pins.is_empty() {
             let here = self.url.authority();
             let pins = self
@@ -81,6 +92,22 @@ impl PeerArguments {
     /// [`CommandError`] if a file is of no use, or the two do not fit each other.
     pub(crate) fn credentials(&self) -> Result<(Vec<SignedAccessToken>, HolderKeys), CommandError> {
         credentials(&self.tokens, &self.holder_keys)
+    }
+
+    /// Whom to connect to for the service: the server, or the first relay.
+    pub(crate) fn neighbour(&self) -> Target {
+        let first = self.via.first();
+        Target {
+            service: self.url.service.clone(),
+            ..first.map_or(&self.url, |first| &first.place).clone()
+        }
+    }
+
+    /// What to ask of it: the relays behind the first.
+    pub(crate) fn options(&self) -> ConnectOptions {
+        let mut options = ConnectOptions::default();
+        options.route = self.via.iter().skip(1).map(|hop| hop.id).collect();
+        options
     }
 
     /// Who the client is, if the flags say so.
@@ -124,11 +151,13 @@ mod tests {
             Arguments::try_parse_from([&list[..], words].concat()).is_ok()
         };
         let (hash, id) = ("0".repeat(64), FalconId::new([7; 32]).to_string());
+        let hop = format!("{id}@h:2");
         let reasons = [
             ["--pin", &id],
             ["--authority", "x"],
             ["--certificate-hash", &hash],
             ["--ca", "x"],
+            ["--via", &hop],
         ];
         for (at, reason) in reasons.iter().enumerate() {
             assert!(list(reason), "{reason:?}");
@@ -139,6 +168,29 @@ mod tests {
         }
         assert!(list(&["--pin", &id, "--pin", &id]));
         assert!(!list(&["--pin", &hash]));
+    }
+
+    #[test]
+    fn a_client_connects_to_the_first_relay_and_names_the_others() {
+        let [first, second] = [1, 2].map(|n| FalconId::new([n; 32]));
+        let via = [format!("{first}@r1:1"), format!("{second}@r2:2")];
+        let list = [
+            "stoq",
+            "list",
+            "stoq://h:3/files",
+            "--via",
+            &via[0],
+            "--via",
+            &via[1],
+        ];
+        let arguments = Arguments::try_parse_from(list).unwrap();
+        let crate::arguments::Command::List(list) = arguments.command else {
+            panic!("{arguments:?}")
+        };
+        assert_eq!(list.peer.neighbour().to_string(), "stoq://r1:1/files");
+        assert_eq!(list.peer.options().route, [second]);
+        let pins = Pins::new().pin("r1:1", first).unwrap();
+        assert_eq!(list.peer.policy().unwrap(), pins.into());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use crate::protocol::RefusalCode;
 use stoq_native::{
-    AccessTokenFileError, Closed, ClosedBy, Code, ConnectError, IdentityRejected, InspectError,
-    PublicKeyFault, PublicKeyFileError,
+    AccessTokenFileError, BindError, Closed, ClosedBy, Code, ConnectError, IdentityRejected,
+    InspectError, PublicKeyFault, PublicKeyFileError,
 };
 
 pub(super) fn on_connecting(error: &ConnectError) -> &'static str {
@@ -19,7 +19,10 @@ pub(super) fn on_connecting(error: &ConnectError) -> &'static str {
             code: Code::UNKNOWN_SERVICE,
             ..
         } => "; check the service in the URL",
-        ConnectError::Refused { code, .. } => on_access(*code),
+        ConnectError::Refused { code, .. } => match on_relays(*code) {
+            "" => on_access(*code),
+            advice => advice,
+        },
         ConnectError::Resolve { .. } | ConnectError::NoAddress { .. } => {
             "; check the host in the URL"
         }
@@ -75,6 +78,50 @@ pub(super) fn on_inspecting(error: &InspectError) -> &'static str {
     }
 }
 
+pub(super) fn who_broke_off(code: &Code) -> &'static str {
+    match *code {
+        Code::UPSTREAM_LOST => "a relay",
+        _ => "the server",
+    }
+}
+
+pub(super) fn on_breaking_off(code: &Code) -> &'static str {
+    match *code {
+        Code::UPSTREAM_LOST => BEHIND_LOST,
+        _ => "; try again",
+    }
+}
+
+const BEHIND_LOST: &str =
+    "; a relay lost who comes behind it: check that all of them still run, and try again";
+
+/// What relays say no with.
+fn on_relays(code: Code) -> &'static str {
+    match code {
+        Code::NEXT_HOP => {
+            "; the relay's operator lists it with --next, and says which relays follow it"
+        }
+        Code::HOP_LOOP => {
+            "; name each relay once, and if you did, two relays have each other as target"
+        }
+        Code::TOO_MANY_HOPS => "; go through fewer relays",
+        Code::UPSTREAM_UNREACHABLE => {
+            "; a relay did not reach who comes behind it, its log says more"
+        }
+        Code::UNTRUSTED => {
+            "; a relay does not know the one before it, its operator can name it with --client"
+        }
+        _ => "",
+    }
+}
+
+pub(super) fn on_binding(error: &BindError) -> &'static str {
+    match error {
+        BindError::Socket { .. } => "; choose another with --listen",
+        _ => "",
+    }
+}
+
 pub(super) fn on_public_key(error: &PublicKeyFileError) -> &'static str {
     match error {
         PublicKeyFileError::Key {
@@ -98,6 +145,7 @@ pub(super) fn on_token_file(error: &AccessTokenFileError) -> &'static str {
 pub(super) fn on_loss(closed: &Closed) -> &'static str {
     match (closed.by, closed.code) {
         (ClosedBy::Path, _) => "; check that the server still runs, and try again",
+        (_, Code::UPSTREAM_LOST) => BEHIND_LOST,
         (_, Code::GOING_AWAY) => "; try again when it is back",
         (_, code) => on_access(code),
     }
