@@ -21,7 +21,7 @@ use stoq_core::close::Code;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Answer, CLOSE_TIMEOUT, IncomingRequest};
 use stoq_native::relay::{Lease, OpenFailure};
-use stoq_native::{Access, HolderKeys, Request, Session};
+use stoq_native::{Access, AccessError, HolderKeys, Request, Session};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use wtransport::Connection;
@@ -225,6 +225,7 @@ impl Visit {
         answer.holder = access.as_ref().and_then(Access::holder);
         answer.relays_proofs = true;
         control.accept(&answer);
+        let mut guard = self.shared.guard.clone();
         // Proofs for the target, which it gets when the gateway has its own.
         let mut proofs = Vec::new();
         loop {
@@ -232,6 +233,7 @@ impl Visit {
                 biased;
                 event = events.recv() => event,
                 closed = session.closed() => return Ending::at_target(&session, closed).await,
+                error = guard.revoked(access.as_ref()) => return self.revoked(&error),
                 () = closing(&mut phase) => return Ending::shutdown(),
             };
             match event {
@@ -245,8 +247,11 @@ impl Visit {
                 }
             }
         }
+        // It may have been revoked at the moment of its proof.
+        if let Err(error) = guard.recheck(access.as_ref()) {
+            return self.revoked(&error);
+        }
         proofs.into_iter().for_each(|auth| session.send_auth(auth));
-        let mut guard = self.shared.guard.clone();
         count(&self.shared.metrics.sessions_total);
         streams.accept_from_target();
         datagrams.relay(control.largest_datagram(), streams.spawner());
@@ -265,10 +270,7 @@ impl Visit {
                 },
                 closed = session.closed() => return Ending::at_target(&session, closed).await,
                 Ok(auth) = session.recv_auth() => control.send_auth(&auth),
-                error = guard.revoked(access.as_ref()) => {
-                    self.shared.metrics.refused.access.count(error.code());
-                    return Ending::Close(error.code(), error.to_string());
-                }
+                error = guard.revoked(access.as_ref()) => return self.revoked(&error),
                 now = next_phase(&mut phase) => match now {
                     Phase::Running => {}
                     Phase::Draining(grace) => control.go_away(Code::GOING_AWAY, grace),
@@ -276,6 +278,12 @@ impl Visit {
                 },
             }
         }
+    }
+
+    /// The browser's token is good no longer.
+    fn revoked(&self, error: &AccessError) -> Ending {
+        self.shared.metrics.refused.access.count(error.code());
+        Ending::Close(error.code(), error.to_string())
     }
 
     /// What the browser may do, if the route wants to know.

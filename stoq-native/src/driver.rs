@@ -50,7 +50,7 @@ use crate::connect::{ConnectError, ConnectOptions};
 use crate::connection::{self, Connection};
 use crate::early::{self, EarlyRequest};
 use crate::rejection::IdentityRejected;
-use crate::request::{MAX_DATAGRAM_SIZE, OpenError, Request, SessionRequest, fresh_random};
+use crate::request::{Asked, MAX_DATAGRAM_SIZE, OpenError, Request, SessionRequest, fresh_random};
 use crate::security::{Admitted, Judge};
 use crate::session::{self, Session};
 use crate::stream::{Arrived, Introduction, Place};

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use stoq_core::access::SignedAccessToken;
 use stoq_core::close::Code;
 use stoq_core::hops::{HopChain, HopError, Passage};
 use stoq_core::identity::FalconId;
@@ -97,12 +99,20 @@ impl Shared {
             random: request.random(),
             authority: request.authority().into(),
             headers: request.headers().to_vec(),
-            access_tokens: request.access_tokens().to_vec(),
+            access_tokens: self.for_others(request.access_tokens()),
             holders: HolderKeys::new(),
             route: passage.route,
             hops: Some(passage.hops),
         };
         Ok((next, pool.clone(), onward))
+    }
+
+    /// Tokens that are for this relay are nobody else's business.
+    fn for_others(&self, tokens: &[Bytes]) -> Vec<Bytes> {
+        let others = tokens
+            .iter()
+            .filter(|token| !SignedAccessToken::is_for(token, self.id));
+        others.cloned().collect()
     }
 
     fn failed(&self, next: &FalconId, failure: OpenFailure) -> Refusal {

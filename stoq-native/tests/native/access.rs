@@ -541,6 +541,48 @@ async fn a_token_that_is_revoked_while_the_request_waits_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_is_judged_by_the_rules_that_hold_when_it_is_taken() {
+    within(async {
+        let world = world();
+        world.served.abort();
+        let reader = world.signed(|_| ());
+        // What the rules come to while the request waits, for whom, and what becomes of it.
+        let wants = |permission| {
+            let verifier = Verifier::new(world.audience, [world.issuer.verifying_key().clone()]);
+            let rules = AccessRules::new(verifier);
+            Some(rules.require(service("files"), permission))
+        };
+        let before = || Some(rules(world.audience, &world.issuer));
+        for (first, then, tokens, expected) in [
+            (
+                before(),
+                wants(Some("write")),
+                vec![reader.clone()],
+                Err(Code::PERMISSION),
+            ),
+            (None, wants(Some("read")), vec![], Err(Code::TOKEN_REQUIRED)),
+            (None, wants(None), vec![reader.clone()], Ok(true)),
+            (before(), wants(None), vec![reader.clone()], Ok(true)),
+            (before(), None, vec![reader.clone()], Ok(false)),
+        ] {
+            world.server.set_access(first).unwrap();
+            let serve = async {
+                let request = world.server.accept().await.unwrap();
+                world.server.set_access(then).unwrap();
+                request.accept().await
+            };
+            let (asked, accepted) =
+                tokio::join!(world.by_headers(&tokens, HolderKeys::new()), serve);
+            let access = accepted.as_ref().map(|session| session.access().is_some());
+            assert_eq!(access.map_err(|closed| closed.code), expected);
+            assert_eq!(asked.map(drop), expected.map(drop));
+        }
+        world.server.close(Code::NO_ERROR, "");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_refused_never_reaches_the_application() {
     within(async {
         let world = world();
