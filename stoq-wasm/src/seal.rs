@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use stoq_core::Code;
-use stoq_core::channel::{Received, SealError, Sealer, Sent};
+use stoq_core::channel::{SealError, Sealer, Sent};
 use stoq_core::frame::{Frame, TokenAlgorithm};
 use stoq_core::token::Scope;
 
@@ -45,10 +45,8 @@ impl Seal {
         let mut sealer = self.sealer.borrow_mut();
         let frames = data.len().div_ceil(Frame::MAX_DATA);
         let mut out = Vec::with_capacity(data.len() + frames * Sealer::MAX_HEADER_LEN);
-        // What a signature would say that it answers.
-        let received = Received::default();
         for piece in data.chunks(Frame::MAX_DATA) {
-            let sealed = sealer.seal(js::wall_clock(), &received, piece, &mut out);
+            let sealed = sealer.seal(js::wall_clock(), piece, &mut out);
             sealed.map_err(|error| impossible(&error))?;
             out.extend_from_slice(piece);
             if let Some(sent) = &self.sent {

@@ -70,7 +70,7 @@ pub enum Item {
 /// which the application is then given.
 ///
 /// ```
-/// use stoq_core::channel::{ChannelId, Delivery, Item, Opener, Received, Sealer, Sent};
+/// use stoq_core::channel::{ChannelId, Delivery, Item, Opener, Sealer, Sent};
 /// use stoq_core::frame::TokenAlgorithm;
 /// use stoq_core::time::UnixMicros;
 /// use stoq_core::token::{Flow, Scope};
@@ -83,7 +83,7 @@ pub enum Item {
 /// };
 /// let mut sealer = Sealer::new(scope, TokenAlgorithm::SHA256, None)?;
 /// let mut wire = Vec::new();
-/// sealer.seal(UnixMicros(0), &Received::default(), b"data", &mut wire)?;
+/// sealer.seal(UnixMicros(0), b"data", &mut wire)?;
 /// wire.extend_from_slice(b"data");
 ///
 /// let mut opener = Opener::new(scope, [], Delivery::Pending);

@@ -6,7 +6,7 @@ use super::MAX_REQUESTS;
 use crate::hash::Sha256;
 use crate::varint::VarInt;
 
-/// What a run of tokens answers: the data of the first `frames` DATA frames of the channel's other direction. Frames without
+/// What a run of tokens answers, as it stood when the run was closed: the data of the first `frames` DATA frames of the channel's other direction. Frames without
 /// data do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {

@@ -10,11 +10,11 @@ fn answer(questions: &[&[u8]]) -> Vec<Vec<u8>> {
     let mut channel = Channel::new(scope(), Some(&ORIGIN));
     channel.received = heard(&questions[..1]);
     channel.send(b"yes");
-    // What comes after the run has begun is not what the run answers.
-    channel.received = heard(questions);
     channel.send(b", indeed");
     channel.close();
+    // What comes while a run grows is what the run answers: it may have had a part in it.
     channel.send(b"no");
+    channel.received = heard(questions);
     channel.finish();
     channel.frames
 }
@@ -68,6 +68,41 @@ fn the_answer_to_more_than_was_asked_is_refused() {
     let (sequence, request) = (number(0), number(1));
     let wrong = ChannelError::WrongRequest { sequence, request };
     assert_eq!(ask(&[], &frames), (0, Err(wrong)));
+}
+
+#[test]
+fn a_relay_that_changes_the_second_of_two_pipelined_questions_is_found_out() {
+    // One run has both answers, and began when only the first question had come.
+    let mut channel = Channel::new(scope(), Some(&ORIGIN));
+    channel.received = heard(&[b"is it"]);
+    channel.send(b"yes");
+    channel.received = heard(&[b"is it", b"may it"]);
+    channel.send(b"it may");
+    channel.close();
+    channel.finish();
+    let bad = ChannelError::BadSignature {
+        sequence: number(0),
+        last: number(1),
+    };
+    let asked: [&[u8]; 2] = [b"is it", b"must it"];
+    assert_eq!(ask(&asked, &channel.frames), (0, Err(bad)));
+    let asked: [&[u8]; 2] = [b"is it", b"may it"];
+    assert_eq!(ask(&asked, &channel.frames), (3, Ok(())));
+}
+
+#[test]
+fn a_greeting_from_before_the_question_is_bound_to_it() {
+    let mut channel = Channel::new(scope(), Some(&ORIGIN));
+    channel.send(b"hello");
+    channel.received = heard(&[b"delete all"]);
+    channel.send(b"done");
+    channel.finish();
+    let bad = ChannelError::BadSignature {
+        sequence: number(0),
+        last: number(1),
+    };
+    let asked: &[&[u8]] = &[b"delete none"];
+    assert_eq!(ask(asked, &channel.frames), (0, Err(bad)));
 }
 
 #[test]

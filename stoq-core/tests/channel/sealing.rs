@@ -55,7 +55,7 @@ fn a_run_is_due_when_it_is_old_enough() {
 fn the_next_run_goes_on_while_one_is_being_signed() {
     let mut channel = Channel::new(scope(), Some(&ORIGIN));
     channel.send(b"first");
-    let first = channel.sealer.close().unwrap();
+    let first = channel.sealer.close(&Received::default()).unwrap();
     assert_eq!(channel.sealer.run(), None);
     for _ in 0..MAX_RUN_TOKENS {
         channel.send(b"second");
@@ -63,7 +63,7 @@ fn the_next_run_goes_on_while_one_is_being_signed() {
     assert!(channel.sealer.is_full() && channel.sealer.awaits_signature());
     // Both are out: the sender waits.
     assert_eq!(channel.try_send(b"third"), Err(SealError::Unsigned));
-    assert_eq!(channel.sealer.close(), None);
+    assert_eq!(channel.sealer.close(&Received::default()), None);
     let mut out = Vec::new();
     let finish = channel.sealer.finish(NOW, &Received::default(), &mut out);
     assert_eq!(finish, Err(SealError::Unsigned));
@@ -90,7 +90,11 @@ fn what_does_not_fit_a_frame_is_refused() {
         let refused = Err(SealError::Length { got });
         assert_eq!(channel.try_send(&vec![0; got]), refused);
     }
-    assert_eq!(channel.sealer.close(), None, "nobody signs");
+    assert_eq!(
+        channel.sealer.close(&Received::default()),
+        None,
+        "nobody signs"
+    );
     let unknown = Sealer::new(scope(), TokenAlgorithm(1), None);
     assert_eq!(unknown.unwrap_err(), SealError::UnknownAlgorithm { got: 1 });
 }

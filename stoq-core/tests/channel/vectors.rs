@@ -70,10 +70,10 @@ fn what_the_files_hold_seals_to_them() {
         for (message, len) in LENGTHS.into_iter().enumerate() {
             let data = vec![message as u8; len];
             let now = UnixMicros(NOW + message as u64);
-            sealer.seal(now, &received, &data, &mut wire).unwrap();
+            sealer.seal(now, &data, &mut wire).unwrap();
             wire.extend_from_slice(&data);
             if message % 2 == 1 {
-                sealer.close().unwrap();
+                sealer.close(&received).unwrap();
                 let signature = signatures.next().unwrap();
                 sealer.signed(&signature, &mut wire).unwrap();
                 received.note(b"question");

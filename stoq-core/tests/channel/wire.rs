@@ -66,7 +66,7 @@ impl<'a> Channel<'a> {
 
     pub(crate) fn try_send(&mut self, data: &[u8]) -> Result<(), SealError> {
         let mut header = Vec::new();
-        self.sealer.seal(NOW, &self.received, data, &mut header)?;
+        self.sealer.seal(NOW, data, &mut header)?;
         header.extend_from_slice(data);
         self.split(&header);
         Ok(())
@@ -74,7 +74,7 @@ impl<'a> Channel<'a> {
 
     /// The signature of the run.
     pub(crate) fn close(&mut self) {
-        let statement = self.sealer.close().expect("there is a run");
+        let statement = self.sealer.close(&self.received).expect("there is a run");
         self.sign(&statement);
     }
 

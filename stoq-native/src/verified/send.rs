@@ -256,13 +256,7 @@ impl Line {
 
     fn seal(&mut self, data: Bytes) -> Result<(), SealError> {
         self.headers.reserve(HEADERS);
-        let (sealer, out) = (&mut self.sealer, &mut self.headers);
-        let nothing = Received::default();
-        let sealed = match &self.received {
-            Some(received) => received.with(|it| sealer.seal(now(), it, &data, out)),
-            None => sealer.seal(now(), &nothing, &data, out),
-        };
-        sealed?;
+        self.sealer.seal(now(), &data, &mut self.headers)?;
         if let Some(sent) = &self.sent {
             sent.with(|sent| sent.note(&data));
         }
@@ -281,6 +275,15 @@ impl Line {
         };
         self.due = Some(due);
         true
+    }
+
+    /// Ends the run as the answer to what was read so far.
+    pub(super) fn close(&mut self) -> Option<Statement> {
+        let sealer = &mut self.sealer;
+        match &self.received {
+            Some(received) => received.with(|it| sealer.close(it)),
+            None => sealer.close(&Received::default()),
+        }
     }
 
     fn end(&mut self) -> Result<(), SealError> {

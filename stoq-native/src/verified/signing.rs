@@ -42,7 +42,7 @@ async fn sign_run(
     let statement = {
         let mut line = sending.line.lock().await;
         line.due = None;
-        line.sealer.close()
+        line.close()
     };
     // There is room for the next run.
     sending.signed.notify_one();
