@@ -24,7 +24,7 @@ use core::time::Duration;
 
 pub use error::ChannelError;
 pub use opener::{Delivery, Item, Opener};
-pub use request::{Received, Request, Sent};
+pub use request::{CutShort, Received, Request, Sent};
 pub use sealer::{SealError, Sealer};
 
 /// The name of a channel: random, chosen by who opens the stream, and used once in a session.

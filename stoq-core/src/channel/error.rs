@@ -102,7 +102,8 @@ pub enum ChannelError {
         /// The last that it names.
         last: VarInt,
     },
-    /// The run answers a request that this end has not made, or makes no more.
+    /// The run answers a request that this end has not made, or makes no more; or it is the last, and answers only a part of
+    /// what this end has sent and ended.
     #[error(
         "the run that begins with token {sequence} answers {request} frames, which are not awaiting an answer"
     )]

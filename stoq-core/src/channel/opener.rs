@@ -53,6 +53,11 @@ pub enum Item {
         signer: FalconId,
         /// Whether the signer ended here.
         is_final: bool,
+        /// How many frames of this end's data the signer had been given when it closed the run. No relay has changed them;
+        /// that it was given no more may be a relay's doing.
+        answers: VarInt,
+        /// Whether those are all that this end had sent when the signature came.
+        answers_all: bool,
     },
     /// How urgent the sender says that the channel is. Nobody vouches for it.
     Priority(Priority),

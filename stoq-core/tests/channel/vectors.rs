@@ -40,20 +40,22 @@ fn the_files_open_to_what_they_hold() {
             data: vec![message as u8; LENGTHS[message]].into(),
             verified: true,
         };
-        let word = |through, is_final| Item::Verified {
+        let word = |through, is_final, answers| Item::Verified {
             through: number(through),
             signer: origin,
             is_final,
+            answers: number(answers),
+            answers_all: answers == 3,
         };
         let expected = [
             Item::Key(origin),
             data(0),
             data(1),
-            word(1, false),
+            word(1, false, 0),
             data(2),
             data(3),
-            word(3, false),
-            word(4, true),
+            word(3, false, 1),
+            word(4, true, 2),
         ];
         assert_eq!(items, expected);
     }

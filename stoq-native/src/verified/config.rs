@@ -30,6 +30,10 @@ pub struct ChannelConfig {
     pub time_window: TimeWindow,
     /// How many of the newest datagrams are known by whether they came. Default 1024; streams need none.
     pub replay_window: ReplayWindow,
+    /// Whether a signed answer may end although it is to less than this end has sent and [finished](crate::VerifiedSendStream::finish),
+    /// on streams in both directions that this end opens. Default `false`: a relay may have cut the question short, and what
+    /// came of it is refused. Set it where the far end may answer, and end, without having read all. Only of use with origins.
+    pub partial_answers: bool,
     /// How urgent relays are to take the streams that this end opens. Default: they are told nothing.
     pub priority: Option<Priority>,
 }

@@ -4,7 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use stoq_core::channel::{ChannelId, RUN_TIME, Received, SealError, Sealer, Sent};
+use stoq_core::channel::{ChannelId, CutShort, RUN_TIME, Received, SealError, Sealer, Sent};
 use stoq_core::close::Code;
 use stoq_core::frame::{FalconKey, Frame, Priority};
 use stoq_core::run::Statement;
@@ -51,6 +51,9 @@ pub(super) struct Line {
     ending: Option<Statement>,
     received: Option<Share<Received>>,
     sent: Option<Share<Sent>>,
+    /// Whether only an answer to all that was sent may be the last.
+    whole: bool,
+    cut: Option<CutShort>,
 }
 
 impl VerifiedSendStream {
@@ -60,6 +63,7 @@ impl VerifiedSendStream {
         scope: Scope,
         received: Option<Share<Received>>,
         sent: Option<Share<Sent>>,
+        whole: bool,
     ) -> Self {
         let key = config.signer.as_ref().map(|it| it.verifying_key());
         let sealer = Sealer::new(scope, config.hash.algorithm(), key.map(|key| key.id()));
@@ -73,6 +77,8 @@ impl VerifiedSendStream {
             ending: None,
             received,
             sent,
+            whole,
+            cut: None,
         };
         if let Some(key) = key {
             let key = FalconKey {
@@ -202,7 +208,8 @@ impl VerifiedSendStream {
         }
         line.flush().await?;
         let finished = line.stream.finish();
-        finished.map_err(|_| VerifiedWriteError::Write(WriteError::ClosedStream))
+        finished.map_err(|_| VerifiedWriteError::Write(WriteError::ClosedStream))?;
+        line.cut.map_or(Ok(()), |cut| Err(cut.into()))
     }
 
     /// Ends the stream at once: what the peer has not read is lost, and it sees `code`.
@@ -294,6 +301,9 @@ impl Line {
             Some(received) => received.with(|it| sealer.finish(now(), it, out)),
             None => sealer.finish(now(), &nothing, out),
         }?;
+        if let (Some(sent), true) = (&self.sent, self.whole) {
+            self.cut = sent.with(Sent::end).err();
+        }
         self.due = None;
         if !self.headers.is_empty() {
             self.outbox.push(self.headers.split().freeze());
@@ -329,6 +339,10 @@ pub enum VerifiedWriteError {
     /// A run was not signed, so no receiver will believe it. Reset the stream.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// All was written and ended, but the peer's signed answer had ended before, and is to less than that: a relay may have cut
+    /// what was sent. [`ChannelConfig::partial_answers`] takes it.
+    #[error(transparent)]
+    CutShort(#[from] CutShort),
 }
 
 impl VerifiedWriteError {
@@ -337,6 +351,7 @@ impl VerifiedWriteError {
         match self {
             Self::Write(error) => error.code(),
             Self::Sign(_) => Code::INTERNAL,
+            Self::CutShort(_) => Code::WRONG_REQUEST,
         }
     }
 }

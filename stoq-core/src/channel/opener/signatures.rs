@@ -114,11 +114,20 @@ impl Opener {
         }
         let signature = Signature::new(*signed.signature);
         statement.verify(key, &signature).map_err(|_| bad)?;
+        if signed.is_final {
+            if !sent.may_be_last(signed.request) {
+                return Err(ChannelError::WrongRequest {
+                    sequence: first,
+                    request: signed.request,
+                });
+            }
+            sent.answer_ended(signed.request);
+        }
         sent.answered(signed.request);
         self.unsigned.release(tokens);
         self.signer = Some(signed.signer);
         self.ended = signed.is_final;
-        self.release_through(signed);
+        self.release_through(signed, sent.is_all(signed.request));
         Ok(self.ready.pop_front())
     }
 
@@ -164,7 +173,7 @@ impl Opener {
     }
 
     /// Hands out what was held back until this signature, and says that it has come.
-    fn release_through(&mut self, signed: &FalconSignature<'_>) {
+    fn release_through(&mut self, signed: &FalconSignature<'_>, answers_all: bool) {
         while let Some(Item::Data { sequence, .. }) = self.unsigned.held.front()
             && *sequence <= signed.last
             && let Some(Item::Data { sequence, data, .. }) = self.unsigned.held.pop_front()
@@ -180,6 +189,8 @@ impl Opener {
             through: signed.last,
             signer: signed.signer,
             is_final: signed.is_final,
+            answers: signed.request,
+            answers_all,
         });
     }
 }

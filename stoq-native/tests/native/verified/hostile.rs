@@ -324,6 +324,24 @@ async fn the_signed_answer_to_another_question_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_signed_answer_to_a_question_that_the_relay_has_cut_is_refused() {
+    within(async {
+        // The channel's id and the end: the origin answers an empty question in good faith.
+        let (read, end) = asked(
+            |it| it.frames.clear(),
+            |it| assert_eq!(it.data(0), b"you asked: "),
+        )
+        .await;
+        assert!(
+            matches!(end, Err(ChannelError::WrongRequest { .. })),
+            "{end:?}"
+        );
+        assert_eq!(read, b"", "nothing of it is believed");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_to_more_than_was_asked_is_refused() {
     within(async {
         let (read, end) = asked(

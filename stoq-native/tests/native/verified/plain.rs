@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use stoq_native::{
-    ChannelConfig, ChannelError, Code, Delivery, Domain, FalconSigner, HashFunction, Item,
-    Priority, ReadError, RefusedChannels, SignError, Signature, VerifiedReadError,
+    ChannelConfig, ChannelError, Code, CutShort, Delivery, Domain, FalconSigner, HashFunction,
+    Item, Priority, ReadError, RefusedChannels, SignError, Signature, VerifiedReadError,
     VerifiedWriteError, VerifyingKey, WriteError,
 };
 
@@ -117,6 +117,8 @@ async fn pending_data_comes_at_once_and_the_word_for_it_by_itself() {
             through: through.into(),
             signer: ORIGIN.id(),
             is_final,
+            answers: 0u8.into(),
+            answers_all: true,
         };
         assert_eq!(receive.next().await, Ok(Some(word(0, false))));
         send.finish().await.unwrap();
@@ -292,6 +294,42 @@ async fn writes_that_are_given_up_leave_whole_frames() {
         assert!(gone > 0, "some had to wait");
         let is_final = matches!(last, Some(Item::Verified { is_final: true, .. }));
         assert!(is_final, "{last:?}");
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_ends_before_the_question_does_is_told_to_who_asks() {
+    within(async {
+        let peers = peers();
+        let (client, server) = peers.session().await;
+        for partial in [false, true] {
+            let mut config = trusting(&ORIGIN);
+            config.partial_answers = partial;
+            let answer = async {
+                let (mut send, _receive) =
+                    server.accept_verified_bi(&signing(&ORIGIN)).await.unwrap();
+                send.write("no".into()).await.unwrap();
+                send.finish().await.unwrap();
+                send.stopped().await.unwrap();
+            };
+            let ask = async {
+                let (mut send, mut receive) = client.open_verified_bi(&config).await.unwrap();
+                send.write("may".into()).await.unwrap();
+                assert_eq!(receive.read_to_end(2).await.unwrap(), b"no");
+                let finished = send.finish().await;
+                let cut = CutShort {
+                    answered: 0,
+                    sent: 1,
+                };
+                match partial {
+                    true => assert_eq!(finished, Ok(())),
+                    false => assert_eq!(finished, Err(VerifiedWriteError::CutShort(cut))),
+                }
+            };
+            tokio::join!(answer, ask);
+        }
         peers.close().await;
     })
     .await;
