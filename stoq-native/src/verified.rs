@@ -13,6 +13,7 @@
 mod channels;
 mod config;
 mod datagrams;
+mod line;
 mod receive;
 mod refused;
 mod send;

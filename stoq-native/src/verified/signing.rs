@@ -7,7 +7,8 @@ use stoq_core::run::Statement;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
-use super::send::{Line, Sending, VerifiedWriteError};
+use super::line::Sending;
+use super::send::VerifiedWriteError;
 use crate::falcon::{FalconSigner, SignError};
 
 /// Signs each run that is due, until the stream fails or this is dropped.
@@ -50,29 +51,28 @@ async fn sign_run(
         return Ok(());
     };
     let signature = sign(signer, statement).await?;
-    let mut line = sending.line.lock().await;
-    line.put_signature(&signature);
-    line.flush().await
+    {
+        let mut line = sending.line.lock().await;
+        line.put_signature(&signature);
+        line.draining = true;
+    }
+    sending.signed.notify_one();
+    let drained = sending.drain().await;
+    sending.line.lock().await.draining = false;
+    drained
 }
 
 /// Signs on a thread that may take its time.
-pub(super) async fn sign(
+pub(super) fn sign(
     signer: &Arc<dyn FalconSigner>,
     statement: Statement,
-) -> Result<Signature, SignError> {
+) -> impl Future<Output = Result<Signature, SignError>> + use<> {
     let signer = Arc::clone(signer);
-    let signed =
-        spawn_blocking(move || signer.sign(statement.domain, &[&statement.to_be_signed()]));
-    signed
-        .await
-        .unwrap_or_else(|error| Err(SignError::Device(error.to_string())))
-}
-
-impl Line {
-    fn put_signature(&mut self, signature: &Signature) {
-        self.put(|sealer, out| {
-            let signed = sealer.signed(signature, out);
-            signed.expect("the run was closed, and nobody else signs");
-        });
+    async move {
+        let signed =
+            spawn_blocking(move || signer.sign(statement.domain, &[&statement.to_be_signed()]));
+        signed
+            .await
+            .unwrap_or_else(|error| Err(SignError::Device(error.to_string())))
     }
 }

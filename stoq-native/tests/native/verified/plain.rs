@@ -12,7 +12,7 @@ use stoq_native::{
 use super::{ORIGIN, OTHER, signing, trusting};
 use crate::harness::{Peers, pattern, within};
 
-fn peers() -> Peers {
+pub(super) fn peers() -> Peers {
     Peers::with(|server, client| {
         server.framed_streams = true;
         client.framed_streams = true;
