@@ -72,5 +72,8 @@ pub const MAX_RUNS: usize = 2;
 /// The time after which a run is signed although it is short: a quarter of a second, so that who waits for verified data need
 /// not wait for more of it.
 pub const RUN_TIME: Duration = Duration::from_millis(250);
+/// Frames that hand out no data, which may come at once and between data: 64, a key and a priority of each of many relays, and
+/// more than any sender makes. Each frame with data makes up for two.
+pub const MAX_IDLE_FRAMES: u32 = 64;
 /// Digests that a sender keeps of what it has sent, to know what is answered: 1024, 32 KiB.
 pub const MAX_REQUESTS: usize = 1024;

@@ -70,6 +70,12 @@ pub enum ChannelError {
         /// The first sequence that has no signature.
         sequence: VarInt,
     },
+    /// Too many frames came that hand out no data.
+    #[error("too many frames without data, before token {sequence}")]
+    Flood {
+        /// The sequence that was to come.
+        sequence: VarInt,
+    },
     /// A key or a signature is that of an identity whose data is not wanted here, or that is not the channel's first signer.
     #[error("{signer} is not an origin that is trusted, before token {sequence}")]
     UntrustedOrigin {
@@ -149,6 +155,7 @@ impl ChannelError {
             | Self::Missing { sequence, .. }
             | Self::Stale { sequence }
             | Self::RunTooLong { sequence }
+            | Self::Flood { sequence }
             | Self::UntrustedOrigin { sequence, .. }
             | Self::NoKey { sequence, .. }
             | Self::Unsigned { sequence, .. }
@@ -170,6 +177,7 @@ impl ChannelError {
             Self::Replayed { .. } | Self::Late { .. } => Code::REPLAYED_TOKEN,
             Self::Stale { .. } => Code::STALE_TOKEN,
             Self::RunTooLong { .. } => Code::LIMIT,
+            Self::Flood { .. } => Code::CONTROL_FLOOD,
             Self::UntrustedOrigin { .. } => Code::UNTRUSTED_ORIGIN,
             Self::NoKey { .. } | Self::Unsigned { .. } | Self::BadSignature { .. } => {
                 Code::BAD_SIGNATURE

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{ChannelError, Sent};
+use super::{ChannelError, MAX_IDLE_FRAMES, Sent};
 use crate::falcon::VerifyingKey;
 use crate::frame::{Priority, Token};
 use crate::identity::FalconId;
@@ -115,6 +115,8 @@ pub struct Opener {
     signer: Option<FalconId>,
     unsigned: Unsigned,
     ended: bool,
+    /// Frames that may come without data.
+    idle: u32,
     ready: VecDeque<Item>,
     failed: Option<Box<ChannelError>>,
 }
@@ -134,6 +136,7 @@ impl Opener {
             signer: None,
             unsigned: Unsigned::default(),
             ended: false,
+            idle: MAX_IDLE_FRAMES,
             ready: VecDeque::new(),
             failed: None,
         }

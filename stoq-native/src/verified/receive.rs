@@ -66,6 +66,8 @@ impl VerifiedRecvStream {
     /// If the future is dropped, nothing is lost.
     pub async fn next(&mut self) -> Result<Option<Item>, VerifiedReadError> {
         loop {
+            // Frames that hand out nothing may come for long.
+            tokio::task::consume_budget().await;
             match self.take() {
                 Err(error) => return Err(self.refuse(error)),
                 Ok(Some(item)) => {
