@@ -75,5 +75,7 @@ pub const RUN_TIME: Duration = Duration::from_millis(250);
 /// Frames that hand out no data, which may come at once and between data: 64, a key and a priority of each of many relays, and
 /// more than any sender makes. Each frame with data makes up for two.
 pub const MAX_IDLE_FRAMES: u32 = 64;
-/// Digests that a sender keeps of what it has sent, to know what is answered: 1024, 32 KiB.
-pub const MAX_REQUESTS: usize = 1024;
+/// Digests that a sender keeps of what it has sent, to know what is answered: 16,384, 512 KiB where so much was sent and not
+/// answered. A run that was signed when its signer had less than the newest 16,384 frames is not known any more: 256 MiB in full
+/// frames, on their way or unread.
+pub const MAX_REQUESTS: usize = 16_384;

@@ -53,8 +53,9 @@ impl Session {
         &self,
         config: &ChannelConfig,
     ) -> Result<(VerifiedSendStream, VerifiedRecvStream), OpenVerifiedError> {
-        let channel = self.channels().create()?;
+        self.channels().room()?;
         let (send, receive) = self.open_bi_with(Payload::Framed).await?;
+        let channel = self.channels().create()?;
         let (mut send, receive) =
             self.both(config, channel, (send, receive), !config.partial_answers);
         send.introduce(channel, config.priority).await?;
@@ -72,8 +73,9 @@ impl Session {
         &self,
         config: &ChannelConfig,
     ) -> Result<VerifiedSendStream, OpenVerifiedError> {
-        let channel = self.channels().create()?;
+        self.channels().room()?;
         let stream = self.open_uni_with(Payload::Framed).await?;
+        let channel = self.channels().create()?;
         let mut send =
             VerifiedSendStream::new(stream, config, self.sends(channel), None, None, false);
         send.introduce(channel, config.priority).await?;

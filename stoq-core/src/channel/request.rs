@@ -41,7 +41,7 @@ impl Received {
 
 /// What one end has sent on a channel, so that it knows which answers are to it.
 ///
-/// Keeps at most [`MAX_REQUESTS`] digests, 32 KiB, the newest; and gives up those before one that an answer has named.
+/// Keeps at most [`MAX_REQUESTS`] digests, 512 KiB, the newest; and gives up those before one that an answer has named.
 #[derive(Clone, Debug)]
 pub struct Sent {
     hash: Sha256,

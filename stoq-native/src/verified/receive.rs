@@ -22,6 +22,8 @@ pub struct VerifiedRecvStream {
     opener: Opener,
     /// Whether the time of tokens counts, so that somebody must look at the clock.
     timed: bool,
+    /// Whether what is wrong has been told and counted.
+    refused: bool,
     /// What has arrived and is not read.
     chunks: Vec<Bytes>,
     next: usize,
@@ -47,6 +49,7 @@ impl VerifiedRecvStream {
             session,
             opener: keys.fold(opener, Opener::with_key),
             timed: config.time_window.0.is_some(),
+            refused: false,
             chunks: Vec::new(),
             next: 0,
             received,
@@ -153,8 +156,10 @@ impl VerifiedRecvStream {
     #[cold]
     fn refuse(&mut self, error: ChannelError) -> VerifiedReadError {
         let code = error.code();
-        self.session.shared().counters.refused.count(code);
-        self.stream.stop(code);
+        if !core::mem::replace(&mut self.refused, true) {
+            self.session.shared().counters.refused.count(code);
+            self.stream.stop(code);
+        }
         VerifiedReadError::Channel(error)
     }
 }

@@ -1,9 +1,11 @@
 //! Signs runs of tokens, beside the stream that goes on meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
 
 use stoq_core::falcon::Signature;
 use stoq_core::run::Statement;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
@@ -69,10 +71,21 @@ pub(super) fn sign(
 ) -> impl Future<Output = Result<Signature, SignError>> + use<> {
     let signer = Arc::clone(signer);
     async move {
-        let signed =
-            spawn_blocking(move || signer.sign(statement.domain, &[&statement.to_be_signed()]));
+        let permit = THREADS.clone().acquire_owned().await;
+        let signed = spawn_blocking(move || {
+            // Until the key has signed, also if nobody waits for it any more.
+            let _permit = permit;
+            signer.sign(statement.domain, &[&statement.to_be_signed()])
+        });
         signed
             .await
             .unwrap_or_else(|error| Err(SignError::Device(error.to_string())))
     }
 }
+
+/// Runs that are signed at once, of all streams in the process: as many as it has processors. More would take no less time, and
+/// each a thread that others wait for.
+static THREADS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let processors = available_parallelism().map_or(1, |count| count.get());
+    Arc::new(Semaphore::new(processors))
+});

@@ -5,6 +5,7 @@ use core::task::Poll;
 use core::time::Duration;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use stoq_native::{
@@ -48,6 +49,53 @@ async fn runs_are_signed_while_somebody_waits_for_a_stop() {
         };
         let (stopped, ()) = tokio::join!(send.stopped(), read);
         assert_eq!(stopped, Ok(Some(Code::CANCELLED)), "when it was dropped");
+        peers.close().await;
+    })
+    .await;
+}
+
+/// The origin's key, which counts how often it signs at once.
+#[derive(Debug, Default)]
+struct Counted {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl FalconSigner for Counted {
+    fn verifying_key(&self) -> &VerifyingKey {
+        ORIGIN.verifying_key()
+    }
+
+    fn sign(&self, domain: Domain, message: &[&[u8]]) -> Result<Signature, SignError> {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        // As a device would.
+        std::thread::sleep(Duration::from_millis(20));
+        let signature = ORIGIN.sign(domain, message);
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        signature
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_runs_are_signed_at_once_than_there_are_processors() {
+    within(async {
+        let peers = peers();
+        let (client, server) = peers.session().await;
+        let processors = std::thread::available_parallelism().unwrap().get();
+        let signer = Arc::new(Counted::default());
+        let config = ChannelConfig::default().signed_by(signer.clone());
+        let mut ending = tokio::task::JoinSet::new();
+        for _ in 0..(4 * processors).min(60) {
+            let mut send = client.open_verified_uni(&config).await.unwrap();
+            ending.spawn(async move { send.finish().await });
+        }
+        while let Some(ended) = ending.join_next().await {
+            assert_eq!(ended.unwrap(), Ok(()));
+        }
+        let most = signer.most.load(Ordering::SeqCst);
+        assert!((1..=processors).contains(&most), "{most}");
+        drop(server);
         peers.close().await;
     })
     .await;

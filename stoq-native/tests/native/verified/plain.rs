@@ -208,7 +208,8 @@ async fn without_a_signer_there_is_no_more_than_integrity() {
         let end = receive.next().await;
         let sequence = 0u8.into();
         let truncated = VerifiedReadError::Channel(ChannelError::Truncated { sequence });
-        assert_eq!(end, Err(truncated));
+        assert_eq!(end, Err(truncated.clone()));
+        assert_eq!(receive.next().await, Err(truncated), "the same again");
         assert_eq!(server.stats().refused.truncated, 1);
         peers.close().await;
     })
@@ -330,6 +331,55 @@ async fn an_answer_that_ends_before_the_question_does_is_told_to_who_asks() {
             };
             tokio::join!(answer, ask);
         }
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_is_reported_while_much_is_sent() {
+    const FRAMES: u32 = 4000;
+    within(async {
+        let peers = peers();
+        let (client, server) = peers.session().await;
+        let mut config = trusting(&ORIGIN);
+        config.delivery = Delivery::Pending;
+        let answer = async {
+            let (mut send, mut receive) =
+                server.accept_verified_bi(&signing(&ORIGIN)).await.unwrap();
+            let mut frames = 0;
+            while let Some(item) = receive.next().await.unwrap() {
+                frames += u32::from(matches!(item, Item::Data { .. }));
+                if frames % 100 == 1 {
+                    // The run is signed when it is a quarter of a second old.
+                    send.write(frames.to_be_bytes().to_vec().into())
+                        .await
+                        .unwrap();
+                }
+            }
+            assert_eq!(frames, FRAMES);
+            send.finish().await.unwrap();
+        };
+        let (mut send, mut receive) = client.open_verified_bi(&config).await.unwrap();
+        let ask = async {
+            for _ in 0..FRAMES {
+                send.write("some".into()).await.unwrap();
+            }
+            send.finish().await.unwrap();
+        };
+        let read = async {
+            let mut answers = 0;
+            while let Some(item) = receive.next().await.unwrap() {
+                if let Item::Verified {
+                    answers: frames, ..
+                } = item
+                {
+                    answers = frames.into_inner();
+                }
+            }
+            assert_eq!(answers, FRAMES.into());
+        };
+        tokio::join!(answer, ask, read);
         peers.close().await;
     })
     .await;
