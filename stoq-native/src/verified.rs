@@ -13,6 +13,7 @@
 mod channels;
 mod config;
 mod datagrams;
+mod held;
 mod line;
 mod receive;
 mod refused;

@@ -64,8 +64,8 @@ pub enum ChannelError {
         /// The sequence.
         sequence: VarInt,
     },
-    /// More than two full runs came without a signature.
-    #[error("the run without a signature that begins with token {sequence} is too long")]
+    /// More than two full runs came without a signature, or it did not come in time.
+    #[error("the signature of token {sequence} has not come for too long")]
     RunTooLong {
         /// The first sequence that has no signature.
         sequence: VarInt,

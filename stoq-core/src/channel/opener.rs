@@ -216,8 +216,25 @@ impl Opener {
         self.ended
     }
 
+    /// Bytes that are held back until their signature comes.
+    pub fn held_bytes(&self) -> usize {
+        match self.delivery {
+            Delivery::Verified => self.unsigned.bytes(),
+            Delivery::Pending => 0,
+        }
+    }
+
+    /// Waits no longer for the signature of what is held back: the channel fails with [`ChannelError::RunTooLong`], if nothing
+    /// was wrong before.
+    pub fn give_up(&mut self) -> ChannelError {
+        let sequence = self.unsigned_from();
+        let error = ChannelError::RunTooLong { sequence };
+        self.unsigned = Unsigned::default();
+        **(self.failed).get_or_insert_with(|| Box::new(error))
+    }
+
     /// The first sequence that no signature vouches for; without origins, the next.
-    fn unsigned_from(&self) -> VarInt {
+    pub fn unsigned_from(&self) -> VarInt {
         sequence(self.next - self.unsigned.tokens() as u64)
     }
 

@@ -1,7 +1,7 @@
 //! The channels of a session: each has its id for itself.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use stoq_core::channel::ChannelId;
 use stoq_core::close::Code;
@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::OpenVerifiedError;
 use super::datagrams::Datagrams;
+use super::held::Held;
 use crate::closed::Closed;
 use crate::request::fresh_random;
 use crate::session::{Session, count};
@@ -20,6 +21,7 @@ use crate::stream::Arrived;
 pub(crate) struct Channels {
     used: Mutex<Used>,
     pub(super) datagrams: OnceLock<Datagrams>,
+    pub(super) held: Arc<Held>,
     /// Of each kind of stream. As many tasks as streams may be open, each for 5 s at most.
     introducing: [tokio::sync::Mutex<Introducing>; 2],
 }

@@ -23,6 +23,10 @@ impl Unsigned {
         self.tokens.len()
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether one more token may come, with so much data.
     pub(super) fn has_room(&self, len: usize) -> bool {
         self.tokens.len() < MAX_RUNS * MAX_RUN_TOKENS
