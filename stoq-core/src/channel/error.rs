@@ -58,6 +58,12 @@ pub enum ChannelError {
         /// The one that came.
         got: VarInt,
     },
+    /// A token of a datagram is further ahead of those that were signed than signatures stay behind.
+    #[error("token {sequence} is too far ahead of those that are signed")]
+    Ahead {
+        /// The sequence.
+        sequence: VarInt,
+    },
     /// The token's time is outside of the receiver's window.
     #[error("the time of token {sequence} is outside of the window")]
     Stale {
@@ -152,6 +158,7 @@ impl ChannelError {
             | Self::BadTag { sequence }
             | Self::Replayed { sequence }
             | Self::Late { sequence }
+            | Self::Ahead { sequence }
             | Self::Missing { sequence, .. }
             | Self::Stale { sequence }
             | Self::RunTooLong { sequence }
@@ -176,7 +183,7 @@ impl ChannelError {
             Self::BadTag { .. } | Self::Missing { .. } => Code::BAD_TOKEN,
             Self::Replayed { .. } | Self::Late { .. } => Code::REPLAYED_TOKEN,
             Self::Stale { .. } => Code::STALE_TOKEN,
-            Self::RunTooLong { .. } => Code::LIMIT,
+            Self::RunTooLong { .. } | Self::Ahead { .. } => Code::LIMIT,
             Self::Flood { .. } => Code::CONTROL_FLOOD,
             Self::UntrustedOrigin { .. } => Code::UNTRUSTED_ORIGIN,
             Self::NoKey { .. } | Self::Unsigned { .. } | Self::BadSignature { .. } => {

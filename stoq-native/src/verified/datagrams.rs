@@ -112,6 +112,9 @@ impl Session {
                     Ok(frame) => opener.announced(&frame),
                     Err(_) => {
                         *listens = false;
+                        if self.ending().get().is_none() {
+                            opener.signatures_ended();
+                        }
                         Ok(())
                     }
                 },

@@ -86,6 +86,7 @@ async fn settled(session: &Session, count: usize) -> Vec<(u64, Option<Bytes>)> {
                 let at = data.iter().position(|it| it.0 == sequence).unwrap();
                 settled.push((sequence.into_inner(), Some(data.remove(at).1)));
             }
+            DatagramItem::SignaturesEnded => panic!("they can come"),
             DatagramItem::Forged { sequence } => settled.push((sequence.into_inner(), None)),
         }
     }
