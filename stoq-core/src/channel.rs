@@ -24,7 +24,7 @@ use core::time::Duration;
 
 pub use error::ChannelError;
 pub use opener::{Delivery, Item, Opener};
-pub use request::{Received, Request, Sent};
+pub use request::{CutShort, Received, Request, Sent};
 pub use sealer::{SealError, Sealer};
 
 /// The name of a channel: random, chosen by who opens the stream, and used once in a session.
@@ -72,5 +72,10 @@ pub const MAX_RUNS: usize = 2;
 /// The time after which a run is signed although it is short: a quarter of a second, so that who waits for verified data need
 /// not wait for more of it.
 pub const RUN_TIME: Duration = Duration::from_millis(250);
-/// Digests that a sender keeps of what it has sent, to know what is answered: 1024, 32 KiB.
-pub const MAX_REQUESTS: usize = 1024;
+/// Frames that hand out no data, which may come at once and between data: 64, a key and a priority of each of many relays, and
+/// more than any sender makes. Each frame with data makes up for two.
+pub const MAX_IDLE_FRAMES: u32 = 64;
+/// Digests that a sender keeps of what it has sent, to know what is answered: 16,384, 512 KiB where so much was sent and not
+/// answered. A run that was signed when its signer had less than the newest 16,384 frames is not known any more: 256 MiB in full
+/// frames, on their way or unread.
+pub const MAX_REQUESTS: usize = 16_384;

@@ -100,10 +100,10 @@ fn sealing_and_tags_reserve_nothing() {
         let mut room = [0; 2048];
         let reserved = reservations(|| {
             for _ in 0..3 {
-                let sealed = sealer.seal(now, &received, &data, &mut &mut room[..]);
+                let sealed = sealer.seal(now, &data, &mut &mut room[..]);
                 assert_eq!(sealed, Ok(()));
             }
-            assert!(sealer.close().is_some());
+            assert!(sealer.close(&received).is_some());
             let signed = sealer.signed(&signature, &mut &mut room[..]);
             assert_eq!(signed, Ok(()));
             let tag = scope.tag(algorithm, VarInt::MAX, now, &data);
@@ -119,7 +119,7 @@ fn opening_reserves_what_the_application_is_given() {
     let mut sealer = Sealer::new(scope(), TokenAlgorithm::SHA256, None).expect("it is known");
     let (now, data, mut wire) = (UnixMicros(1), [5; 1000], Vec::new());
     for _ in 0..FRAMES {
-        let sealed = sealer.seal(now, &Received::default(), &data, &mut wire);
+        let sealed = sealer.seal(now, &data, &mut wire);
         sealed.expect("there is room");
         wire.extend_from_slice(&data);
     }

@@ -58,11 +58,11 @@ fn channel(algorithm: TokenAlgorithm) -> Vec<u8> {
     for (message, len) in [1, 100, 1000, 3000].into_iter().enumerate() {
         let data = vec![message as u8; len];
         let now = UnixMicros(NOW.0 + message as u64);
-        let sealed = sealer.seal(now, &received, &data, &mut wire);
+        let sealed = sealer.seal(now, &data, &mut wire);
         sealed.expect("there is room");
         wire.extend_from_slice(&data);
         if message % 2 == 1 {
-            let statement = sealer.close().expect("there is a run");
+            let statement = sealer.close(&received).expect("there is a run");
             sign(&mut sealer, statement, &mut wire);
             received.note(b"question");
         }

@@ -42,7 +42,7 @@ fn asked() -> Vec<String> {
     let sealer = Sealer::new(scope(Flow::ToTarget), TokenAlgorithm::BLAKE3, None);
     let mut out = Vec::new();
     let mut sealer = sealer.expect("a known algorithm");
-    put(&mut sealer, QUESTION, &Received::default(), &mut out);
+    put(&mut sealer, QUESTION, &mut out);
     out
 }
 
@@ -64,11 +64,11 @@ fn answer(key: &FalconKey) -> Vec<String> {
     announced.encode(&mut bytes);
     out.push(hex(&bytes));
     let [first, second, third] = PIECES;
-    put(&mut sealer, first, &received, &mut out);
-    put(&mut sealer, second, &received, &mut out);
-    let statement = sealer.close().expect("a run has begun");
+    put(&mut sealer, first, &mut out);
+    put(&mut sealer, second, &mut out);
+    let statement = sealer.close(&received).expect("a run has begun");
     sign(&mut sealer, key, &statement, &mut out);
-    put(&mut sealer, third, &received, &mut out);
+    put(&mut sealer, third, &mut out);
     let ended = sealer.finish(NOW, &received, &mut Vec::new());
     let statement = ended
         .expect("no run waits for its signature")
@@ -78,9 +78,9 @@ fn answer(key: &FalconKey) -> Vec<String> {
 }
 
 /// Two frames, the token and the data.
-fn put(sealer: &mut Sealer, data: &str, received: &Received, out: &mut Vec<String>) {
+fn put(sealer: &mut Sealer, data: &str, out: &mut Vec<String>) {
     let mut header = Vec::new();
-    let sealed = sealer.seal(NOW, received, data.as_bytes(), &mut header);
+    let sealed = sealer.seal(NOW, data.as_bytes(), &mut header);
     sealed.expect("short data, and a run that is not full");
     let (_, token) = Frame::decode(&header)
         .expect("it was just encoded")

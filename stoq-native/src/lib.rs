@@ -121,7 +121,7 @@ pub use stoq_core::access::{
 };
 pub use stoq_core::announce::AnnounceError;
 pub use stoq_core::channel::datagrams::DatagramItem;
-pub use stoq_core::channel::{ChannelError, ChannelId, Delivery, Item};
+pub use stoq_core::channel::{ChannelError, ChannelId, CutShort, Delivery, Item};
 pub use stoq_core::close::Code;
 pub use stoq_core::falcon::{Domain, Signature, VerifyingKey};
 pub use stoq_core::frame::{DecodeError, Priority, Seed, SeedNode, SeedPriority};

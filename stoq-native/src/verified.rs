@@ -13,6 +13,8 @@
 mod channels;
 mod config;
 mod datagrams;
+mod held;
+mod line;
 mod receive;
 mod refused;
 mod send;
@@ -52,9 +54,11 @@ impl Session {
         &self,
         config: &ChannelConfig,
     ) -> Result<(VerifiedSendStream, VerifiedRecvStream), OpenVerifiedError> {
-        let channel = self.channels().create()?;
+        self.channels().room()?;
         let (send, receive) = self.open_bi_with(Payload::Framed).await?;
-        let (mut send, receive) = self.both(config, channel, (send, receive));
+        let channel = self.channels().create()?;
+        let (mut send, receive) =
+            self.both(config, channel, (send, receive), !config.partial_answers);
         send.introduce(channel, config.priority).await?;
         Ok((send, receive))
     }
@@ -70,9 +74,11 @@ impl Session {
         &self,
         config: &ChannelConfig,
     ) -> Result<VerifiedSendStream, OpenVerifiedError> {
-        let channel = self.channels().create()?;
+        self.channels().room()?;
         let stream = self.open_uni_with(Payload::Framed).await?;
-        let mut send = VerifiedSendStream::new(stream, config, self.sends(channel), None, None);
+        let channel = self.channels().create()?;
+        let mut send =
+            VerifiedSendStream::new(stream, config, self.sends(channel), None, None, false);
         send.introduce(channel, config.priority).await?;
         Ok(send)
     }
@@ -94,7 +100,8 @@ impl Session {
     ) -> Result<(VerifiedSendStream, VerifiedRecvStream), Closed> {
         let (arrived, channel) = self.introduced(Direction::Bidirectional).await?;
         let halves = arrived.accept_bi(self).expect("queued with both halves");
-        Ok(self.both(config, channel, halves))
+        // Who opens a stream asks: it may say all that it has to say before it hears anything.
+        Ok(self.both(config, channel, halves, false))
     }
 
     /// The next verified stream that the peer opens and on which only it sends, as
@@ -122,17 +129,20 @@ impl Session {
         ))
     }
 
+    /// `whole`: only an answer to all that this end sends may be the last.
     fn both(
         &self,
         config: &ChannelConfig,
         channel: ChannelId,
         (send, receive): (SendStream, RecvStream),
+        whole: bool,
     ) -> (VerifiedSendStream, VerifiedRecvStream) {
         // What nobody asks for is not hashed.
         let received = config.signer.as_ref().map(|_| Share::<Received>::default());
         let sent = (!config.origins.is_empty()).then(Share::<Sent>::default);
         let (here, there) = (self.sends(channel), self.receives(channel));
-        let send = VerifiedSendStream::new(send, config, here, received.clone(), sent.clone());
+        let send =
+            VerifiedSendStream::new(send, config, here, received.clone(), sent.clone(), whole);
         let session = self.clone();
         let receive = VerifiedRecvStream::new(receive, session, config, there, received, sent);
         (send, receive)

@@ -626,6 +626,12 @@ export interface VerifiedOptions {
   delivery?: 'verified' | 'pending';
   /** How what is sent is hashed. What arrives may be hashed either way. Default: `blake3`, which is some six times as fast. */
   algorithm?: 'blake3' | 'sha-256';
+  /**
+   * Whether a signed answer may end although it is to less than what was sent and finished, on streams in both directions that
+   * this page opens. Default: `false`; a relay may have cut the question, so the answer is refused (`wrong-request`), or, where
+   * it ended first, `finish()` is rejected with that.
+   */
+  partialAnswers?: boolean;
 }
 
 /** Data that arrived on a verified stream, in order and without gaps. */
@@ -651,6 +657,13 @@ export interface VerifiedThrough {
   readonly signer: string;
   /** Whether the signer ended the stream here. */
   readonly final: boolean;
+  /**
+   * How many frames (of up to 16 384 bytes) of what this end sends on the stream the signer had been given by then. No relay has
+   * changed them; that it was given no more may be a relay's doing.
+   */
+  readonly answers: number;
+  /** Whether those are all that this end had sent when the signature came. */
+  readonly answersAll: boolean;
 }
 
 /** What a verified stream hands out: data if it has `data`, else a signature. */

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use stoq_core::Code;
-use stoq_core::channel::{Received, SealError, Sealer, Sent};
+use stoq_core::channel::{SealError, Sealer, Sent};
 use stoq_core::frame::{Frame, TokenAlgorithm};
 use stoq_core::token::Scope;
 
@@ -17,6 +17,8 @@ use crate::line::Line;
 pub(crate) struct Seal {
     sealer: RefCell<Sealer>,
     sent: Option<Rc<RefCell<Sent>>>,
+    /// Whether only an answer to all that was sent may be the last.
+    whole: bool,
     /// Those who write: the frames of one chunk stay together.
     pub(crate) line: Line,
 }
@@ -31,13 +33,24 @@ impl Seal {
         scope: Scope,
         algorithm: TokenAlgorithm,
         sent: Option<Rc<RefCell<Sent>>>,
+        whole: bool,
     ) -> Result<Self, Error> {
         let sealer = Sealer::new(scope, algorithm, None).map_err(|error| impossible(&error))?;
         Ok(Self {
             sealer: RefCell::new(sealer),
             sent,
+            whole,
             line: Line::default(),
         })
+    }
+
+    /// Says that nothing more will be sent. Fails if the signed answer has ended before, and is to less.
+    pub(crate) fn end(&self) -> Result<(), Error> {
+        match &self.sent {
+            Some(sent) if self.whole => (sent.borrow_mut().end())
+                .map_err(|cut| Error::new(Code::WRONG_REQUEST, cut.to_string())),
+            _ => Ok(()),
+        }
     }
 
     /// The data in frames with their tokens.
@@ -45,10 +58,8 @@ impl Seal {
         let mut sealer = self.sealer.borrow_mut();
         let frames = data.len().div_ceil(Frame::MAX_DATA);
         let mut out = Vec::with_capacity(data.len() + frames * Sealer::MAX_HEADER_LEN);
-        // What a signature would say that it answers.
-        let received = Received::default();
         for piece in data.chunks(Frame::MAX_DATA) {
-            let sealed = sealer.seal(js::wall_clock(), &received, piece, &mut out);
+            let sealed = sealer.seal(js::wall_clock(), piece, &mut out);
             sealed.map_err(|error| impossible(&error))?;
             out.extend_from_slice(piece);
             if let Some(sent) = &self.sent {

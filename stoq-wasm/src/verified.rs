@@ -42,11 +42,14 @@ impl VerifiedBidirectionalStream {
         stream: &WebTransportBidirectionalStream,
         channel: ChannelId,
         options: Options,
+        opened: bool,
     ) -> Result<Self, Error> {
+        // Who opens a stream asks: it may say all that it has to say before it hears anything.
+        let whole = opened && !options.partial;
         // Without origins nobody's signature is looked at.
         let sent = (!options.origins.is_empty()).then(Rc::<RefCell<Sent>>::default);
         let scope = scope(handle, channel, Flow::ToTarget);
-        let seal = Seal::new(scope, options.algorithm, sent.clone())?;
+        let seal = Seal::new(scope, options.algorithm, sent.clone(), whole)?;
         Ok(Self {
             channel,
             send: SendStream::new(handle, &stream.writable(), Some(seal))?,

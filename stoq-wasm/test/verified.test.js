@@ -60,12 +60,17 @@ function flipped(frame, at) {
  * @param {Uint8Array[]} frames
  * @param {VerifiedOptions} [options]
  * @param {string | null} [question] null: nothing is asked
- * @param {{ cut?: number, ends?: boolean }} [how] `cut`: bytes in a chunk; `ends`: whether the stream ends behind it
+ * @param {{ cut?: number, ends?: boolean, more?: string }} [how] `cut`: bytes in a chunk; `ends`: whether the stream ends behind
+ *   it; `more`: what is asked behind the question, which ends there
  */
-async function ask(frames, options = ORIGINS, question = file.question, { cut = Infinity, ends = true } = {}) {
+async function ask(frames, options = ORIGINS, question = file.question, { cut = Infinity, ends = true, more } = {}) {
   const stream = await session.openVerifiedBidirectionalStream(options);
   const line = /** @type {import('./carrier.js').Line} */ (Carrier.last.lines.at(-1));
   if (question !== null) await stream.send.write(new TextEncoder().encode(question));
+  if (more !== undefined) {
+    await stream.send.write(new TextEncoder().encode(more));
+    await stream.send.finish();
+  }
   const bytes = joined(frames);
   for (let at = 0; at < bytes.length; at += cut) line.bytes.enqueue(bytes.slice(at, at + cut));
   if (ends) line.bytes.close();
@@ -90,6 +95,7 @@ function short(item) {
   if (item.data) return `${item.state} ${item.sequence} ${new TextDecoder().decode(item.data)}`;
   assert.equal(item.signer, file.origin);
   assert.equal(item.state, 'verified');
+  assert.equal(item.answers, 1);
   return `through ${item.through}${item.final ? ', final' : ''}`;
 }
 
@@ -107,6 +113,20 @@ test('data is handed out when its signature has come, however the bytes are cut'
 test('or at once, as pending, and then its signature', async () => {
   const { items, error } = await ask(ANSWER, PENDING);
   assert.deepEqual([items, error], [['pending 0 forty', 'pending 1 -', 'through 1', 'pending 2 two', 'through 2, final'], undefined]);
+});
+
+test('the signed end of an answer to less than was asked and finished is refused, unless the page takes such', async () => {
+  const { items, error } = await ask(ANSWER, ORIGINS, file.question, { more: ', or not?' });
+  assert.deepEqual([items, error?.code, error?.sequence], [VERIFIED.slice(0, 3), 'wrong-request', 2]);
+  session = await new stoq.StoqClient().connect(URL_OF_SERVICE);
+  const taken = await ask(ANSWER, { ...ORIGINS, partialAnswers: true }, file.question, { more: ', or not?' });
+  assert.deepEqual([taken.items, taken.error], [VERIFIED, undefined]);
+  session = await new stoq.StoqClient().connect(URL_OF_SERVICE);
+  // The answer has ended before the question does.
+  const first = await ask(ANSWER);
+  assert.equal(first.error, undefined);
+  await first.stream.send.write(new TextEncoder().encode(', or not?'));
+  assert.equal((await rejection(first.stream.send.finish())).code, 'wrong-request');
 });
 
 test('without origins it stays pending, and a cut between frames is not seen', async () => {

@@ -58,16 +58,28 @@ pub enum ChannelError {
         /// The one that came.
         got: VarInt,
     },
+    /// A token of a datagram is further ahead of those that were signed than signatures stay behind.
+    #[error("token {sequence} is too far ahead of those that are signed")]
+    Ahead {
+        /// The sequence.
+        sequence: VarInt,
+    },
     /// The token's time is outside of the receiver's window.
     #[error("the time of token {sequence} is outside of the window")]
     Stale {
         /// The sequence.
         sequence: VarInt,
     },
-    /// More than two full runs came without a signature.
-    #[error("the run without a signature that begins with token {sequence} is too long")]
+    /// More than two full runs came without a signature, or it did not come in time.
+    #[error("the signature of token {sequence} has not come for too long")]
     RunTooLong {
         /// The first sequence that has no signature.
+        sequence: VarInt,
+    },
+    /// Too many frames came that hand out no data.
+    #[error("too many frames without data, before token {sequence}")]
+    Flood {
+        /// The sequence that was to come.
         sequence: VarInt,
     },
     /// A key or a signature is that of an identity whose data is not wanted here, or that is not the channel's first signer.
@@ -102,7 +114,8 @@ pub enum ChannelError {
         /// The last that it names.
         last: VarInt,
     },
-    /// The run answers a request that this end has not made, or makes no more.
+    /// The run answers a request that this end has not made, or makes no more; or it is the last, and answers only a part of
+    /// what this end has sent and ended.
     #[error(
         "the run that begins with token {sequence} answers {request} frames, which are not awaiting an answer"
     )]
@@ -145,9 +158,11 @@ impl ChannelError {
             | Self::BadTag { sequence }
             | Self::Replayed { sequence }
             | Self::Late { sequence }
+            | Self::Ahead { sequence }
             | Self::Missing { sequence, .. }
             | Self::Stale { sequence }
             | Self::RunTooLong { sequence }
+            | Self::Flood { sequence }
             | Self::UntrustedOrigin { sequence, .. }
             | Self::NoKey { sequence, .. }
             | Self::Unsigned { sequence, .. }
@@ -168,7 +183,8 @@ impl ChannelError {
             Self::BadTag { .. } | Self::Missing { .. } => Code::BAD_TOKEN,
             Self::Replayed { .. } | Self::Late { .. } => Code::REPLAYED_TOKEN,
             Self::Stale { .. } => Code::STALE_TOKEN,
-            Self::RunTooLong { .. } => Code::LIMIT,
+            Self::RunTooLong { .. } | Self::Ahead { .. } => Code::LIMIT,
+            Self::Flood { .. } => Code::CONTROL_FLOOD,
             Self::UntrustedOrigin { .. } => Code::UNTRUSTED_ORIGIN,
             Self::NoKey { .. } | Self::Unsigned { .. } | Self::BadSignature { .. } => {
                 Code::BAD_SIGNATURE

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{ChannelError, Sent};
+use super::{ChannelError, MAX_IDLE_FRAMES, Sent};
 use crate::falcon::VerifyingKey;
 use crate::frame::{Priority, Token};
 use crate::identity::FalconId;
@@ -53,6 +53,11 @@ pub enum Item {
         signer: FalconId,
         /// Whether the signer ended here.
         is_final: bool,
+        /// How many frames of this end's data the signer had been given when it closed the run. No relay has changed them;
+        /// that it was given no more may be a relay's doing.
+        answers: VarInt,
+        /// Whether those are all that this end had sent when the signature came.
+        answers_all: bool,
     },
     /// How urgent the sender says that the channel is. Nobody vouches for it.
     Priority(Priority),
@@ -70,7 +75,7 @@ pub enum Item {
 /// which the application is then given.
 ///
 /// ```
-/// use stoq_core::channel::{ChannelId, Delivery, Item, Opener, Received, Sealer, Sent};
+/// use stoq_core::channel::{ChannelId, Delivery, Item, Opener, Sealer, Sent};
 /// use stoq_core::frame::TokenAlgorithm;
 /// use stoq_core::time::UnixMicros;
 /// use stoq_core::token::{Flow, Scope};
@@ -83,7 +88,7 @@ pub enum Item {
 /// };
 /// let mut sealer = Sealer::new(scope, TokenAlgorithm::SHA256, None)?;
 /// let mut wire = Vec::new();
-/// sealer.seal(UnixMicros(0), &Received::default(), b"data", &mut wire)?;
+/// sealer.seal(UnixMicros(0), b"data", &mut wire)?;
 /// wire.extend_from_slice(b"data");
 ///
 /// let mut opener = Opener::new(scope, [], Delivery::Pending);
@@ -110,6 +115,8 @@ pub struct Opener {
     signer: Option<FalconId>,
     unsigned: Unsigned,
     ended: bool,
+    /// Frames that may come without data.
+    idle: u32,
     ready: VecDeque<Item>,
     failed: Option<Box<ChannelError>>,
 }
@@ -129,6 +136,7 @@ impl Opener {
             signer: None,
             unsigned: Unsigned::default(),
             ended: false,
+            idle: MAX_IDLE_FRAMES,
             ready: VecDeque::new(),
             failed: None,
         }
@@ -208,8 +216,25 @@ impl Opener {
         self.ended
     }
 
+    /// Bytes that are held back until their signature comes.
+    pub fn held_bytes(&self) -> usize {
+        match self.delivery {
+            Delivery::Verified => self.unsigned.bytes(),
+            Delivery::Pending => 0,
+        }
+    }
+
+    /// Waits no longer for the signature of what is held back: the channel fails with [`ChannelError::RunTooLong`], if nothing
+    /// was wrong before.
+    pub fn give_up(&mut self) -> ChannelError {
+        let sequence = self.unsigned_from();
+        let error = ChannelError::RunTooLong { sequence };
+        self.unsigned = Unsigned::default();
+        **(self.failed).get_or_insert_with(|| Box::new(error))
+    }
+
     /// The first sequence that no signature vouches for; without origins, the next.
-    fn unsigned_from(&self) -> VarInt {
+    pub fn unsigned_from(&self) -> VarInt {
         sequence(self.next - self.unsigned.tokens() as u64)
     }
 

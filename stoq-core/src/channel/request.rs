@@ -6,7 +6,7 @@ use super::MAX_REQUESTS;
 use crate::hash::Sha256;
 use crate::varint::VarInt;
 
-/// What a run of tokens answers: the data of the first `frames` DATA frames of the channel's other direction. Frames without
+/// What a run of tokens answers, as it stood when the run was closed: the data of the first `frames` DATA frames of the channel's other direction. Frames without
 /// data do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -41,7 +41,7 @@ impl Received {
 
 /// What one end has sent on a channel, so that it knows which answers are to it.
 ///
-/// Keeps at most [`MAX_REQUESTS`] digests, 32 KiB, the newest; and gives up those before one that an answer has named.
+/// Keeps at most [`MAX_REQUESTS`] digests, 512 KiB, the newest; and gives up those before one that an answer has named.
 #[derive(Clone, Debug)]
 pub struct Sent {
     hash: Sha256,
@@ -50,6 +50,10 @@ pub struct Sent {
     first: u64,
     /// What the newest good answer has named.
     answered: u64,
+    /// Whether nothing more will be sent, so that a last answer must be to all.
+    ended: bool,
+    /// What the last answer has named.
+    last_answer: Option<u64>,
 }
 
 impl Sent {
@@ -61,6 +65,43 @@ impl Sent {
             self.first += 1;
         }
         self.digests.push_back(self.hash.clone().finish());
+    }
+
+    /// Notes that nothing more will be sent: from now on the signed end of an answer to less than all is refused
+    /// ([`WrongRequest`](super::ChannelError::WrongRequest)), because a relay may have cut the question. An end that never says
+    /// so takes all answers.
+    ///
+    /// # Errors
+    /// [`CutShort`] if the signed end of the answer has come before, and is to less than was sent.
+    pub fn end(&mut self) -> Result<(), CutShort> {
+        self.ended = true;
+        match self.last_answer {
+            Some(answered) if answered < self.frames() => Err(CutShort {
+                answered,
+                sent: self.frames(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many frames were sent.
+    fn frames(&self) -> u64 {
+        self.first + self.digests.len() as u64 - 1
+    }
+
+    /// Whether these are all that were sent so far.
+    pub(super) fn is_all(&self, frames: VarInt) -> bool {
+        frames.into_inner() == self.frames()
+    }
+
+    /// Whether the answer to so many frames may be the last.
+    pub(super) fn may_be_last(&self, frames: VarInt) -> bool {
+        !self.ended || self.is_all(frames)
+    }
+
+    /// Notes that the answer has ended, as one to so many frames.
+    pub(super) fn answer_ended(&mut self, frames: VarInt) {
+        self.last_answer = Some(frames.into_inner());
     }
 
     /// The digest of the first `frames` frames; `None` if they were not sent, their digest is not kept any more, or an answer
@@ -96,8 +137,20 @@ impl Default for Sent {
             digests: VecDeque::from([nothing]),
             first: 0,
             answered: 0,
+            ended: false,
+            last_answer: None,
         }
     }
+}
+
+/// The answer has ended, and is to less than was sent: who answered has not had the rest, or did not care for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer has ended and is to {answered} frames of the {sent} that were sent")]
+pub struct CutShort {
+    /// The frames that are answered.
+    pub answered: u64,
+    /// The frames that were sent.
+    pub sent: u64,
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ use crate::varint::VarInt;
 ///
 /// // Send what was written, and then the data itself.
 /// let (now, mut header) = (UnixMicros(0), Vec::new());
-/// sealer.seal(now, &Received::default(), b"data", &mut header)?;
+/// sealer.seal(now, b"data", &mut header)?;
 /// // At the end: this is to be signed, and the signature goes back into `signed`.
 /// let statement = sealer.finish(now, &Received::default(), &mut header)?;
 /// assert_eq!(statement.map(|it| it.is_final), Some(true));
@@ -59,7 +59,6 @@ struct Run {
     began: UnixMicros,
     bytes: usize,
     tags: Sha256,
-    request: super::Request,
 }
 
 impl Sealer {
@@ -92,20 +91,17 @@ impl Sealer {
     /// Writes what stands in front of `data`, at most [`MAX_HEADER_LEN`](Self::MAX_HEADER_LEN) bytes: the token, and the header
     /// of a DATA frame. `data` itself, 1 to [`Frame::MAX_DATA`] bytes, is sent behind it.
     ///
-    /// `received` is what the application has been given of the other direction; a run answers what had come when it began.
-    ///
     /// # Errors
     /// [`SealError`]; nothing was written, and the channel is as before. After [`SealError::Unsigned`], close the run, if none
     /// is being signed, or wait for the signature of the one that is.
     pub fn seal(
         &mut self,
         now: UnixMicros,
-        received: &Received,
         data: &[u8],
         out: &mut impl BufMut,
     ) -> Result<(), SealError> {
         self.check(data.len())?;
-        self.put(now, received, data, out);
+        self.put(now, data, out);
         Ok(())
     }
 
@@ -117,7 +113,6 @@ impl Sealer {
     pub fn seal_whole(
         &mut self,
         now: UnixMicros,
-        received: &Received,
         data: &[u8],
         out: &mut BytesMut,
     ) -> Result<(), SealError> {
@@ -143,7 +138,7 @@ impl Sealer {
             + VarInt::saturating(data.len() as u128).encoded_len();
         let end = at - header;
         out[end - tag.len()..end].copy_from_slice(&tag);
-        self.sent(now, received, data.len(), &tag);
+        self.sent(now, data.len(), &tag);
         Ok(())
     }
 
@@ -173,11 +168,14 @@ impl Sealer {
 
     /// Ends the run, and says what is to be signed; the signature goes to [`signed`](Self::signed). `None` if there is no run,
     /// or the one before is being signed.
-    pub fn close(&mut self) -> Option<Statement> {
-        self.close_as(false)
+    ///
+    /// `received` is what the application has been given of the other direction, which the run is then said to answer: all
+    /// that can have had a part in it, also what came while it grew.
+    pub fn close(&mut self, received: &Received) -> Option<Statement> {
+        self.close_as(received, false)
     }
 
-    /// Ends the channel: the last run, whose signature says so, is to be signed. If the run before it has just been closed, a
+    /// Ends the channel: the last run, whose signature says so, is to be signed, as the answer to `received`. If the run before it has just been closed, a
     /// token without data makes one, and is written to `out`. `None` if nobody signs.
     ///
     /// # Errors
@@ -196,9 +194,9 @@ impl Sealer {
         }
         self.finished = true;
         if self.signer.is_some() && self.run.is_none() {
-            self.put(now, received, &[], out);
+            self.put(now, &[], out);
         }
-        Ok(self.close_as(true))
+        Ok(self.close_as(received, true))
     }
 
     /// Writes the signature of the run that was closed as a frame. Tokens of the next run may have been sent by then.
@@ -237,12 +235,12 @@ impl Sealer {
         Ok(())
     }
 
-    fn put(&mut self, now: UnixMicros, received: &Received, data: &[u8], out: &mut impl BufMut) {
+    fn put(&mut self, now: UnixMicros, data: &[u8], out: &mut impl BufMut) {
         let number = sequence(self.next);
         let tag = self.scope.tag(self.algorithm, number, now, data);
         let tag = tag.expect("`new` has looked at the algorithm");
         self.put_header(number, now, tag, data.len(), out);
-        self.sent(now, received, data.len(), &tag);
+        self.sent(now, data.len(), &tag);
     }
 
     /// Writes the token, and what stands in front of so much data.
@@ -266,7 +264,7 @@ impl Sealer {
     }
 
     /// Takes down a token that was made.
-    fn sent(&mut self, now: UnixMicros, received: &Received, len: usize, tag: &[u8; 32]) {
+    fn sent(&mut self, now: UnixMicros, len: usize, tag: &[u8; 32]) {
         if self.signer.is_some() {
             let first = self.next;
             let run = self.run.get_or_insert_with(|| Run {
@@ -274,7 +272,6 @@ impl Sealer {
                 began: now,
                 bytes: 0,
                 tags: Sha256::new(),
-                request: received.request(),
             });
             run.bytes += len;
             run.tags.update(tag);
@@ -282,23 +279,24 @@ impl Sealer {
         self.next += 1;
     }
 
-    fn close_as(&mut self, is_final: bool) -> Option<Statement> {
+    fn close_as(&mut self, received: &Received, is_final: bool) -> Option<Statement> {
         if self.unsigned.is_some() {
             return None;
         }
         let (signer, run) = (self.signer?, self.run.take()?);
+        let request = received.request();
         let statement = Statement {
             domain: Domain::TOKEN_RUN,
             session: self.scope.session,
             signer,
             channel: self.scope.channel,
-            request: run.request.digest,
+            request: request.digest,
             first: sequence(run.first),
             last: sequence(self.next - 1),
             is_final,
             tags: run.tags.finish(),
         };
-        self.unsigned = Some((statement, run.request.frames));
+        self.unsigned = Some((statement, request.frames));
         Some(statement)
     }
 }

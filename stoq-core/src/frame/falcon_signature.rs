@@ -24,7 +24,7 @@ pub struct FalconSignature<'a> {
     pub first: VarInt,
     /// The last, not before the first.
     pub last: VarInt,
-    /// How many DATA frames of the other direction of the channel the signer had when it made the first token of the run:
+    /// How many DATA frames of the other direction of the channel the signer had been given when it closed the run:
     /// what it answers.
     pub request: VarInt,
     /// Whether nothing comes after the run: the sender ended here.

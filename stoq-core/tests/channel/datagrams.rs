@@ -7,6 +7,7 @@ use stoq_core::channel::datagrams::{
     DatagramItem, DatagramOpener, DatagramSealer, MAX_HELD_BYTES, MAX_UNSIGNED,
 };
 use stoq_core::channel::{ChannelError, ChannelId, Delivery, RUN_TIME, SealError};
+use stoq_core::close::Code;
 use stoq_core::datagram::Content;
 use stoq_core::frame::{FalconSignature, FrameType, Token, TokenAlgorithm, TokenRun};
 use stoq_core::replay::{ReplayWindow, TimeWindow};
@@ -89,6 +90,61 @@ fn word(sequence: u32) -> DatagramItem {
         sequence: number(sequence),
         signer: ORIGIN.key.id(),
     }
+}
+
+#[test]
+fn a_token_of_a_relay_that_is_far_ahead_moves_nothing() {
+    let mut sender = Sender::new(&ORIGIN);
+    let sent = sender.send(b"data");
+    let mut opener = opener(Delivery::Pending);
+    let reach = (ReplayWindow::DEFAULT + MAX_UNSIGNED) as u32;
+    for far in [VarInt::MAX, number(reach)] {
+        let mut token = sent.0;
+        token.sequence = far;
+        let scope = Scope {
+            channel: ChannelId::DATAGRAMS,
+            ..scope()
+        };
+        let tag = scope.tag(token.algorithm, far, token.timestamp, b"far");
+        token.tag = tag.unwrap();
+        let ahead = ChannelError::Ahead { sequence: far };
+        assert_eq!(take(&mut opener, &(token, "far".into())), Err(ahead));
+        assert_eq!(ahead.code(), Code::LIMIT);
+    }
+    assert_eq!(take(&mut opener, &sent), Ok(()), "it is not too late");
+    assert_eq!(items(&mut opener), [item(0, b"data", false)]);
+    // As far behind what is signed, it may be.
+    assert_eq!(announce(&mut opener, &sender.sign()), Ok(()));
+    assert_eq!(items(&mut opener), [word(0)]);
+    for _ in 1..reach {
+        sender.send(b"lost");
+    }
+    let next = sender.send(b"next");
+    assert_eq!(take(&mut opener, &next), Ok(()));
+}
+
+#[test]
+fn after_a_few_bad_signatures_none_is_looked_at() {
+    let mut opener = opener(Delivery::Pending);
+    let mut sender = Sender::new(&ORIGIN);
+    let mut bad = 0;
+    let error = loop {
+        sender.send(b"data");
+        let mut signed = sender.sign();
+        let last = signed.last_mut().unwrap();
+        *last.last_mut().unwrap() ^= 0x10;
+        match announce(&mut opener, &signed) {
+            Err(ChannelError::BadSignature { .. }) => bad += 1,
+            other => break other,
+        }
+        assert!(bad < 10, "each costs a receiver a tenth of a millisecond");
+    };
+    assert_eq!((bad, error), (4, Ok(())), "skipped");
+    assert_eq!(items(&mut opener), [DatagramItem::SignaturesEnded]);
+    sender.send(b"data");
+    assert_eq!(announce(&mut opener, &sender.sign()), Ok(()));
+    opener.signatures_ended();
+    assert_eq!(items(&mut opener), [], "it is said once");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What may stand on a channel, and how much of it.
 
 use stoq_core::channel::{
-    ChannelError, Delivery, Item, MAX_RUN_BYTES, MAX_RUN_TOKENS, MAX_RUNS, Sent,
+    ChannelError, Delivery, Item, MAX_IDLE_FRAMES, MAX_RUN_BYTES, MAX_RUN_TOKENS, MAX_RUNS, Sent,
 };
 use stoq_core::close::Code;
 use stoq_core::frame::{DecodeError, FrameType, Ping, Priority, TokenAlgorithm};
@@ -31,6 +31,51 @@ fn data_stands_behind_its_token() {
     let mut doubled = frames.clone();
     doubled.insert(1, frames[1].clone());
     assert_eq!(open(&doubled).1, Err(unexpected(0, FrameType::TOKEN)));
+}
+
+#[test]
+fn frames_without_data_are_limited_and_data_makes_up_for_them() {
+    let channel = Channel::of_three_runs(scope(), &ORIGIN);
+    let (ty, payload) = (FrameType::new(VarInt::from_u32(0x21)), &[][..]);
+    let mut idle = Vec::new();
+    Frame::Unknown { ty, payload }.encode(&mut idle);
+    let mut priority = Vec::new();
+    let urgency = 1;
+    Frame::Priority(Priority {
+        urgency,
+        incremental: false,
+    })
+    .encode(&mut priority);
+    let key = channel.frames[0].clone();
+    let flood = ChannelError::Flood {
+        sequence: number(0),
+    };
+    assert_eq!(flood.code(), Code::CONTROL_FLOOD);
+    for frame in [&idle, &priority, &key] {
+        let many = vec![frame.clone(); MAX_IDLE_FRAMES as usize];
+        assert_eq!(
+            open(&many).1.err().map(|it| it.code()),
+            Some(Code::TRUNCATED)
+        );
+        let more = vec![frame.clone(); MAX_IDLE_FRAMES as usize + 1];
+        assert_eq!(open(&more).1, Err(flood));
+    }
+    // One between all frames is not too many, however long the channel.
+    let mut channel = Channel::new(scope(), Some(&ORIGIN));
+    for _ in 0..200 {
+        channel.send(b"data");
+        channel.frames.push(idle.clone());
+    }
+    channel.finish();
+    assert_eq!(open(&channel.frames).1, Ok(()));
+    // Tokens without data are no data.
+    let mut empty = Channel::new(scope(), Some(&ORIGIN));
+    let frames = MAX_IDLE_FRAMES;
+    for sequence in 0..frames {
+        empty.send_empty(sequence);
+    }
+    let sequence = number(frames - 1);
+    assert_eq!(open(&empty.frames).1, Err(ChannelError::Flood { sequence }));
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn a_run_is_due_when_it_is_old_enough() {
 fn the_next_run_goes_on_while_one_is_being_signed() {
     let mut channel = Channel::new(scope(), Some(&ORIGIN));
     channel.send(b"first");
-    let first = channel.sealer.close().unwrap();
+    let first = channel.sealer.close(&Received::default()).unwrap();
     assert_eq!(channel.sealer.run(), None);
     for _ in 0..MAX_RUN_TOKENS {
         channel.send(b"second");
@@ -64,7 +64,7 @@ fn the_next_run_goes_on_while_one_is_being_signed() {
     assert!(channel.sealer.is_full() && channel.sealer.awaits_signature());
     // Both are out: the sender waits.
     assert_eq!(channel.try_send(b"third"), Err(SealError::Unsigned));
-    assert_eq!(channel.sealer.close(), None);
+    assert_eq!(channel.sealer.close(&Received::default()), None);
     let mut out = Vec::new();
     let finish = channel.sealer.finish(NOW, &Received::default(), &mut out);
     assert_eq!(finish, Err(SealError::Unsigned));
@@ -94,14 +94,14 @@ fn data_sealed_as_a_whole_is_sealed_the_same() {
         let mut out = BytesMut::new();
         for len in [1, 5, 63, 64, 1000, Frame::MAX_DATA, 20].repeat(20) {
             let data = vec![len as u8; len];
-            parts.seal(NOW, &received, &data, &mut expected).unwrap();
+            parts.seal(NOW, &data, &mut expected).unwrap();
             expected.extend_from_slice(&data);
-            whole.seal_whole(NOW, &received, &data, &mut out).unwrap();
+            whole.seal_whole(NOW, &data, &mut out).unwrap();
         }
         assert!(out == expected, "{algorithm:?}");
-        assert_eq!(whole.close(), parts.close());
+        assert_eq!(whole.close(&received), parts.close(&received));
         for got in [0, Frame::MAX_DATA + 1] {
-            let refused = whole.seal_whole(NOW, &received, &vec![0; got], &mut out);
+            let refused = whole.seal_whole(NOW, &vec![0; got], &mut out);
             assert_eq!(refused, Err(SealError::Length { got }));
         }
     }
@@ -114,7 +114,11 @@ fn what_does_not_fit_a_frame_is_refused() {
         let refused = Err(SealError::Length { got });
         assert_eq!(channel.try_send(&vec![0; got]), refused);
     }
-    assert_eq!(channel.sealer.close(), None, "nobody signs");
+    assert_eq!(
+        channel.sealer.close(&Received::default()),
+        None,
+        "nobody signs"
+    );
     let unknown = Sealer::new(scope(), TokenAlgorithm(1), None);
     assert_eq!(unknown.unwrap_err(), SealError::UnknownAlgorithm { got: 1 });
 }

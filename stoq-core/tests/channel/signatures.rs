@@ -68,6 +68,8 @@ fn held_back_data_comes_before_the_word_for_it() {
         through: number(1),
         signer: ORIGIN.key.id(),
         is_final: false,
+        answers: number(0),
+        answers_all: true,
     };
     let key = Item::Key(ORIGIN.key.id());
     assert_eq!(items, [key, data(0), data(1), word]);

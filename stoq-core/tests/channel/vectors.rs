@@ -40,20 +40,22 @@ fn the_files_open_to_what_they_hold() {
             data: vec![message as u8; LENGTHS[message]].into(),
             verified: true,
         };
-        let word = |through, is_final| Item::Verified {
+        let word = |through, is_final, answers| Item::Verified {
             through: number(through),
             signer: origin,
             is_final,
+            answers: number(answers),
+            answers_all: answers == 3,
         };
         let expected = [
             Item::Key(origin),
             data(0),
             data(1),
-            word(1, false),
+            word(1, false, 0),
             data(2),
             data(3),
-            word(3, false),
-            word(4, true),
+            word(3, false, 1),
+            word(4, true, 2),
         ];
         assert_eq!(items, expected);
     }
@@ -70,10 +72,10 @@ fn what_the_files_hold_seals_to_them() {
         for (message, len) in LENGTHS.into_iter().enumerate() {
             let data = vec![message as u8; len];
             let now = UnixMicros(NOW + message as u64);
-            sealer.seal(now, &received, &data, &mut wire).unwrap();
+            sealer.seal(now, &data, &mut wire).unwrap();
             wire.extend_from_slice(&data);
             if message % 2 == 1 {
-                sealer.close().unwrap();
+                sealer.close(&received).unwrap();
                 let signature = signatures.next().unwrap();
                 sealer.signed(&signature, &mut wire).unwrap();
                 received.note(b"question");

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use stoq_core::channel::{
     ChannelError, ChannelId, Delivery, Item, Opener, Received, SealError, Sealer, Sent,
 };
-use stoq_core::frame::{FalconKey, TokenAlgorithm};
+use stoq_core::frame::{FalconKey, Token, TokenAlgorithm};
 use stoq_core::time::UnixMicros;
 use stoq_core::token::{Flow, Scope};
-use stoq_core::{FalconId, Frame, SessionHash};
+use stoq_core::{FalconId, Frame, SessionHash, VarInt};
 
 use crate::signer::Signer;
 
@@ -66,15 +66,31 @@ impl<'a> Channel<'a> {
 
     pub(crate) fn try_send(&mut self, data: &[u8]) -> Result<(), SealError> {
         let mut header = Vec::new();
-        self.sealer.seal(NOW, &self.received, data, &mut header)?;
+        self.sealer.seal(NOW, data, &mut header)?;
         header.extend_from_slice(data);
         self.split(&header);
         Ok(())
     }
 
+    /// A token for nothing, which only the end has.
+    pub(crate) fn send_empty(&mut self, sequence: u32) {
+        let (algorithm, sequence) = (TokenAlgorithm::SHA256, VarInt::from_u32(sequence));
+        let tag = scope().tag(algorithm, sequence, NOW, &[]).expect("known");
+        let mut out = Vec::new();
+        Frame::Token(Token {
+            algorithm,
+            sequence,
+            timestamp: NOW,
+            tag,
+        })
+        .encode(&mut out);
+        Frame::Data(&[]).encode(&mut out);
+        self.split(&out);
+    }
+
     /// The signature of the run.
     pub(crate) fn close(&mut self) {
-        let statement = self.sealer.close().expect("there is a run");
+        let statement = self.sealer.close(&self.received).expect("there is a run");
         self.sign(&statement);
     }
 

@@ -116,6 +116,8 @@ impl Session {
     pub async fn recv_message(&self) -> Result<Bytes, Closed> {
         let messages = &self.0.shared.messages;
         loop {
+            // Shards that make up nothing may come for long.
+            tokio::task::consume_budget().await;
             let due = messages.receiving().next_due();
             let shard = self.recv_kind(ContentKind::Shard);
             let content = match due {

@@ -125,20 +125,29 @@ impl SendStream {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn stopped(&self) -> Result<Option<Code>, Closed> {
-        let stopped = async {
-            match self.stream.stopped().await {
-                Ok(code) => Ok(code.map(|code| Code::from_quic(code.into_inner()))),
-                Err(quinn::StoppedError::ConnectionLost(error)) => Err(self.session.end_by(&error)),
-                Err(quinn::StoppedError::ZeroRttRejected) => unreachable!("no 0-RTT"),
+        self.stopping().await
+    }
+
+    /// As [`stopped`](Self::stopped), for who cannot keep the stream meanwhile.
+    pub(crate) fn stopping(&self) -> impl Future<Output = Result<Option<Code>, Closed>> + use<> {
+        let (stopped, session) = (self.stream.stopped(), self.session.clone());
+        let multiplexed = self.multiplexed.is_some();
+        async move {
+            let stopped = async {
+                match stopped.await {
+                    Ok(code) => Ok(code.map(|code| Code::from_quic(code.into_inner()))),
+                    Err(quinn::StoppedError::ConnectionLost(error)) => Err(session.end_by(&error)),
+                    Err(quinn::StoppedError::ZeroRttRejected) => unreachable!("no 0-RTT"),
+                }
+            };
+            if !multiplexed {
+                return stopped.await;
             }
-        };
-        if self.multiplexed.is_none() {
-            return stopped.await;
-        }
-        tokio::select! {
-            biased;
-            stopped = stopped => stopped,
-            closed = self.session.closed() => Err(closed),
+            tokio::select! {
+                biased;
+                stopped = stopped => stopped,
+                closed = session.closed() => Err(closed),
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The channels of a session: each has its id for itself.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use stoq_core::channel::ChannelId;
 use stoq_core::close::Code;
@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::OpenVerifiedError;
 use super::datagrams::Datagrams;
+use super::held::Held;
 use crate::closed::Closed;
 use crate::request::fresh_random;
 use crate::session::{Session, count};
@@ -20,6 +21,7 @@ use crate::stream::Arrived;
 pub(crate) struct Channels {
     used: Mutex<Used>,
     pub(super) datagrams: OnceLock<Datagrams>,
+    pub(super) held: Arc<Held>,
     /// Of each kind of stream. As many tasks as streams may be open, each for 5 s at most.
     introducing: [tokio::sync::Mutex<Introducing>; 2],
 }
@@ -36,13 +38,15 @@ struct Used {
 }
 
 impl Channels {
-    /// An id for a stream that this end opens.
+    /// Whether this end may open another stream.
+    pub(super) fn room(&self) -> Result<(), OpenVerifiedError> {
+        self.used().room()
+    }
+
+    /// An id for a stream that this end has opened.
     pub(super) fn create(&self) -> Result<ChannelId, OpenVerifiedError> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.opened >= MAX_CHANNELS {
-            let limit = MAX_CHANNELS;
-            return Err(OpenVerifiedError::TooManyChannels { limit });
-        }
+        let mut used = self.used();
+        used.room()?;
         used.opened += 1;
         loop {
             let random = fresh_random();
@@ -55,7 +59,7 @@ impl Channels {
 
     /// Takes down the id of a stream that the peer has opened.
     fn accept(&self, id: ChannelId) -> Result<(), Code> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used();
         if used.accepted >= MAX_CHANNELS {
             return Err(Code::LIMIT);
         }
@@ -64,6 +68,21 @@ impl Channels {
         }
         used.accepted += 1;
         Ok(())
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        // No code of others runs under the lock.
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Used {
+    fn room(&self) -> Result<(), OpenVerifiedError> {
+        let limit = MAX_CHANNELS;
+        match self.opened < limit {
+            true => Ok(()),
+            false => Err(OpenVerifiedError::TooManyChannels { limit }),
+        }
     }
 }
 

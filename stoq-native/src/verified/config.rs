@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use stoq_core::channel::Delivery;
 use stoq_core::falcon::VerifyingKey;
@@ -10,7 +11,7 @@ use crate::falcon::FalconSigner;
 
 /// How a verified stream is sent and received. The default signs nothing and believes nobody: it finds out what was changed
 /// by accident, and no relay that means it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ChannelConfig {
     /// How data is hashed. Default BLAKE3, which takes a third of SHA-256's time where processors have wide instructions.
@@ -26,12 +27,36 @@ pub struct ChannelConfig {
     pub keys: Vec<VerifyingKey>,
     /// Whether data is handed out when its signature has come (the default; up to 16 MiB are held back) or at once, as pending.
     pub delivery: Delivery,
+    /// How long data that is held back may wait for its signature, while more is awaited; then it is given up
+    /// ([`Code::LIMIT`](crate::Code)). Default 30 s: signers sign after a quarter of a second, and paths may be away for a while.
+    pub signature_timeout: Duration,
     /// How far the time of tokens may be from this end's. Default off.
     pub time_window: TimeWindow,
     /// How many of the newest datagrams are known by whether they came. Default 1024; streams need none.
     pub replay_window: ReplayWindow,
+    /// Whether a signed answer may end although it is to less than this end has sent and [finished](crate::VerifiedSendStream::finish),
+    /// on streams in both directions that this end opens. Default `false`: a relay may have cut the question short, and what
+    /// came of it is refused. Set it where the far end may answer, and end, without having read all. Only of use with origins.
+    pub partial_answers: bool,
     /// How urgent relays are to take the streams that this end opens. Default: they are told nothing.
     pub priority: Option<Priority>,
+}
+
+impl Default for ChannelConfig {
+    fn default() -> Self {
+        Self {
+            hash: HashFunction::default(),
+            signer: None,
+            origins: Arc::default(),
+            keys: Vec::new(),
+            delivery: Delivery::default(),
+            signature_timeout: Duration::from_secs(30),
+            time_window: TimeWindow::default(),
+            replay_window: ReplayWindow::default(),
+            partial_answers: false,
+            priority: None,
+        }
+    }
 }
 
 /// How data is hashed.

@@ -99,6 +99,8 @@ impl Session {
         let mut receiving = self.datagrams().receiving.lock().await;
         let Receiving { opener, listens } = &mut *receiving;
         loop {
+            // Datagrams that are not taken may come for long.
+            tokio::task::consume_budget().await;
             let refused = &self.shared().counters.refused;
             refused.note_datagrams(opener.counters());
             if let Some(item) = opener.next_item() {
@@ -110,6 +112,9 @@ impl Session {
                     Ok(frame) => opener.announced(&frame),
                     Err(_) => {
                         *listens = false;
+                        if self.ending().get().is_none() {
+                            opener.signatures_ended();
+                        }
                         Ok(())
                     }
                 },

@@ -1,6 +1,8 @@
 //! The receiving half.
 
 use core::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use stoq_core::channel::{ChannelError, Item, Opener, Received, Sent};
@@ -8,7 +10,10 @@ use stoq_core::close::Code;
 use stoq_core::identity::FalconId;
 use stoq_core::time::UnixMicros;
 use stoq_core::token::Scope;
+use stoq_core::varint::VarInt;
+use tokio::time::{Instant, timeout};
 
+use super::held::Held;
 use super::{ChannelConfig, Share, now};
 use crate::session::Session;
 use crate::stream::{ReadError, RecvStream};
@@ -22,6 +27,13 @@ pub struct VerifiedRecvStream {
     opener: Opener,
     /// Whether the time of tokens counts, so that somebody must look at the clock.
     timed: bool,
+    /// Whether what is wrong has been told and counted.
+    refused: bool,
+    /// What all streams of the session hold back, and how much of it is this one's.
+    held: (Arc<Held>, usize),
+    /// Which token waits for its signature, and how long it may still wait.
+    waits: (VarInt, Duration),
+    signature_timeout: Duration,
     /// What has arrived and is not read.
     chunks: Vec<Bytes>,
     next: usize,
@@ -42,11 +54,16 @@ impl VerifiedRecvStream {
         let opener = Opener::new(scope, config.origins.clone(), config.delivery);
         let opener = opener.with_time_window(config.time_window);
         let keys = config.keys.iter().cloned();
+        let held = (session.channels().held.clone(), 0);
         Self {
             stream,
             session,
             opener: keys.fold(opener, Opener::with_key),
             timed: config.time_window.0.is_some(),
+            refused: false,
+            held,
+            waits: (VarInt::default(), config.signature_timeout),
+            signature_timeout: config.signature_timeout,
             chunks: Vec::new(),
             next: 0,
             received,
@@ -65,8 +82,13 @@ impl VerifiedRecvStream {
     /// # Cancel safety
     /// If the future is dropped, nothing is lost.
     pub async fn next(&mut self) -> Result<Option<Item>, VerifiedReadError> {
+        let mut elder = None;
         loop {
-            match self.take() {
+            // Frames that hand out nothing may come for long.
+            tokio::task::consume_budget().await;
+            let taken = self.take();
+            self.note_held();
+            match taken {
                 Err(error) => return Err(self.refuse(error)),
                 Ok(Some(item)) => {
                     if let (Item::Data { data, .. }, Some(received)) = (&item, &self.received) {
@@ -76,9 +98,25 @@ impl VerifiedRecvStream {
                 }
                 Ok(None) => {}
             }
+            if elder.is_none() && self.opener.expects_signatures() {
+                elder = self.held.0.room().await;
+            }
             self.chunks.resize(CHUNKS, Bytes::new());
             self.next = CHUNKS;
-            match self.stream.read_chunks(&mut self.chunks).await? {
+            let began = Instant::now();
+            let read = self.stream.read_chunks(&mut self.chunks);
+            let read = match self.held.1 {
+                0 => read.await?,
+                _ => match timeout(self.waits.1, read).await {
+                    Ok(read) => read?,
+                    Err(_) => {
+                        let error = self.opener.give_up();
+                        return Err(self.refuse(error));
+                    }
+                },
+            };
+            self.waits.1 = self.waits.1.saturating_sub(began.elapsed());
+            match read {
                 Some(read) => {
                     self.chunks.truncate(read);
                     self.next = 0;
@@ -148,12 +186,34 @@ impl VerifiedRecvStream {
         }
     }
 
+    /// Takes down what is held back, and since when.
+    fn note_held(&mut self) {
+        let (held, before) = &mut self.held;
+        let now = self.opener.held_bytes();
+        if now != *before {
+            held.change(*before, now);
+            *before = now;
+        }
+        let first = self.opener.unsigned_from();
+        if now == 0 || first != self.waits.0 {
+            self.waits = (first, self.signature_timeout);
+        }
+    }
+
     #[cold]
     fn refuse(&mut self, error: ChannelError) -> VerifiedReadError {
         let code = error.code();
-        self.session.shared().counters.refused.count(code);
-        self.stream.stop(code);
+        if !core::mem::replace(&mut self.refused, true) {
+            self.session.shared().counters.refused.count(code);
+            self.stream.stop(code);
+        }
         VerifiedReadError::Channel(error)
+    }
+}
+
+impl Drop for VerifiedRecvStream {
+    fn drop(&mut self) {
+        self.held.0.change(self.held.1, 0);
     }
 }
 

@@ -4,15 +4,14 @@ use core::fmt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use stoq_core::channel::{ChannelId, RUN_TIME, Received, SealError, Sealer, Sent};
+use stoq_core::channel::{ChannelId, CutShort, Received, SealError, Sealer, Sent};
 use stoq_core::close::Code;
 use stoq_core::frame::{FalconKey, Frame, Priority};
-use stoq_core::run::Statement;
 use stoq_core::token::Scope;
-use tokio::sync::{Mutex, Notify};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::line::{Ending, Line, Sending, Turn};
 use super::signing::{sign, sign_runs};
 use super::{ChannelConfig, Share, now};
 use crate::falcon::{FalconSigner, SignError};
@@ -28,32 +27,6 @@ pub struct VerifiedSendStream {
     signer: Option<(Arc<dyn FalconSigner>, AbortHandle)>,
 }
 
-/// What the stream shares with the task that signs its runs.
-pub(super) struct Sending {
-    pub(super) line: Mutex<Line>,
-    /// A run has begun, or is full.
-    pub(super) wake: Notify,
-    /// A run was closed or signed: there may be room again.
-    pub(super) signed: Notify,
-}
-
-/// The stream, and what is on its way to it.
-pub(super) struct Line {
-    stream: SendStream,
-    pub(super) sealer: Sealer,
-    /// In the order of the stream. What a dropped future has left is sent before anything else.
-    outbox: Vec<Bytes>,
-    /// Where frames are written.
-    headers: BytesMut,
-    /// When the run that grows is to be signed.
-    pub(super) due: Option<Instant>,
-    pub(super) failure: Option<VerifiedWriteError>,
-    /// The last run, whose signature is not sent yet.
-    ending: Option<Statement>,
-    received: Option<Share<Received>>,
-    sent: Option<Share<Sent>>,
-}
-
 impl VerifiedSendStream {
     pub(super) fn new(
         stream: SendStream,
@@ -61,20 +34,12 @@ impl VerifiedSendStream {
         scope: Scope,
         received: Option<Share<Received>>,
         sent: Option<Share<Sent>>,
+        whole: bool,
     ) -> Self {
         let key = config.signer.as_ref().map(|it| it.verifying_key());
         let sealer = Sealer::new(scope, config.hash.algorithm(), key.map(|key| key.id()));
-        let mut line = Line {
-            stream,
-            sealer: sealer.expect("a hash that tokens have"),
-            outbox: Vec::new(),
-            headers: BytesMut::new(),
-            due: None,
-            failure: None,
-            ending: None,
-            received,
-            sent,
-        };
+        let sealer = sealer.expect("a hash that tokens have");
+        let mut line = Line::new(stream, sealer, received, sent, whole);
         if let Some(key) = key {
             let key = FalconKey {
                 algorithm: key.algorithm(),
@@ -83,11 +48,7 @@ impl VerifiedSendStream {
             };
             line.put(|_, out| Frame::FalconKey(key).encode(out));
         }
-        let sending = Arc::new(Sending {
-            line: Mutex::new(line),
-            wake: Notify::new(),
-            signed: Notify::new(),
-        });
+        let sending = Arc::new(Sending::new(line));
         let signer = config.signer.clone().map(|signer| {
             let task = tokio::spawn(sign_runs(sending.clone(), signer.clone()));
             (signer, task.abort_handle())
@@ -105,8 +66,8 @@ impl VerifiedSendStream {
         if let Some(priority) = priority {
             Frame::Priority(priority).encode(&mut first);
         }
-        let mut line = self.sending.line.lock().await;
-        line.outbox.insert(0, first.freeze());
+        let mut line = self.sending.turn().await;
+        line.put_first(first.freeze());
         line.flush().await.map_err(|error| match error {
             VerifiedWriteError::Write(WriteError::SessionClosed(closed)) => {
                 StreamOpenError::SessionClosed(closed)
@@ -135,17 +96,7 @@ impl VerifiedSendStream {
                 self.sending.signed.notified().await;
                 continue;
             }
-            let batch = data.len().min(BATCH * Frame::MAX_DATA);
-            line.headers.reserve(batch + BATCH * Sealer::MAX_HEADER_LEN);
-            for _ in 0..BATCH {
-                if data.is_empty() || line.sealer.is_full() {
-                    break;
-                }
-                let piece = data.split_to(data.len().min(Frame::MAX_DATA));
-                line.seal(&piece)?;
-            }
-            let sealed = line.headers.split().freeze();
-            line.outbox.push(sealed);
+            line.seal(&mut data)?;
             if line.mark_due() {
                 self.sending.wake.notify_one();
             }
@@ -184,30 +135,35 @@ impl VerifiedSendStream {
     /// [`VerifiedWriteError`]; the stream does not look complete to the peer.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the stream may not have ended: call it again.
+    /// If the future is dropped, the stream may not have ended: call it again, and it goes on from there.
     pub async fn finish(&mut self) -> Result<(), VerifiedWriteError> {
-        let mut line = loop {
-            let line = self.ready().await?;
-            if line.ending.is_some() || !line.sealer.awaits_signature() {
-                break line;
+        loop {
+            let mut line = self.ready().await?;
+            let is_signed = !line.sealer.awaits_signature();
+            match (&mut line.ending, &self.signer) {
+                (Ending::Open, _) if !is_signed => {
+                    drop(line);
+                    self.sending.signed.notified().await;
+                }
+                (Ending::Open, None) => {
+                    line.end()?;
+                    line.ending = Ending::Signed;
+                }
+                (Ending::Open, Some((signer, _))) => {
+                    line.ending = match line.end()? {
+                        Some(statement) => Ending::Signing(Box::pin(sign(signer, statement))),
+                        None => Ending::Signed,
+                    };
+                }
+                (Ending::Signing(signing), _) => {
+                    let signature = signing.await;
+                    line.take_end(signature)?;
+                }
+                // All that comes before has been sent: `ready` has seen to it.
+                (Ending::Signed, _) => line.finish()?,
+                (Ending::Done(cut), _) => return cut.map_or(Ok(()), |cut| Err(cut.into())),
             }
-            drop(line);
-            self.sending.signed.notified().await;
-        };
-        if line.ending.is_none() {
-            line.end()?;
         }
-        if let (Some(statement), Some((signer, _))) = (line.ending, &self.signer) {
-            let signature = sign(signer, statement).await?;
-            line.put(|sealer, out| {
-                let signed = sealer.signed(&signature, out);
-                signed.expect("it was closed by the end");
-            });
-            line.ending = None;
-        }
-        line.flush().await?;
-        let finished = line.stream.finish();
-        finished.map_err(|_| VerifiedWriteError::Write(WriteError::ClosedStream))
     }
 
     /// Ends the stream at once: what the peer has not read is lost, and it sees `code`.
@@ -215,7 +171,11 @@ impl VerifiedSendStream {
     /// # Cancel safety
     /// If the future is dropped, the stream may not be reset.
     pub async fn reset(&mut self, code: Code) {
-        self.sending.line.lock().await.stream.reset(code);
+        // It may be waiting for room, which may never come.
+        if let Some((_, task)) = &self.signer {
+            task.abort();
+        }
+        self.sending.line.lock().await.reset(code);
     }
 
     /// Resolves when the peer has all of a finished stream (`None`), or wants no more of it, and why. A receiver that has
@@ -227,77 +187,19 @@ impl VerifiedSendStream {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn stopped(&mut self) -> Result<Option<Code>, crate::Closed> {
-        self.sending.line.lock().await.stream.stopped().await
+        // The lock is not kept: runs are signed meanwhile.
+        let stopped = self.sending.line.lock().await.stopped();
+        stopped.await
     }
 
     /// The stream, when all that was begun is sent.
-    async fn ready(&self) -> Result<tokio::sync::MutexGuard<'_, Line>, VerifiedWriteError> {
-        let mut line = self.sending.line.lock().await;
+    async fn ready(&self) -> Result<Turn<'_>, VerifiedWriteError> {
+        let mut line = self.sending.turn().await;
         if let Some(failure) = &line.failure {
             return Err(failure.clone());
         }
         line.flush().await?;
         Ok(line)
-    }
-}
-
-impl Line {
-    /// Puts what `write` writes behind what is on its way.
-    pub(super) fn put(&mut self, write: impl FnOnce(&mut Sealer, &mut BytesMut)) {
-        self.headers.reserve(HEADERS);
-        write(&mut self.sealer, &mut self.headers);
-        self.outbox.push(self.headers.split().freeze());
-    }
-
-    pub(super) async fn flush(&mut self) -> Result<(), VerifiedWriteError> {
-        if let Err(error) = self.stream.write_chunks(&mut self.outbox).await {
-            let failure = VerifiedWriteError::Write(error);
-            self.failure = Some(failure.clone());
-            return Err(failure);
-        }
-        self.outbox.clear();
-        Ok(())
-    }
-
-    fn seal(&mut self, data: &[u8]) -> Result<(), SealError> {
-        let (sealer, out) = (&mut self.sealer, &mut self.headers);
-        let nothing = Received::default();
-        let sealed = match &self.received {
-            Some(received) => received.with(|it| sealer.seal_whole(now(), it, data, out)),
-            None => sealer.seal_whole(now(), &nothing, data, out),
-        };
-        sealed?;
-        if let Some(sent) = &self.sent {
-            sent.with(|sent| sent.note(data));
-        }
-        Ok(())
-    }
-
-    /// Says when the run is to be signed; whether that is news.
-    fn mark_due(&mut self) -> bool {
-        let due = match (self.sealer.run(), self.sealer.is_full()) {
-            (None, _) => return false,
-            (Some(_), true) => Instant::now(),
-            (Some(_), false) if self.due.is_some() => return false,
-            (Some(_), false) => Instant::now() + RUN_TIME,
-        };
-        self.due = Some(due);
-        true
-    }
-
-    fn end(&mut self) -> Result<(), SealError> {
-        self.headers.reserve(HEADERS);
-        let (sealer, out) = (&mut self.sealer, &mut self.headers);
-        let nothing = Received::default();
-        self.ending = match &self.received {
-            Some(received) => received.with(|it| sealer.finish(now(), it, out)),
-            None => sealer.finish(now(), &nothing, out),
-        }?;
-        self.due = None;
-        if !self.headers.is_empty() {
-            self.outbox.push(self.headers.split().freeze());
-        }
-        Ok(())
     }
 }
 
@@ -328,6 +230,10 @@ pub enum VerifiedWriteError {
     /// A run was not signed, so no receiver will believe it. Reset the stream.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// All was written and ended, but the peer's signed answer had ended before, and is to less than that: a relay may have cut
+    /// what was sent. [`ChannelConfig::partial_answers`] takes it.
+    #[error(transparent)]
+    CutShort(#[from] CutShort),
 }
 
 impl VerifiedWriteError {
@@ -336,6 +242,7 @@ impl VerifiedWriteError {
         match self {
             Self::Write(error) => error.code(),
             Self::Sign(_) => Code::INTERNAL,
+            Self::CutShort(_) => Code::WRONG_REQUEST,
         }
     }
 }
@@ -347,9 +254,3 @@ impl From<SealError> for VerifiedWriteError {
         Self::Write(WriteError::ClosedStream)
     }
 }
-
-/// Frames that are handed to QUIC in one piece, which lets the first wait for 20 µs. For each packet quinn looks through all
-/// pieces of a stream that are not acknowledged: with a header and data apart, they are eight times as many.
-const BATCH: usize = 4;
-/// Room for a frame without data: a key is the longest.
-const HEADERS: usize = FalconKey::MAX_LEN + 16;

@@ -1,13 +1,16 @@
 //! Signs runs of tokens, beside the stream that goes on meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
 
 use stoq_core::falcon::Signature;
 use stoq_core::run::Statement;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
-use super::send::{Line, Sending, VerifiedWriteError};
+use super::line::Sending;
+use super::send::VerifiedWriteError;
 use crate::falcon::{FalconSigner, SignError};
 
 /// Signs each run that is due, until the stream fails or this is dropped.
@@ -42,7 +45,7 @@ async fn sign_run(
     let statement = {
         let mut line = sending.line.lock().await;
         line.due = None;
-        line.sealer.close()
+        line.close()
     };
     // There is room for the next run.
     sending.signed.notify_one();
@@ -50,29 +53,39 @@ async fn sign_run(
         return Ok(());
     };
     let signature = sign(signer, statement).await?;
-    let mut line = sending.line.lock().await;
-    line.put_signature(&signature);
-    line.flush().await
+    {
+        let mut line = sending.line.lock().await;
+        line.put_signature(&signature);
+        line.draining = true;
+    }
+    sending.signed.notify_one();
+    let drained = sending.drain().await;
+    sending.line.lock().await.draining = false;
+    drained
 }
 
 /// Signs on a thread that may take its time.
-pub(super) async fn sign(
+pub(super) fn sign(
     signer: &Arc<dyn FalconSigner>,
     statement: Statement,
-) -> Result<Signature, SignError> {
+) -> impl Future<Output = Result<Signature, SignError>> + use<> {
     let signer = Arc::clone(signer);
-    let signed =
-        spawn_blocking(move || signer.sign(statement.domain, &[&statement.to_be_signed()]));
-    signed
-        .await
-        .unwrap_or_else(|error| Err(SignError::Device(error.to_string())))
-}
-
-impl Line {
-    fn put_signature(&mut self, signature: &Signature) {
-        self.put(|sealer, out| {
-            let signed = sealer.signed(signature, out);
-            signed.expect("the run was closed, and nobody else signs");
+    async move {
+        let permit = THREADS.clone().acquire_owned().await;
+        let signed = spawn_blocking(move || {
+            // Until the key has signed, also if nobody waits for it any more.
+            let _permit = permit;
+            signer.sign(statement.domain, &[&statement.to_be_signed()])
         });
+        signed
+            .await
+            .unwrap_or_else(|error| Err(SignError::Device(error.to_string())))
     }
 }
+
+/// Runs that are signed at once, of all streams in the process: as many as it has processors. More would take no less time, and
+/// each a thread that others wait for.
+static THREADS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let processors = available_parallelism().map_or(1, |count| count.get());
+    Arc::new(Semaphore::new(processors))
+});

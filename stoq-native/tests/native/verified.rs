@@ -1,6 +1,7 @@
 //! Verified streams, with nobody between the ends and with a relay that does what it can.
 
 mod datagrams;
+mod ending;
 mod hostile;
 mod plain;
 mod relay;

@@ -30,7 +30,8 @@ impl Session {
             let stream = handle
                 .open_stream(WebTransport::create_bidirectional_stream)
                 .await?;
-            let stream = VerifiedBidirectionalStream::new(&handle, &stream, channel, options)?;
+            let stream =
+                VerifiedBidirectionalStream::new(&handle, &stream, channel, options, true)?;
             stream.write_header();
             Ok(stream)
         })
@@ -44,7 +45,7 @@ impl Session {
             let options = Options::from_js(&options)?;
             let channel = fresh_channel(&handle)?;
             let scope = scope(&handle, channel, Flow::ToTarget);
-            let seal = Seal::new(scope, options.algorithm, None)?;
+            let seal = Seal::new(scope, options.algorithm, None, false)?;
             let stream = handle
                 .open_stream(WebTransport::create_unidirectional_stream)
                 .await?;
@@ -61,7 +62,7 @@ impl Session {
         js::promise(async move {
             let options = Options::from_js(&options)?;
             let (stream, channel) = handle.accept_verified_bidirectional().await?;
-            VerifiedBidirectionalStream::new(&handle, &stream, channel, options)
+            VerifiedBidirectionalStream::new(&handle, &stream, channel, options, false)
         })
     }
 

@@ -78,7 +78,9 @@ impl SendHalf {
         };
         self.usable()?;
         self.ended.set(Some(SendEnd::Finished));
-        self.outcome(self.writer.close()).await
+        let answered = self.seal.as_ref().map_or(Ok(()), Seal::end);
+        self.outcome(self.writer.close()).await?;
+        answered
     }
 
     /// Resets the stream, if there is anything left to reset.

@@ -13,6 +13,8 @@ pub(crate) struct Options {
     pub(crate) origins: Vec<FalconId>,
     pub(crate) algorithm: TokenAlgorithm,
     pub(crate) delivery: Delivery,
+    /// Whether an answer may end although it is to less than was sent.
+    pub(crate) partial: bool,
 }
 
 impl Options {
@@ -41,10 +43,17 @@ impl Options {
             ("sha-256", TokenAlgorithm::SHA256),
         ];
         let algorithm = js::choice(value, "algorithm", &words)?;
+        let given = js::get(value, "partialAnswers");
+        let partial = match given.is_undefined() {
+            true => false,
+            false => (given.as_bool())
+                .ok_or_else(|| Error::argument("partialAnswers must be true or false"))?,
+        };
         Ok(Self {
             origins,
             algorithm,
             delivery,
+            partial,
         })
     }
 }

@@ -123,11 +123,15 @@ fn to_js(item: &Item) -> Option<JsValue> {
             through,
             signer,
             is_final,
+            answers,
+            answers_all,
         } => js::object(&[
             ("state", VERIFIED.into()),
             ("through", js::number(through.into_inner())),
             ("signer", signer.to_string().into()),
             ("final", (*is_final).into()),
+            ("answers", js::number(answers.into_inner())),
+            ("answersAll", (*answers_all).into()),
         ]),
         Item::Priority(_) | Item::Key(_) => return None,
     };

@@ -37,6 +37,8 @@ pub enum DatagramItem {
         /// Who signed.
         signer: FalconId,
     },
+    /// No more signatures can come: what waits for one stays as it is, and what comes is never more than pending. Handed out once.
+    SignaturesEnded,
     /// A datagram was handed out as pending, or was held back, and is not the one that was signed.
     Forged {
         /// Its number.
@@ -73,6 +75,11 @@ pub struct DatagramOpener {
     held: usize,
     ready: VecDeque<DatagramItem>,
     counters: OpenedDatagrams,
+    /// One more than the highest sequence that a signature has named.
+    signed: u64,
+    /// Signatures that may still be bad.
+    trials: u32,
+    ended: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -108,6 +115,9 @@ impl DatagramOpener {
             held: 0,
             ready: VecDeque::new(),
             counters: OpenedDatagrams::default(),
+            signed: 0,
+            trials: MAX_BAD_SIGNATURES,
+            ended: false,
         }
     }
 
@@ -156,6 +166,7 @@ impl DatagramOpener {
     ) -> Result<(), ChannelError> {
         let sequence = token.sequence;
         self.window.check(sequence)?;
+        self.reach(sequence)?;
         self.time.check(now, sequence, token.timestamp)?;
         let algorithm = token.algorithm;
         let (TokenAlgorithm::SHA256 | TokenAlgorithm::BLAKE3) = algorithm else {
@@ -196,12 +207,29 @@ impl DatagramOpener {
         Ok(())
     }
 
+    /// Says that no more signatures can come.
+    pub fn signatures_ended(&mut self) {
+        if !core::mem::replace(&mut self.ended, true) && !self.origins.is_empty() {
+            self.ready.push_back(DatagramItem::SignaturesEnded);
+        }
+    }
+
+    /// Whether the sequence is near those that were signed. Anybody on the way can make a token: one that is far ahead would have
+    /// the window forget what it knows, and those that are sent be too late for it.
+    fn reach(&self, sequence: VarInt) -> Result<(), ChannelError> {
+        let reach = self.signed + (self.window.size() + MAX_UNSIGNED) as u64;
+        match self.origins.is_empty() || self.ended || sequence.into_inner() < reach {
+            true => Ok(()),
+            false => Err(ChannelError::Ahead { sequence }),
+        }
+    }
+
     /// Takes a frame of the announcing stream: FALCON_KEY, TOKEN_RUN, or FALCON_SIGNATURE. Others are skipped.
     ///
     /// # Errors
     /// [`ChannelError`] if the frame is not taken. The others may be.
     pub fn announced(&mut self, frame: &[u8]) -> Result<(), ChannelError> {
-        if self.origins.is_empty() {
+        if self.origins.is_empty() || self.ended {
             return Ok(());
         }
         let sequence = VarInt::default();
@@ -279,8 +307,14 @@ impl DatagramOpener {
         };
         let signature = Signature::new(*signed.signature);
         if signed.algorithm != key.algorithm() || statement.verify(key, &signature).is_err() {
+            // Each costs a receiver more than it costs the sender.
+            self.trials = self.trials.saturating_sub(1);
+            if self.trials == 0 {
+                self.signatures_ended();
+            }
             return Err(bad);
         }
+        self.signed = self.signed.max(last.into_inner() + 1);
         for (sequence, tag) in run.tokens() {
             self.vouch(sequence, *tag, signer);
         }
@@ -334,3 +368,6 @@ impl DatagramOpener {
         }
     }
 }
+
+/// Bad signatures after which none is looked at any more: 4, which no origin makes, and no path.
+const MAX_BAD_SIGNATURES: u32 = 4;

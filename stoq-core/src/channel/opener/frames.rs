@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::{Buf as _, Bytes};
 
 use super::{Delivery, Item, Opener};
-use crate::channel::{ChannelError, Sent};
+use crate::channel::{ChannelError, MAX_IDLE_FRAMES, Sent};
 use crate::frame::{DecodeError, Frame, FrameType, Token, TokenAlgorithm};
 use crate::reader::{Fault, Reader};
 use crate::time::UnixMicros;
@@ -129,27 +129,55 @@ impl Opener {
         Ok(len == 0)
     }
 
+    /// Counts a frame without data: it costs a receiver work, and a sender next to nothing.
+    fn pace(&mut self) -> Result<(), ChannelError> {
+        let sequence = self.upcoming();
+        let left = self.idle.checked_sub(1);
+        self.idle = left.ok_or(ChannelError::Flood { sequence })?;
+        Ok(())
+    }
+
     /// Takes the frame that is whole.
     fn frame(&mut self, now: UnixMicros, sent: &mut Sent) -> Result<Option<Item>, ChannelError> {
-        let sequence = self.upcoming();
         let mut head = core::mem::take(&mut self.reading.head);
         let taken = match core::mem::take(&mut self.reading.body) {
-            Body::Data { data, .. } => self.data(data),
-            Body::Head | Body::Unknown { .. } => Ok(None),
-            Body::Small { .. } => match Frame::decode(&head) {
-                Err(fault) => Err(ChannelError::Malformed { sequence, fault }),
-                Ok(Some((Frame::Token(token), _))) => self.token(now, token).map(|()| None),
-                Ok(Some((Frame::FalconSignature(signature), _))) => {
-                    self.signature(sent, &signature)
-                }
-                Ok(Some((Frame::FalconKey(key), _))) => self.key(&key),
-                Ok(Some((Frame::Priority(priority), _))) => Ok(Some(Item::Priority(priority))),
-                Ok(_) => Ok(None),
-            },
+            Body::Data { data, .. } if data.len() > PREFIX_LEN => {
+                self.idle = (self.idle + 2).min(MAX_IDLE_FRAMES);
+                self.data(data)
+            }
+            Body::Data { data, .. } => self.pace().and_then(|()| self.data(data)),
+            Body::Head | Body::Unknown { .. } => self.pace().map(|()| None),
+            Body::Small { .. } => self.small(now, sent, &head),
         };
         head.clear();
         self.reading.head = head;
         taken
+    }
+
+    /// Takes a frame that is no data.
+    fn small(
+        &mut self,
+        now: UnixMicros,
+        sent: &mut Sent,
+        frame: &[u8],
+    ) -> Result<Option<Item>, ChannelError> {
+        let sequence = self.upcoming();
+        let decoded = Frame::decode(frame);
+        let decoded = decoded.map_err(|fault| ChannelError::Malformed { sequence, fault })?;
+        let Some((frame, _)) = decoded else {
+            return Ok(None);
+        };
+        if let Frame::Token(token) = frame {
+            // It is counted with its data.
+            return self.token(now, token).map(|()| None);
+        }
+        self.pace()?;
+        match frame {
+            Frame::FalconSignature(signature) => self.signature(sent, &signature),
+            Frame::FalconKey(key) => self.key(&key),
+            Frame::Priority(priority) => Ok(Some(Item::Priority(priority))),
+            _ => Ok(None),
+        }
     }
 
     fn token(&mut self, now: UnixMicros, token: Token) -> Result<(), ChannelError> {

@@ -23,6 +23,10 @@ impl Unsigned {
         self.tokens.len()
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether one more token may come, with so much data.
     pub(super) fn has_room(&self, len: usize) -> bool {
         self.tokens.len() < MAX_RUNS * MAX_RUN_TOKENS
@@ -114,11 +118,20 @@ impl Opener {
         }
         let signature = Signature::new(*signed.signature);
         statement.verify(key, &signature).map_err(|_| bad)?;
+        if signed.is_final {
+            if !sent.may_be_last(signed.request) {
+                return Err(ChannelError::WrongRequest {
+                    sequence: first,
+                    request: signed.request,
+                });
+            }
+            sent.answer_ended(signed.request);
+        }
         sent.answered(signed.request);
         self.unsigned.release(tokens);
         self.signer = Some(signed.signer);
         self.ended = signed.is_final;
-        self.release_through(signed);
+        self.release_through(signed, sent.is_all(signed.request));
         Ok(self.ready.pop_front())
     }
 
@@ -164,7 +177,7 @@ impl Opener {
     }
 
     /// Hands out what was held back until this signature, and says that it has come.
-    fn release_through(&mut self, signed: &FalconSignature<'_>) {
+    fn release_through(&mut self, signed: &FalconSignature<'_>, answers_all: bool) {
         while let Some(Item::Data { sequence, .. }) = self.unsigned.held.front()
             && *sequence <= signed.last
             && let Some(Item::Data { sequence, data, .. }) = self.unsigned.held.pop_front()
@@ -180,6 +193,8 @@ impl Opener {
             through: signed.last,
             signer: signed.signer,
             is_final: signed.is_final,
+            answers: signed.request,
+            answers_all,
         });
     }
 }

@@ -265,6 +265,7 @@ impl From<VerifiedWriteError> for CommandError {
         match error {
             VerifiedWriteError::Write(error) => error.into(),
             VerifiedWriteError::Sign(error) => Self::Sign(error),
+            VerifiedWriteError::CutShort(_) => Self::BrokenOff(error.code()),
         }
     }
 }

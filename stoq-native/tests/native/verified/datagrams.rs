@@ -1,9 +1,14 @@
 //! Verified datagrams, between two ends and past a relay that does what it can.
 
+use core::pin::pin;
+use core::task::Poll;
+use core::time::Duration;
+use std::future::poll_fn;
+
 use bytes::{Bytes, BytesMut};
 use stoq_core::channel::ChannelId;
 use stoq_core::datagram::Content;
-use stoq_core::frame::Token;
+use stoq_core::frame::{Frame, Token, TokenAlgorithm};
 use stoq_core::token::{Flow, Scope};
 use stoq_native::{
     DatagramItem, DatagramsInUse, Delivery, Payload, RecvStream, RefusedChannels,
@@ -19,6 +24,45 @@ fn peers() -> Peers {
         server.framed_streams = true;
         client.framed_streams = true;
     })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn datagrams_that_are_not_taken_do_not_keep_the_thread() {
+    const SENT: u64 = 400;
+    within(async {
+        let peers = peers();
+        let (client, server) = peers.session().await;
+        // The tag is right for nothing.
+        let token = Token {
+            algorithm: TokenAlgorithm::BLAKE3,
+            sequence: 0u8.into(),
+            timestamp: Default::default(),
+            tag: [7; 32],
+        };
+        let mut content = BytesMut::new();
+        Frame::Token(token).encode(&mut content);
+        content.extend_from_slice(&[0, 1]);
+        let content = content.freeze();
+        for sent in 1..=SENT {
+            client.send_content(content.clone()).unwrap();
+            while server.stats().received_datagrams < sent {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        let mut polls = 0;
+        while server.stats().refused.bad_tokens < SENT {
+            let polled = poll_fn(|cx| {
+                let polled = pin!(server.recv_verified_datagram()).poll(cx);
+                Poll::Ready(polled.is_pending())
+            });
+            assert!(polled.await, "nothing was taken");
+            polls += 1;
+            tokio::task::yield_now().await;
+        }
+        assert!(polls > 1, "others have their turn");
+        peers.close().await;
+    })
+    .await;
 }
 
 /// What comes until every one of so many datagrams is vouched for or forged, in the order of their sequences.
@@ -42,6 +86,7 @@ async fn settled(session: &Session, count: usize) -> Vec<(u64, Option<Bytes>)> {
                 let at = data.iter().position(|it| it.0 == sequence).unwrap();
                 settled.push((sequence.into_inner(), Some(data.remove(at).1)));
             }
+            DatagramItem::SignaturesEnded => panic!("they can come"),
             DatagramItem::Forged { sequence } => settled.push((sequence.into_inner(), None)),
         }
     }

@@ -324,6 +324,65 @@ async fn the_signed_answer_to_another_question_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_signed_answer_to_a_question_that_the_relay_has_cut_is_refused() {
+    within(async {
+        // The channel's id and the end: the origin answers an empty question in good faith.
+        let (read, end) = asked(
+            |it| it.frames.clear(),
+            |it| assert_eq!(it.data(0), b"you asked: "),
+        )
+        .await;
+        assert!(
+            matches!(end, Err(ChannelError::WrongRequest { .. })),
+            "{end:?}"
+        );
+        assert_eq!(read, b"", "nothing of it is believed");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_a_relay_keeps_to_itself_is_not_waited_for() {
+    within(async {
+        let path = Path::new().await;
+        let relay = async {
+            let mut from = path.to_origin.accept_any_uni().await.unwrap();
+            let mut frames = Frames::read(&mut from, true, path.client.hash()).await;
+            let first = frames.signatures()[0];
+            frames.frames.truncate(first);
+            let mut to = path.to_client.open_uni_with(Payload::Framed).await.unwrap();
+            to.write_all(frames.channel.unwrap().as_bytes())
+                .await
+                .unwrap();
+            for frame in &frames.frames {
+                to.write_all(frame).await.unwrap();
+            }
+            // It stays open.
+            to.stopped().await
+        };
+        let origin = async {
+            let config = signing(&ORIGIN);
+            let mut send = path.origin.open_verified_uni(&config).await.unwrap();
+            send.write("data".into()).await.unwrap();
+            send.finish().await.unwrap();
+        };
+        let client = async {
+            let mut config = trusting(&ORIGIN);
+            config.signature_timeout = std::time::Duration::from_millis(300);
+            let mut receive = path.client.accept_verified_uni(&config).await.unwrap();
+            verified(&mut receive).await
+        };
+        let (told, (), (read, end)) = tokio::join!(relay, origin, client);
+        let sequence = 0u8.into();
+        let late = Err(ChannelError::RunTooLong { sequence });
+        assert_eq!((&read[..], end), (&b""[..], late));
+        assert_eq!(told, Ok(Some(Code::LIMIT)));
+        path.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_to_more_than_was_asked_is_refused() {
     within(async {
         let (read, end) = asked(

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use stoq_native::{
-    ChannelConfig, ChannelError, Code, Delivery, Domain, FalconSigner, HashFunction, Item,
-    Priority, ReadError, RefusedChannels, SignError, Signature, VerifiedReadError,
+    ChannelConfig, ChannelError, Code, CutShort, Delivery, Domain, FalconSigner, HashFunction,
+    Item, Priority, ReadError, RefusedChannels, SignError, Signature, VerifiedReadError,
     VerifiedWriteError, VerifyingKey, WriteError,
 };
 
 use super::{ORIGIN, OTHER, signing, trusting};
 use crate::harness::{Peers, pattern, within};
 
-fn peers() -> Peers {
+pub(super) fn peers() -> Peers {
     Peers::with(|server, client| {
         server.framed_streams = true;
         client.framed_streams = true;
@@ -117,6 +117,8 @@ async fn pending_data_comes_at_once_and_the_word_for_it_by_itself() {
             through: through.into(),
             signer: ORIGIN.id(),
             is_final,
+            answers: 0u8.into(),
+            answers_all: true,
         };
         assert_eq!(receive.next().await, Ok(Some(word(0, false))));
         send.finish().await.unwrap();
@@ -206,7 +208,8 @@ async fn without_a_signer_there_is_no_more_than_integrity() {
         let end = receive.next().await;
         let sequence = 0u8.into();
         let truncated = VerifiedReadError::Channel(ChannelError::Truncated { sequence });
-        assert_eq!(end, Err(truncated));
+        assert_eq!(end, Err(truncated.clone()));
+        assert_eq!(receive.next().await, Err(truncated), "the same again");
         assert_eq!(server.stats().refused.truncated, 1);
         peers.close().await;
     })
@@ -292,6 +295,91 @@ async fn writes_that_are_given_up_leave_whole_frames() {
         assert!(gone > 0, "some had to wait");
         let is_final = matches!(last, Some(Item::Verified { is_final: true, .. }));
         assert!(is_final, "{last:?}");
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_ends_before_the_question_does_is_told_to_who_asks() {
+    within(async {
+        let peers = peers();
+        let (client, server) = peers.session().await;
+        for partial in [false, true] {
+            let mut config = trusting(&ORIGIN);
+            config.partial_answers = partial;
+            let answer = async {
+                let (mut send, _receive) =
+                    server.accept_verified_bi(&signing(&ORIGIN)).await.unwrap();
+                send.write("no".into()).await.unwrap();
+                send.finish().await.unwrap();
+                send.stopped().await.unwrap();
+            };
+            let ask = async {
+                let (mut send, mut receive) = client.open_verified_bi(&config).await.unwrap();
+                send.write("may".into()).await.unwrap();
+                assert_eq!(receive.read_to_end(2).await.unwrap(), b"no");
+                let finished = send.finish().await;
+                let cut = CutShort {
+                    answered: 0,
+                    sent: 1,
+                };
+                match partial {
+                    true => assert_eq!(finished, Ok(())),
+                    false => assert_eq!(finished, Err(VerifiedWriteError::CutShort(cut))),
+                }
+            };
+            tokio::join!(answer, ask);
+        }
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_is_reported_while_much_is_sent() {
+    const FRAMES: u32 = 4000;
+    within(async {
+        let peers = peers();
+        let (client, server) = peers.session().await;
+        let mut config = trusting(&ORIGIN);
+        config.delivery = Delivery::Pending;
+        let answer = async {
+            let (mut send, mut receive) =
+                server.accept_verified_bi(&signing(&ORIGIN)).await.unwrap();
+            let mut frames = 0;
+            while let Some(item) = receive.next().await.unwrap() {
+                frames += u32::from(matches!(item, Item::Data { .. }));
+                if frames % 100 == 1 {
+                    // The run is signed when it is a quarter of a second old.
+                    send.write(frames.to_be_bytes().to_vec().into())
+                        .await
+                        .unwrap();
+                }
+            }
+            assert_eq!(frames, FRAMES);
+            send.finish().await.unwrap();
+        };
+        let (mut send, mut receive) = client.open_verified_bi(&config).await.unwrap();
+        let ask = async {
+            for _ in 0..FRAMES {
+                send.write("some".into()).await.unwrap();
+            }
+            send.finish().await.unwrap();
+        };
+        let read = async {
+            let mut answers = 0;
+            while let Some(item) = receive.next().await.unwrap() {
+                if let Item::Verified {
+                    answers: frames, ..
+                } = item
+                {
+                    answers = frames.into_inner();
+                }
+            }
+            assert_eq!(answers, FRAMES.into());
+        };
+        tokio::join!(answer, ask, read);
         peers.close().await;
     })
     .await;
