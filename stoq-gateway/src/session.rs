@@ -223,7 +223,8 @@ impl Visit {
         let mut answer = Answer::new(session.random(), datagrams.max_size());
         answer.hops = session.hops().cloned();
         answer.holder = access.as_ref().and_then(Access::holder);
-        answer.relays_proofs = true;
+        // Who showed no tokens has nothing to prove.
+        answer.relays_proofs = !request.access_tokens.is_empty();
         control.accept(&answer);
         // Proofs for the target, which it gets when the gateway has its own.
         let mut proofs = Vec::new();

@@ -209,7 +209,8 @@ impl SessionRequest {
     /// # Cancel safety
     /// If the future is dropped before it resolves, the session is closed again.
     pub async fn accept_with(self, mut answer: Answer) -> Result<Session, Closed> {
-        answer.relays_proofs = true;
+        // Who showed no tokens has nothing to prove.
+        answer.relays_proofs = !self.access_tokens.is_empty();
         self.take(answer).await
     }
 

@@ -1,15 +1,19 @@
 //! One request: whether it is passed on, to whom, and the answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use stoq_core::close::Code;
 use stoq_core::hops::{HopChain, HopError, Passage};
 use stoq_core::identity::FalconId;
 use stoq_core::session::Answer;
 
+use super::pace::Pace;
+use super::pool::frames_for;
 use super::stats::count;
 use super::{Lease, OpenFailure, Pool, Shared};
 use crate::access::HolderKeys;
+use crate::connection::Connection;
 use crate::request::{Request, SessionRequest};
 use crate::session::Session;
 
@@ -102,7 +106,24 @@ impl Shared {
             route: passage.route,
             hops: Some(passage.hops),
         };
+        // Those that relays pass on are of many clients; they have paced them.
+        if last.is_none() && !self.client_may(request.connection(), &onward) {
+            count(&counters.refused_pace);
+            let reason = "too many sessions were asked for on this connection";
+            return Err(refusal(Code::LIMIT, reason));
+        }
         Ok((next, pool.clone(), onward))
+    }
+
+    /// Whether a client's connection has its share of sessions left.
+    fn client_may(&self, connection: &Connection, request: &Request) -> bool {
+        let (now, key) = (Instant::now(), connection.quinn().stable_id());
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() >= self.config.max_connections {
+            clients.retain(|_, pace| !pace.is_full(now));
+        }
+        let pace = clients.entry(key).or_insert_with(Pace::of_client);
+        pace.take(now, frames_for(request))
     }
 
     fn failed(&self, next: &FalconId, failure: OpenFailure) -> Refusal {
