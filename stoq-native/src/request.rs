@@ -3,6 +3,7 @@
 use core::fmt;
 use core::mem;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use stoq_core::access::Access;
@@ -15,7 +16,7 @@ use stoq_core::session_id::SessionId;
 use tokio::sync::oneshot;
 
 use crate::access::HolderKeys;
-use crate::closed::Closed;
+use crate::closed::{Closed, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
 use crate::falcon::SignError;
@@ -98,6 +99,7 @@ pub struct SessionRequest {
     hops: Option<HopChain>,
     access: Option<Access>,
     connection: Connection,
+    withdrawn: Arc<Ending>,
     answered: bool,
 }
 
@@ -107,6 +109,7 @@ impl SessionRequest {
         service: ServiceName,
         access: Option<Access>,
         connection: Connection,
+        withdrawn: Arc<Ending>,
     ) -> Self {
         Self {
             id: request.id,
@@ -120,6 +123,7 @@ impl SessionRequest {
             hops: request.hops,
             access,
             connection,
+            withdrawn,
             answered: false,
         }
     }
@@ -228,6 +232,17 @@ impl SessionRequest {
         match accepted.await {
             Ok(accepted) => accepted,
             Err(_) => Err(self.connection.closed().await),
+        }
+    }
+
+    /// Resolves when nobody waits for the answer any more: the client has withdrawn the request, or its connection has ended.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn withdrawn(&self) -> Closed {
+        tokio::select! {
+            closed = self.withdrawn.wait() => closed,
+            closed = self.connection.closed() => closed,
         }
     }
 

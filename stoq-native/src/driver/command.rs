@@ -98,12 +98,14 @@ impl Driver {
                 access,
                 reply,
             } => {
+                self.requested.answered(id);
                 let waiting = Waiting::new(Some(service), Reply::Accept(reply));
                 let access = access.map(|access| *access);
                 self.accept(id, answer, Waiting { access, ..waiting });
             }
             Command::Auth { id, auth } => self.machine.send_auth(id, &auth, &mut self.out),
             Command::Refuse { id, code, reason } => {
+                self.requested.answered(id);
                 self.machine.refuse(now, id, code, &reason, &mut self.out);
             }
             Command::Close {

@@ -103,8 +103,10 @@ impl Driver {
                 });
             }
             Output::Closed { id, code, reason } => {
+                let closed = Closed::peer(code, reason);
+                self.requested.closed(id, &closed);
                 if let Some(session) = self.forget(id) {
-                    session.end(Closed::peer(code, reason));
+                    session.end(closed);
                 }
             }
             Output::Stream {
@@ -169,7 +171,9 @@ impl Driver {
         let Some(requests) = &self.requests else {
             unreachable!("only servers are asked");
         };
-        match requests.try_send(SessionRequest::new(request, service, access, connection)) {
+        let withdrawn = self.requested.come(request.id);
+        let request = SessionRequest::new(request, service, access, connection, withdrawn);
+        match requests.try_send(request) {
             Ok(()) => {}
             Err(TrySendError::Full(request)) => {
                 request.refuse(Code::LIMIT, "too many requests wait to be answered");

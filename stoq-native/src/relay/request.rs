@@ -33,7 +33,6 @@ pub(super) struct Opened {
 
 /// Opens the session at the next hop and answers; `None` if it was refused, or who asked has gone.
 pub(super) async fn open(shared: &Arc<Shared>, request: SessionRequest) -> Option<Opened> {
-    let connection = request.connection().clone();
     let opened = async {
         let (next, pool, onward) = shared.judge(&request)?;
         pool.open(onward)
@@ -42,7 +41,7 @@ pub(super) async fn open(shared: &Arc<Shared>, request: SessionRequest) -> Optio
     };
     let opened = tokio::select! {
         opened = opened => opened,
-        _ = connection.closed() => return None,
+        _ = request.withdrawn() => return None,
     };
     let up = match opened {
         Ok(up) => up,
