@@ -17,15 +17,11 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn to_target(route: &Route, config: &Config) -> Result<Self, BindError> {
-        let answer_timeout = match route.via[..] {
-            [] => config.timing.upstream_connect,
-            _ => config.timing.upstream_answer(),
-        };
         let settings = PoolSettings {
             target: route.upstream.clone(),
             identity: None,
             sessions_per_connection: route.sessions_per_connection,
-            answer_timeout,
+            answer_timeout: config.timing.upstream_answer(),
         };
         Self::new(route.policy.clone(), settings, config)
     }

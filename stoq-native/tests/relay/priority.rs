@@ -29,22 +29,22 @@ async fn an_urgency_is_what_was_set() {
 }
 
 /// A runtime with one thread, which can be held still: then whoever is in it neither reads nor acknowledges.
-struct Apart(Option<Runtime>);
+pub(crate) struct Apart(Option<Runtime>);
 
 impl Apart {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         Self(Some(
             builder.worker_threads(1).enable_all().build().unwrap(),
         ))
     }
 
-    fn runtime(&self) -> &Runtime {
+    pub(crate) fn runtime(&self) -> &Runtime {
         self.0.as_ref().unwrap()
     }
 
     /// Until the sender is dropped.
-    fn hold(&self) -> std::sync::mpsc::Sender<()> {
+    pub(crate) fn hold(&self) -> std::sync::mpsc::Sender<()> {
         let (release, held) = std::sync::mpsc::channel();
         let (begun, begins) = std::sync::mpsc::channel();
         self.runtime().spawn(async move {
