@@ -1,7 +1,7 @@
 // The echo measurement as a form and two histograms.
 
 import { announce } from "./announce.js";
-import { echoDatagrams, echoStream } from "./echo.js";
+import { echoDatagrams, echoMessages, echoStream } from "./echo.js";
 import { codeOf } from "./explain.js";
 import { copy, find, write } from "./find.js";
 import { count, span, tidy } from "./format.js";
@@ -23,16 +23,18 @@ export function echoPanel(link) {
   write(at("clock-note"), `This browser’s clock ticks every ${span(step)}; nothing finer can be measured here.`);
   const stream = new Result("stream", "On a stream");
   const datagrams = new Result("datagrams", "As datagrams");
-  at("echo-results").replaceChildren(stream.element, datagrams.element);
+  const messages = new Result("messages", "As messages");
+  at("echo-results").replaceChildren(stream.element, datagrams.element, messages.element);
 
   const runStream = find(document, "echo-run-stream", HTMLButtonElement);
   const runDatagrams = find(document, "echo-run-datagrams", HTMLButtonElement);
+  const runMessages = find(document, "echo-run-messages", HTMLButtonElement);
   const stop = find(document, "echo-stop", HTMLButtonElement);
   /** @type {AbortController | undefined} */
   let running;
 
   const show = () => {
-    runStream.disabled = runDatagrams.disabled = !link.session || running !== undefined;
+    runStream.disabled = runDatagrams.disabled = runMessages.disabled = !link.session || running !== undefined;
     stop.disabled = running === undefined;
     at("echo-state").dataset.state = link.state;
     write(at("echo-state-text"), STATE_WORDS[link.state] + (link.error ? `: ${codeOf(link.error)}` : ""));
@@ -56,7 +58,7 @@ export function echoPanel(link) {
     try {
       const echoes = await measure(session, rounds, size, { signal: running.signal, onProgress: (n) => result.progress(n) });
       result.finish(echoes);
-      drawAlike([stream, datagrams], step);
+      drawAlike([stream, datagrams, messages], step);
     } catch (error) {
       result.giveUp();
       if (!running.signal.aborted) showProblem(at("echo-error"), error);
@@ -67,6 +69,7 @@ export function echoPanel(link) {
 
   runStream.addEventListener("click", () => run(stream, echoStream));
   runDatagrams.addEventListener("click", () => run(datagrams, echoDatagrams));
+  runMessages.addEventListener("click", () => run(messages, echoMessages));
   stop.addEventListener("click", () => running?.abort());
   find(document, "echo-form", HTMLFormElement).addEventListener("submit", (event) => event.preventDefault());
   link.addEventListener("change", show);

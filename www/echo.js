@@ -73,10 +73,34 @@ export async function echoStream(session, count, size, { onProgress, signal } = 
  * @param {Options} [options]
  * @returns {Promise<Echoes>}
  */
-export async function echoDatagrams(session, count, size, { onProgress, signal } = {}) {
+export function echoDatagrams(session, count, size, options) {
+  const { datagrams } = session;
+  return echoPieces({ readable: datagrams.readable, send: (data) => datagrams.send(data) }, count, size, options);
+}
+
+/**
+ * The same with messages, each cut into shards that go in datagrams: one that lost some is put together from the others.
+ * @param {Session} session nobody else may receive its messages meanwhile
+ * @param {number} count
+ * @param {number} size from {@link SMALLEST_DATAGRAM} to `session.maxMessageSize`
+ * @param {Options} [options]
+ * @returns {Promise<Echoes>}
+ */
+export function echoMessages(session, count, size, options) {
+  return echoPieces({ readable: session.messages, send: (data) => session.sendMessage(data) }, count, size, options);
+}
+
+/**
+ * @param {{ readable: ReadableStream<Uint8Array>, send: (data: Uint8Array) => Promise<void> }} carrier
+ * @param {number} count
+ * @param {number} size
+ * @param {Options} [options]
+ * @returns {Promise<Echoes>}
+ */
+async function echoPieces(carrier, count, size, { onProgress, signal } = {}) {
   signal?.throwIfAborted();
   if (size < SMALLEST_DATAGRAM) throw new RangeError(`a datagram needs ${SMALLEST_DATAGRAM} bytes for its number`);
-  const reader = session.datagrams.readable.getReader();
+  const reader = carrier.readable.getReader();
   const run = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
   /** When each was sent; answered ones are taken out. @type {Map<number, number>} */
   const open = new Map();
@@ -96,7 +120,7 @@ export async function echoDatagrams(session, count, size, { onProgress, signal }
   async function receive() {
     for (;;) {
       const { value, done } = await reader.read();
-      if (done) throw new EchoError("the session has no more datagrams");
+      if (done) throw new EchoError("nothing more comes in this session");
       const at = performance.now();
       const number = numberOf(value, run);
       const start = number === undefined ? undefined : open.get(number);
@@ -140,7 +164,7 @@ export async function echoDatagrams(session, count, size, { onProgress, signal }
       header.setUint32(0, run);
       header.setUint32(4, i);
       open.set(i, performance.now());
-      await session.datagrams.send(datagram);
+      await carrier.send(datagram);
       // Given up after many times the slowest answer: one that was lost need not hold up the rest for long.
       const patience = slowest === 0 ? LAST_WAIT : Math.min(LAST_WAIT, Math.max(MIN_PATIENCE, 8 * slowest));
       await until(() => !open.has(i), patience);

@@ -72,6 +72,14 @@ const WORDS = {
   "session-refused": ["The session was refused", ""],
   "untrusted-identity": ["The gateway is not the one that is pinned", "Nothing was connected. If the gateway has a new key, the page needs a new pin."],
   "endpoint-record-refused": ["The gateway's record is refused", "Nothing was connected, because nobody vouches for the gateway's certificate."],
+  "bad-token": ["The data was changed on the way", "Whoever passes it on has altered it, left some out, or changed the order."],
+  "replayed-token": ["Data came twice", "Whoever passes it on has repeated it."],
+  "bad-signature": ["A signature is not good", "It is forged, for other data, or the answer to another question; or it is missing."],
+  "unsent-run": ["Data was left out on the way", "The origin has signed more than came."],
+  "wrong-request": ["This is no answer to what was asked", ""],
+  truncated: ["The answer was cut short on the way", "The origin has not signed that it ends here."],
+  "untrusted-origin": ["Somebody else has signed it", "The identity above is not the signer's."],
+  "channel-reused": ["A stream came a second time", ""],
   "invalid-argument": ["A setting of this page cannot be", ""],
   "bad-request": ["The service did not understand", ""],
   "bad-name": ["The service does not take this name", "Rename the file and try again."],
@@ -93,6 +101,7 @@ const WORDS = {
 /** @param {string} message as errors have it: lower case, no full stop */
 function sentence(message) {
   if (message === "") return "";
-  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  // An identity keeps its spelling.
+  const text = message.startsWith("stoq1") ? message : message.charAt(0).toUpperCase() + message.slice(1);
   return /[.!?…]$/.test(text) ? text : `${text}.`;
 }

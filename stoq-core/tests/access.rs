@@ -3,7 +3,7 @@
 use p256::ecdsa::Signature;
 use stoq_core::access::{
     Access, AccessError, AccessToken, HolderKey, HolderProof, Nonce, Revocations,
-    SignedAccessToken, Verifier,
+    SignedAccessToken, VerificationBudget, Verifier,
 };
 use stoq_core::close::Code;
 use stoq_core::falcon::{SIGNATURE_LEN, VerifyingKey};
@@ -104,7 +104,10 @@ fn a_flipped_bit_anywhere_spoils_a_token() {
         let named = match bit / 8 {
             2..34 => matches!(refused, AccessError::Issuer { .. }),
             34..66 => matches!(refused, AccessError::Audience { .. }),
-            _ => matches!(refused, AccessError::Forged | AccessError::Malformed(_)),
+            _ => matches!(
+                refused,
+                AccessError::Forged | AccessError::Malformed(_) | AccessError::Service { .. }
+            ),
         };
         assert!(named, "bit {bit}: {refused}");
     }
@@ -144,6 +147,48 @@ fn of_several_tokens_the_first_good_one_counts_or_the_one_that_came_furthest() {
     ));
     let delete = admit(&[&held, &long], Some("delete"));
     assert!(matches!(delete, Err(AccessError::Permission { .. })));
+}
+
+#[test]
+fn a_token_for_another_service_costs_no_verification_and_who_has_none_left_is_refused() {
+    let verifier = verifier();
+    let mut verifications = 0;
+    let mut admit = |tokens: &[&[u8]], service, most| {
+        verifications = 0;
+        let access = verifier.admit_within(tokens, &name(service), None, NOW, || {
+            verifications += 1;
+            verifications <= most
+        });
+        (access.map(|access| access.hash()), verifications)
+    };
+    let good = token("bearer");
+    let (bytes, hash) = (good.encode(), good.hash());
+    let got = name("files");
+    assert_eq!(
+        admit(&[bytes.as_slice(); 4], "echo", 4),
+        (Err(AccessError::Service { got }), 0)
+    );
+    let mut forged = bytes.clone();
+    forged[1000] ^= 1;
+    assert_eq!(admit(&[&forged, &bytes], "files", 2), (Ok(hash), 2));
+    let (refused, _) = admit(&[&forged, &bytes], "files", 1);
+    assert_eq!(refused, Err(AccessError::Forged), "it came further");
+    assert_eq!(
+        admit(&[&bytes], "files", 0),
+        (Err(AccessError::Unverified), 1)
+    );
+    assert_eq!(AccessError::Unverified.code(), Code::LIMIT);
+}
+
+#[test]
+fn a_connection_has_so_many_verifications_at_once_and_so_many_a_second() {
+    let spend = |budget: &mut VerificationBudget, at| {
+        let at = stoq_core::time::Timestamp::from_micros(at);
+        (0..10_000).take_while(|_| budget.spend(at)).count()
+    };
+    let mut budget = VerificationBudget::new();
+    assert_eq!(spend(&mut budget, 0), 1024);
+    assert_eq!(spend(&mut budget, 1_000_000), 256);
 }
 
 #[test]

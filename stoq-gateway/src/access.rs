@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use stoq_core::access::SignedAccessToken;
+use stoq_core::identity::FalconId;
 use stoq_core::service::ServiceName;
 use stoq_native::{
     Access, AccessError, AccessRules, AccessTokenFileError, Revocations, Verifier,
@@ -23,7 +25,11 @@ pub(crate) struct Gate {
 
 /// A session's view of the [`Gate`].
 #[derive(Clone, Debug)]
-pub(crate) struct Guard(Option<watch::Receiver<Arc<AccessRules>>>);
+pub(crate) struct Guard {
+    /// Who the gateway is, if it has an identity.
+    own: Option<FalconId>,
+    rules: Option<watch::Receiver<Arc<AccessRules>>>,
+}
 
 impl Gate {
     /// `None` if no route wants a token. Reads the list of revoked nonces, if there is one.
@@ -53,8 +59,10 @@ impl Gate {
         Ok(Some(gate))
     }
 
-    pub(crate) fn guard(gate: Option<&Self>) -> Guard {
-        Guard(gate.map(|gate| gate.rules.subscribe()))
+    /// `own` is who the gateway is, with a gate or without.
+    pub(crate) fn guard(gate: Option<&Self>, own: Option<FalconId>) -> Guard {
+        let rules = gate.map(|gate| gate.rules.subscribe());
+        Guard { own, rules }
     }
 
     /// Reads the list of revoked nonces again, and returns how many there are.
@@ -82,7 +90,7 @@ impl Guard {
         service: &ServiceName,
         tokens: &[Bytes],
     ) -> Result<Option<Access>, AccessError> {
-        match &self.0 {
+        match &self.rules {
             Some(rules) => rules.borrow().judge(service, tokens),
             None => Ok(None),
         }
@@ -90,9 +98,9 @@ impl Guard {
 
     /// The tokens that are not for the gateway: whoever stands behind it looks at them.
     pub(crate) fn others(&self, tokens: &[Bytes]) -> Vec<Bytes> {
-        let ours = |token: &Bytes| match &self.0 {
-            Some(rules) => rules.borrow().verifier().is_audience_of(token),
-            None => false,
+        let ours = |token: &Bytes| {
+            let is_for = |own| SignedAccessToken::is_for(token, own);
+            self.own.is_some_and(is_for)
         };
         tokens
             .iter()
@@ -101,12 +109,23 @@ impl Guard {
             .collect()
     }
 
+    /// Whether the browser's token is still good.
+    ///
+    /// # Errors
+    /// [`AccessError`].
+    pub(crate) fn recheck(&self, access: Option<&Access>) -> Result<(), AccessError> {
+        match (&self.rules, access) {
+            (Some(rules), Some(access)) => rules.borrow().verifier().recheck(access),
+            _ => Ok(()),
+        }
+    }
+
     /// Resolves when the browser's token is good no longer.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub(crate) async fn revoked(&mut self, access: Option<&Access>) -> AccessError {
-        let (Some(rules), Some(access)) = (&mut self.0, access) else {
+        let (Some(rules), Some(access)) = (&mut self.rules, access) else {
             return std::future::pending().await;
         };
         loop {

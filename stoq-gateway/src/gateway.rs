@@ -123,7 +123,10 @@ impl Gateway {
         let rotation = Rotation::start(place, loaded).await?;
         let shared = Arc::new(Shared {
             admission: Admission::new(&config, own_origins),
-            guard: Gate::guard(gate.as_ref()),
+            guard: Gate::guard(
+                gate.as_ref(),
+                config.identity.as_ref().map(crate::config::Signer::id),
+            ),
             config: config.clone(),
             metrics: metrics.clone(),
             hops,

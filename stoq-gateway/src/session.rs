@@ -21,7 +21,7 @@ use stoq_core::close::Code;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{Answer, CLOSE_TIMEOUT, IncomingRequest};
 use stoq_native::relay::{Lease, OpenFailure};
-use stoq_native::{Access, HolderKeys, Request, Session};
+use stoq_native::{Access, AccessError, HolderKeys, Request, Session};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use wtransport::Connection;
@@ -226,6 +226,7 @@ impl Visit {
         // Who showed no tokens has nothing to prove.
         answer.relays_proofs = !request.access_tokens.is_empty();
         control.accept(&answer);
+        let mut guard = self.shared.guard.clone();
         // Proofs for the target, which it gets when the gateway has its own.
         let mut proofs = Vec::new();
         loop {
@@ -233,6 +234,7 @@ impl Visit {
                 biased;
                 event = events.recv() => event,
                 closed = session.closed() => return Ending::at_target(&session, closed).await,
+                error = guard.revoked(access.as_ref()) => return self.revoked(&error),
                 () = closing(&mut phase) => return Ending::shutdown(),
             };
             match event {
@@ -246,8 +248,11 @@ impl Visit {
                 }
             }
         }
+        // It may have been revoked at the moment of its proof.
+        if let Err(error) = guard.recheck(access.as_ref()) {
+            return self.revoked(&error);
+        }
         proofs.into_iter().for_each(|auth| session.send_auth(auth));
-        let mut guard = self.shared.guard.clone();
         count(&self.shared.metrics.sessions_total);
         streams.accept_from_target();
         datagrams.relay(control.largest_datagram(), streams.spawner());
@@ -266,10 +271,7 @@ impl Visit {
                 },
                 closed = session.closed() => return Ending::at_target(&session, closed).await,
                 Ok(auth) = session.recv_auth() => control.send_auth(&auth),
-                error = guard.revoked(access.as_ref()) => {
-                    self.shared.metrics.refused.access.count(error.code());
-                    return Ending::Close(error.code(), error.to_string());
-                }
+                error = guard.revoked(access.as_ref()) => return self.revoked(&error),
                 now = next_phase(&mut phase) => match now {
                     Phase::Running => {}
                     Phase::Draining(grace) => control.go_away(Code::GOING_AWAY, grace),
@@ -277,6 +279,12 @@ impl Visit {
                 },
             }
         }
+    }
+
+    /// The browser's token is good no longer.
+    fn revoked(&self, error: &AccessError) -> Ending {
+        self.shared.metrics.refused.access.count(error.code());
+        Ending::Close(error.code(), error.to_string())
     }
 
     /// What the browser may do, if the route wants to know.
@@ -319,6 +327,7 @@ impl Visit {
             });
             Ending::Close(code, reason)
         })?;
+        let proofs = !request.access_tokens.is_empty();
         let request = Request {
             service: service.clone(),
             random: request.random,
@@ -334,7 +343,7 @@ impl Visit {
             hops,
         };
         let opened = tokio::select! {
-            opened = upstream.open(request) => opened,
+            opened = upstream.open(request, proofs) => opened,
             _ = phase.wait_for(|phase| *phase != Phase::Running) => {
                 count(&refused.shutdown);
                 return Err(Ending::shutdown());

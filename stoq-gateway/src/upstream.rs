@@ -56,12 +56,13 @@ impl Upstream {
         Ok(Self { endpoint, pool })
     }
 
-    /// Opens a session, on a connection that has room for it or a new one.
+    /// Opens a session, on a connection that has room for it or a new one. `proofs` says whether the browser has shown access
+    /// tokens, whose proofs may come.
     ///
     /// # Cancel safety
     /// If the future is dropped, a session that is opened all the same is closed.
-    pub(crate) async fn open(&self, request: Request) -> Result<Lease, OpenFailure> {
-        self.pool.open(request).await
+    pub(crate) async fn open(&self, request: Request, proofs: bool) -> Result<Lease, OpenFailure> {
+        self.pool.open(request, proofs).await
     }
 
     /// Closes every connection, and with it what sessions are left.

@@ -194,8 +194,9 @@ pub struct Limits {
     /// Bytes of all streams of a connection that may wait for the peer's acknowledgement. Default 10,000,000:
     /// eight streams at full window. Memory per connection ≤ this.
     pub send_window: u64,
-    /// Bytes of datagrams that may wait in one session to be received; the oldest give way. Default 1 MiB: a burst of
-    /// 800 full ones. Memory ≤ (2 + sessions) × this.
+    /// Bytes of datagrams that may wait in one session to be received, plain, verified and shards of messages together; the
+    /// oldest of the kind that takes most of it give way. Default 1 MiB: a burst of 800 full ones. Memory ≤ (2 + sessions) ×
+    /// this.
     pub datagram_buffer: usize,
     /// What the peer's SEED frames may make a session remember, with the reasons there. By default 256 contents and 1 MiB, for
     /// ten minutes; only sessions whose announcements are asked for remember any. Memory ≤ (1 + sessions) × 1 MiB.

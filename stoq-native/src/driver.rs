@@ -30,7 +30,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use bytes::Bytes;
-use stoq_core::access::{Access, AccessError, TokenHash, proof_message};
+use stoq_core::access::{Access, AccessError, TokenHash, VerificationBudget, proof_message};
 use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
 use stoq_core::service::ServiceName;
@@ -51,7 +51,7 @@ use crate::connect::{ConnectError, ConnectOptions};
 use crate::connection::{self, Connection};
 use crate::early::{self, EarlyRequest};
 use crate::rejection::IdentityRejected;
-use crate::request::{MAX_DATAGRAM_SIZE, OpenError, Request, SessionRequest, fresh_random};
+use crate::request::{Asked, MAX_DATAGRAM_SIZE, OpenError, Request, SessionRequest, fresh_random};
 use crate::security::{Admitted, Judge};
 use crate::session::{self, Session};
 use crate::stream::{Arrived, Introduction, Place};
@@ -181,6 +181,8 @@ struct Driver {
     commands: mpsc::UnboundedReceiver<Command>,
     shutdown: watch::Receiver<Option<Duration>>,
     access: watch::Receiver<Option<Arc<AccessRules>>>,
+    /// Signatures of access tokens that are still verified for the peer.
+    verifications: VerificationBudget,
     /// A server: who takes requests.
     requests: Option<mpsc::Sender<SessionRequest>>,
 
@@ -296,6 +298,7 @@ impl Driver {
             shared,
             handle,
             commands,
+            verifications: VerificationBudget::new(),
             requests,
             start: Instant::now(),
             machine,

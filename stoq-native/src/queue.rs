@@ -85,14 +85,6 @@ impl<T> Queue<T> {
         self.arrived.notify_waiters();
     }
 
-    /// Takes nothing more in, and drops what is in it.
-    pub(crate) fn clear(&self) {
-        self.close();
-        // Dropped outside of the lock: an item may do anything when it is dropped.
-        let items = core::mem::take(&mut self.lock().items);
-        drop(items);
-    }
-
     fn lock(&self) -> MutexGuard<'_, Items<T>> {
         // No code of others runs under the lock, so it cannot be poisoned half-way through a change.
         self.items.lock().unwrap_or_else(PoisonError::into_inner)

@@ -15,7 +15,7 @@ use stoq_core::session::{Answer, IncomingRequest};
 use stoq_core::session_id::SessionId;
 use tokio::sync::oneshot;
 
-use crate::access::HolderKeys;
+use crate::access::{AccessRules, HolderKeys};
 use crate::closed::{Closed, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
@@ -85,19 +85,28 @@ impl From<Request> for stoq_core::session::Request {
     }
 }
 
+/// What a client wants to be let in to, and what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) service: ServiceName,
+    pub(crate) access_tokens: Vec<Bytes>,
+    /// What it may do, on a service that wants tokens.
+    pub(crate) access: Option<Access>,
+    /// By these rules.
+    pub(crate) rules: Option<Arc<AccessRules>>,
+}
+
 /// A session that a client asks for. Dropped unanswered, it is refused with [`Code::REFUSED`].
 #[must_use = "dropping it refuses the session"]
 pub struct SessionRequest {
     id: SessionId,
-    service: ServiceName,
+    asked: Box<Asked>,
     random: [u8; 32],
     authority: String,
     path: String,
     headers: Vec<(String, String)>,
-    access_tokens: Vec<Bytes>,
     route: Vec<FalconId>,
     hops: Option<HopChain>,
-    access: Option<Access>,
     connection: Connection,
     withdrawn: Arc<Ending>,
     answered: bool,
@@ -106,22 +115,19 @@ pub struct SessionRequest {
 impl SessionRequest {
     pub(crate) fn new(
         request: IncomingRequest,
-        service: ServiceName,
-        access: Option<Access>,
+        asked: Asked,
         connection: Connection,
         withdrawn: Arc<Ending>,
     ) -> Self {
         Self {
             id: request.id,
-            path: service.path(),
-            service,
+            path: asked.service.path(),
+            asked: Box::new(asked),
             random: request.random,
             authority: request.authority,
             headers: request.headers,
-            access_tokens: request.access_tokens,
             route: request.route,
             hops: request.hops,
-            access,
             connection,
             withdrawn,
             answered: false,
@@ -130,7 +136,7 @@ impl SessionRequest {
 
     /// The service that is asked for.
     pub fn service(&self) -> &ServiceName {
-        &self.service
+        &self.asked.service
     }
 
     /// The authority (`host:port`) that the client wanted to reach; empty if it does not say.
@@ -151,12 +157,12 @@ impl SessionRequest {
     /// What the client's access token permits; `None` if the [rules](crate::AccessRules) want none for this service. If the token
     /// has a holder, that is worth nothing before the session is open.
     pub fn access(&self) -> Option<&Access> {
-        self.access.as_ref()
+        self.asked.access.as_ref()
     }
 
     /// What the client shows to be let in, for this server or for those behind it.
     pub fn access_tokens(&self) -> &[Bytes] {
-        &self.access_tokens
+        &self.asked.access_tokens
     }
 
     /// The relays that the request has still to pass: who is asked with a route is asked as a relay.
@@ -164,13 +170,15 @@ impl SessionRequest {
         &self.route
     }
 
-    /// The relays that the request has passed. Only the last is authenticated, as the peer of
-    /// [`connection`](Self::connection); the others are claims.
+    /// The relays that the request has passed. All of them are claims, but for
+    /// [`authenticated_hop`](Self::authenticated_hop).
     pub fn hops(&self) -> Option<&HopChain> {
         self.hops.as_ref()
     }
 
-    /// The one hop that this server can be sure of: the last, if the neighbour has proved that it is that one.
+    /// The last relay that the request has passed, if it has proved its FALCON identity on this connection. A server that asks its
+    /// peers for none has their word only; a request by a relay that names another than itself is refused, with
+    /// [`Code::UNTRUSTED`], and does not come this far.
     pub fn authenticated_hop(&self) -> Option<&PassedHop> {
         let peer = self.connection.security().peer?;
         self.hops()?.last().filter(|last| last.id == peer)
@@ -191,10 +199,12 @@ impl SessionRequest {
         &self.connection
     }
 
-    /// Takes the session, as its target. If its token has a holder, resolves when the holder has proven it.
+    /// Takes the session, as its target. If its token has a holder, resolves when the holder has proven it. If the
+    /// [rules](crate::AccessRules) have changed since the request came, it is judged by those of this moment.
     ///
     /// # Errors
-    /// [`Closed`] if the client has gone, the token was revoked meanwhile, or its holder did not prove it within five seconds.
+    /// [`Closed`] if the client has gone, also instead of proving, the rules no longer let it in, or the token's holder did not
+    /// prove it within five seconds.
     ///
     /// # Cancel safety
     /// If the future is dropped before it resolves, the session is closed again.
@@ -214,19 +224,17 @@ impl SessionRequest {
     /// If the future is dropped before it resolves, the session is closed again.
     pub async fn accept_with(self, mut answer: Answer) -> Result<Session, Closed> {
         // Who showed no tokens has nothing to prove.
-        answer.relays_proofs = !self.access_tokens.is_empty();
+        answer.relays_proofs = !self.access_tokens().is_empty();
         self.take(answer).await
     }
 
     async fn take(mut self, answer: Answer) -> Result<Session, Closed> {
         let (reply, accepted) = oneshot::channel();
         self.answered = true;
-        let (id, service) = (self.id, self.service.clone());
         self.connection.command(Command::Accept {
-            id,
-            service,
+            id: self.id,
             answer,
-            access: self.access.take().map(Box::new),
+            asked: self.asked.clone(),
             reply,
         });
         match accepted.await {
@@ -272,7 +280,7 @@ impl fmt::Debug for SessionRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionRequest")
             .field("id", &self.id.value())
-            .field("service", &self.service.as_str())
+            .field("service", &self.asked.service.as_str())
             .field("remote_address", &self.remote_address())
             .finish_non_exhaustive()
     }

@@ -54,9 +54,9 @@ test(`${BROWSER}: 256 MiB go to the service and back, with equal hashes and flat
   assert(Math.max(...page) - page[0] < SIZE / MIB, 'the page does not hold the file');
 });
 
-test(`${BROWSER}: 1000 echoes on a stream and 1000 datagrams are answered`, { timeout: PATIENCE }, async () => {
+test(`${BROWSER}: 1000 echoes on a stream, 1000 datagrams and 100 messages are answered`, { timeout: PATIENCE }, async () => {
   const result = await browser.page.evaluate(async () => {
-    const [{ echoStream, echoDatagrams }, { Link }] = await Promise.all([
+    const [{ echoStream, echoDatagrams, echoMessages }, { Link }] = await Promise.all([
       import('./echo.js'), import('./session.js'),
     ]);
     const link = new Link('echo');
@@ -64,10 +64,21 @@ test(`${BROWSER}: 1000 echoes on a stream and 1000 datagrams are answered`, { ti
     if (!session) throw link.error;
     const stream = await echoStream(session, 1000, 64);
     const datagrams = await echoDatagrams(session, 1000, 64);
+    // Each in some 20 datagrams.
+    const messages = await echoMessages(session, 100, 20_000);
     await session.close();
-    return { stream: stream.times.length, datagrams: datagrams.times.length, lost: datagrams.lost };
+    return { stream: stream.times.length, datagrams: datagrams.times.length, messages: messages.times.length, lost: datagrams.lost + messages.lost };
   });
-  assert.deepEqual(result, { stream: 1000, datagrams: 1000, lost: 0 });
+  assert.deepEqual(result, { stream: 1000, datagrams: 1000, messages: 100, lost: 0 });
+});
+
+test(`${BROWSER}: what the page announces the service announces back`, { timeout: PATIENCE }, async () => {
+  await browser.page.waitForSelector('[data-testid="seed-run"]:not(:disabled)');
+  await browser.page.click('[data-testid="seed-run"]');
+  const content = createHash('sha256').update('hello').digest('hex');
+  await browser.page.waitForSelector(`[data-testid="seeds"] [data-content="${content}"][data-kind="announced"]`);
+  const words = await browser.page.evaluate(() => document.querySelector('[data-testid="seeds"]').textContent);
+  assert.match(words, /announced by the service: 3 copies wanted, priority normal, held by nobody yet/);
 });
 
 /** Both hashes that the page shows for the newest transfer of this kind, once it has ended. */

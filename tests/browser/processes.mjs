@@ -51,6 +51,8 @@ export class World {
   serviceId = '';
   /** What stands between the gateway and the service. @type {Part[]} */
   relays = [];
+  /** Who they are, the gateway's neighbour first. @type {string[]} */
+  relayIds = [];
   /** Everything of this test on disk. */
   folder = mkdtempSync(join(tmpdir(), 'stoq-browser-'));
 
@@ -70,24 +72,34 @@ export class World {
   /**
    * @param {string} programs the folder with `stoq` and `stoq-gateway`
    * @param {string} site what the gateway serves over HTTP
-   * @param {string[]} [hostile] a relay between the two that does wrong: its program, and what it does
+   * @param {{ relay?: boolean, hostile?: string[] }} [between] what stands between the two: a relay, and behind it one that does
+   *   wrong (its program, and what it does)
    */
-  static async start(programs, site, [hostile, ...tricks] = []) {
+  static async start(programs, site, { relay = false, hostile: [hostile, ...tricks] = [] } = {}) {
     const world = new World();
     leftovers.add(world.#clear);
     const key = join(world.folder, 'gateway.falcon.pem');
     const keygen = (file) => execFileSync(join(programs, 'stoq'), ['keygen', file], { encoding: 'utf8' }).trim();
     world.falconId = keygen(key);
     world.serviceId = keygen(world.serviceKey);
-    const relayKey = join(world.folder, 'relay.falcon.pem');
-    const relayId = hostile && keygen(relayKey);
-    await world.startService(programs, relayId);
+    const [relayKey, hostileKey] = ['relay', 'hostile'].map((name) => join(world.folder, `${name}.falcon.pem`));
+    const relayId = relay && keygen(relayKey);
+    const hostileId = hostile && keygen(hostileKey);
+    await world.startService(programs, hostileId || relayId || undefined);
     let [address, nextId] = [addressOf(world.service), world.serviceId];
+    const between = async (id, program, words) => {
+      const part = await start(program, words, (line) => line.startsWith('listening on '));
+      world.relays.unshift(part);
+      world.relayIds.unshift(id);
+      [address, nextId] = [addressOf(part), id];
+    };
+    if (hostileId) await between(hostileId, hostile, ['--target', `stoq://${address}/`, '--target-id', nextId, '--key', hostileKey, ...tricks]);
     if (relayId) {
-      const words = ['--target', `stoq://${address}/`, '--target-id', nextId, '--key', relayKey, ...tricks];
-      world.relays.push(await start(hostile, words, (line) => line.startsWith('listening on ')));
-      [address, nextId] = [addressOf(world.relays[0]), relayId];
+      const services = ['files', 'echo'].flatMap((service) => ['--service', `${service}=${nextId}@${address}`]);
+      const words = ['relay', '--listen', '127.0.0.1:0', '--falcon-key', relayKey, '--client', world.falconId, '--metadata', 'place=here', ...services];
+      await between(relayId, join(programs, 'stoq'), words);
     }
+    const hops = relayId ? `[hops]\n[[hops.next]]\nid = "${relayId}"\naddress = "${address}"\n` : '';
     const route = (service) => `[[route]]\nservice = "${service}"\nupstream = "stoq://${address}"\nfalcon = ["${nextId}"]\n`;
     const settings = join(world.folder, 'gateway.toml');
     cpSync(site, world.site, { recursive: true });
@@ -95,10 +107,11 @@ export class World {
       [certificate]\nnames = ["localhost", "127.0.0.1"]
       [identity]\nfalcon_key = ${JSON.stringify(key)}
       [http]\nlisten = "127.0.0.1:0"\nroot = ${JSON.stringify(world.site)}
-      ${route('files')}\n${route('echo')}`);
+      ${hops}\n${route('files')}\n${route('echo')}`);
     world.gateway = await start(join(programs, 'stoq-gateway'), ['--config', settings], (line) => line.startsWith('http://'));
     world.page = world.gateway.line;
     world.url = (await (await fetch(new URL('stoq.json', world.page))).json()).url;
+    writeFileSync(join(world.site, 'origins.json'), JSON.stringify({ files: [world.serviceId] }));
     world.pin({ [new URL(world.url).host]: [world.falconId] });
     return world;
   }

@@ -26,15 +26,35 @@ after(async () => {
   for (const stop of stops.reverse()) await stop();
 });
 
-/** @param {string[]} [hostile] */
-async function opened(hostile) {
-  const world = await World.start(STOQ_BIN, STOQ_SITE, hostile);
+/** @param {{ relay?: boolean, hostile?: string[] }} [between] */
+async function opened(between) {
+  const world = await World.start(STOQ_BIN, STOQ_SITE, between);
   stops.push(() => world.stop());
   // A page that connects to nothing by itself.
   const browser = await launch(BROWSER, `${world.page}/conformance.html`);
   stops.push(() => browser.close());
-  await browser.page.evaluate(connect, { url: world.url, pins: { [new URL(world.url).host]: world.falconId } });
+  await browser.page.evaluate(connect, { url: world.url, pins: pinsOf(world) });
   return { world, browser };
+}
+
+/** @param {World} world */
+function pinsOf(world) {
+  return { [new URL(world.url).host]: world.falconId };
+}
+
+/** In the page: which relays a session has passed for each route, or why there is none. */
+async function route({ url, pins, routes }) {
+  const { StoqClient } = await import('stoq');
+  const client = new StoqClient({ pins, endpointRecord: '/.well-known/stoq/endpoint' });
+  const results = [];
+  for (const route of routes) {
+    const connected = client.connect(`${url}/stoq/v1/files`, { route });
+    results.push(await connected.then(async (session) => {
+      await session.close();
+      return session.hops.map(({ id }) => id);
+    }, (error) => error.code));
+  }
+  return results;
 }
 
 /** In the page: a session, and a file of so many bytes that is stored and then asked for. */
@@ -83,8 +103,8 @@ async function connect({ url, pins }) {
   };
 }
 
-test(`${BROWSER}: a file is verified on its way from a native origin through the gateway`, { timeout: PATIENCE }, async () => {
-  const { world, browser } = await opened();
+test(`${BROWSER}: a file is verified on its way from a native origin through the gateway and a relay`, { timeout: PATIENCE }, async () => {
+  const { world, browser } = await opened({ relay: true });
   const size = 24 * 1024 * 1024 + 5;
   const sha256 = await browser.page.evaluate((size) => globalThis.store(size), size);
   assert.match(sha256, /^[0-9a-f]{64}$/);
@@ -100,11 +120,48 @@ test(`${BROWSER}: a file is verified on its way from a native origin through the
   assert.deepEqual([other.code, other.sequence, other.bytes], ['untrusted-origin', 0, 0], 'the gateway is no origin');
   const refused = await browser.page.evaluate(() => globalThis.session.stats().refused);
   assert.deepEqual(refused, { 'untrusted-origin': 1 });
+
+  const hops = await browser.page.evaluate(() => globalThis.session.hops.map(({ id, address, metadata }) => [id, address, metadata]));
+  const [relayId] = world.relayIds;
+  assert.deepEqual(hops, [[world.falconId, '127.0.0.1', []], [relayId, '127.0.0.1', [['place', 'here']]]]);
+  const routes = await browser.page.evaluate(route, { url: world.url, pins: pinsOf(world), routes: [[relayId], [world.serviceId], [relayId, relayId]] });
+  assert.deepEqual(routes, [[world.falconId, relayId], 'next-hop-not-allowed', 'hop-loop']);
+
+  await browser.page.goto(world.page);
+  await chooseAndFetch(browser);
+  await browser.page.waitForSelector('[data-testid="origin-result"][data-result="verified"]');
+  assert.equal(await browser.page.evaluate(() => document.querySelectorAll('[data-testid="hops"] li').length), 2);
+  const shown = await panel(browser);
+  assert.deepEqual([shown.signer, shown.sha, shown.verified], [world.serviceId, sha256, 1]);
+  assert.match(shown.words, /^Verified: every byte of it is signed by stoq1/);
+  assert.equal(await browser.page.evaluate(() => document.querySelector('[data-testid="origin-save"]').hidden), false);
 });
 
+/** Presses the button of the demo's panel as soon as the store's list has come. */
+async function chooseAndFetch({ page }) {
+  await page.waitForSelector('[data-testid="session-state"][data-state="open"]');
+  await page.waitForSelector('[data-testid="origin-run"]:not(:disabled)');
+  await page.click('[data-testid="origin-run"]');
+}
+
+/** What the demo's panel shows. */
+function panel({ page }) {
+  return page.evaluate(() => {
+    const at = (id) => document.querySelector(`[data-testid="${id}"]`);
+    return {
+      words: at('origin-words').textContent,
+      signer: at('origin-signer').dataset.whole,
+      sha: at('origin-sha').dataset.whole,
+      verified: at('origin-verified').value,
+      code: at('origin-error').dataset.code,
+      sequence: at('origin-error').dataset.sequence,
+    };
+  });
+}
+
 test(`${BROWSER}: what a relay behind the gateway does to it is found out, and where`, { timeout: PATIENCE }, async () => {
-  const tricks = TRICKS.flatMap(([trick]) => ['--trick', trick]);
-  const { world, browser } = await opened([STOQ_HOSTILE, ...tricks]);
+  const tricks = [...TRICKS, ['change:1']].flatMap(([trick]) => ['--trick', trick]);
+  const { world, browser } = await opened({ relay: true, hostile: [STOQ_HOSTILE, ...tricks] });
   const sha256 = await browser.page.evaluate((size) => globalThis.store(size), 1024 * 1024 + 5);
   assert.match(sha256, /^[0-9a-f]{64}$/, 'what is not verified passes the relay as it is');
   for (const [trick, code, sequence, upTo] of TRICKS) {
@@ -121,4 +178,11 @@ test(`${BROWSER}: what a relay behind the gateway does to it is found out, and w
   }
   const refused = await browser.page.evaluate(() => globalThis.session.stats().refused);
   assert.deepEqual(refused, { 'bad-token': 2, 'replayed-token': 1, 'bad-signature': 1, truncated: 1 });
+
+  await browser.page.goto(world.page);
+  await chooseAndFetch(browser);
+  await browser.page.waitForSelector('[data-testid="origin-result"][data-result="refused"]');
+  const shown = await panel(browser);
+  assert.deepEqual([shown.code, shown.sequence], ['bad-token', '1']);
+  assert.match(shown.words, /nothing from piece 1 on is used/);
 });

@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         running: Vec::new(),
     };
     let service_key = folder.join("service.falcon.pem");
-    falcon_id(&programs, &service_key)?;
+    let service_id = falcon_id(&programs, &service_key)?;
     let id = falcon_id(&programs, &folder.join(FALCON_KEY))?;
     // Service and gateway know each other: neither believes, or serves, anybody else.
     let mut service = command_of(
@@ -75,6 +75,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         ["https://", "http://", "stoq1"],
     )?;
     fs::write(site.join("pins.json"), pins(&url, &id)?)?;
+    // Whose signature the page takes for that of the service: as with the pin, for the demo only it is the gateway that says so.
+    let origins = serde_json::json!({ "files": [service_id] });
+    fs::write(site.join("origins.json"), serde_json::to_string(&origins)?)?;
 
     println!(
         "\nOpen {page} in Chromium or Firefox. Files are kept in {}. Ctrl-C ends the demo.",

@@ -28,6 +28,9 @@ pub enum AccessError {
         /// Whom it names.
         got: FalconId,
     },
+    /// The peer has had too many signatures verified, so this one is not.
+    #[error("too many access tokens were presented: try again in a second")]
+    Unverified,
     /// Its issuer did not sign this.
     #[error("the access token's signature is not good")]
     Forged,
@@ -81,6 +84,7 @@ impl AccessError {
             Self::Malformed(_) | Self::BearerTooLong { .. } => Code::TOKEN_MALFORMED,
             Self::Audience { .. } => Code::TOKEN_AUDIENCE,
             Self::Issuer { .. } => Code::TOKEN_ISSUER,
+            Self::Unverified => Code::LIMIT,
             Self::Forged => Code::TOKEN_FORGED,
             Self::Service { .. } => Code::TOKEN_SERVICE,
             Self::NotYetValid => Code::TOKEN_NOT_YET_VALID,
@@ -99,15 +103,16 @@ impl AccessError {
             Self::Malformed(_) => 1,
             Self::Audience { .. } => 2,
             Self::Issuer { .. } => 3,
-            Self::Forged => 4,
-            Self::BearerTooLong { .. } => 5,
-            Self::Service { .. } => 6,
-            Self::NotYetValid => 7,
-            Self::Expired => 8,
-            Self::Revoked { .. } => 9,
-            Self::Permission { .. } => 10,
-            Self::HolderMissing => 11,
-            Self::HolderWrong => 12,
+            Self::Service { .. } => 4,
+            Self::Unverified => 5,
+            Self::Forged => 6,
+            Self::BearerTooLong { .. } => 7,
+            Self::NotYetValid => 8,
+            Self::Expired => 9,
+            Self::Revoked { .. } => 10,
+            Self::Permission { .. } => 11,
+            Self::HolderMissing => 12,
+            Self::HolderWrong => 13,
         }
     }
 }

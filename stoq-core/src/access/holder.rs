@@ -13,6 +13,9 @@ use crate::hash::{SessionHash, Sha256};
 /// P-256, because a browser keeps a key of that kind where no script can read it. Its text form is `stoqh1` and the bytes in
 /// base64url: 50 characters.
 ///
+/// One that a token [claims](super::SignedAccessToken::claim) may be no point of the curve, as long as no
+/// [`Verifier`](super::Verifier) has taken the token; nobody can sign for such a one.
+///
 /// [SEC 1, section 2.3.3]: https://www.secg.org/sec1-v2.pdf
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HolderKey([u8; Self::LEN]);
@@ -26,11 +29,21 @@ impl HolderKey {
     /// # Errors
     /// [`InvalidHolderKey`] if they are not, or the point is not compressed: a key has one encoding.
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, InvalidHolderKey> {
-        if !matches!(bytes[0], 2 | 3) {
-            return Err(InvalidHolderKey);
+        let key = Self(*bytes);
+        match key.is_point() {
+            true => Ok(key),
+            false => Err(InvalidHolderKey),
         }
-        VerifyingKey::from_sec1_bytes(bytes).map_err(|_| InvalidHolderKey)?;
-        Ok(Self(*bytes))
+    }
+
+    /// The key of a token that nobody has verified.
+    pub(super) const fn unchecked(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// Whether the bytes are a compressed point of the curve.
+    pub(super) fn is_point(&self) -> bool {
+        matches!(self.0[0], 2 | 3) && VerifyingKey::from_sec1_bytes(&self.0).is_ok()
     }
 
     /// The key that cryptographic libraries export: 65 bytes, `04`, x and y.

@@ -3,7 +3,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use super::{AccessError, AccessToken, HolderProof, Revocations, SignedAccessToken, TokenHash};
+use super::{
+    AccessError, AccessToken, HolderProof, Revocations, SignedAccessToken, TokenHash, no_holder_key,
+};
 use crate::falcon::{Domain, VerifyingKey};
 use crate::hash::SessionHash;
 use crate::identity::FalconId;
@@ -37,12 +39,6 @@ impl Verifier {
         self.audience
     }
 
-    /// Whether a token says that it is for this end. A relay keeps such a one to itself; what it cannot read, it passes on.
-    pub fn is_audience_of(&self, token: &[u8]) -> bool {
-        SignedAccessToken::decode(token)
-            .is_ok_and(|signed| signed.claim().audience == self.audience)
-    }
-
     /// Replaces the list of revoked nonces.
     pub fn set_revocations(&mut self, revocations: Revocations) {
         self.revocations = Arc::new(revocations);
@@ -57,9 +53,9 @@ impl Verifier {
     ///
     /// If it names a holder, that is worth nothing until [`Access::check_proof`] has been answered.
     ///
-    /// The order of the checks: first what is free and can only refuse (form, audience, issuer), so that a stranger's bytes cost
-    /// no signature check, and a relay can pass by tokens for others; then the signature, before any field counts for anything;
-    /// then the rest, which tells the presenter only what it can read itself. Revocation comes after time, so a list need not
+    /// The order of the checks: first what is free and can only refuse (form, audience, issuer, service), so that a stranger's
+    /// bytes, and tokens for others, cost no signature check; then the signature, before any field counts for anything; then the
+    /// rest, the holder's key too, which tells the presenter only what it can read itself. Revocation comes after time, so a list need not
     /// keep what has expired. At most one FALCON verification, 60 to 90 µs.
     ///
     /// # Errors
@@ -71,6 +67,17 @@ impl Verifier {
         permission: Option<&str>,
         now: UnixMicros,
     ) -> Result<Access, AccessError> {
+        self.check(token, service, permission, now, &mut || true)
+    }
+
+    fn check(
+        &self,
+        token: &[u8],
+        service: &ServiceName,
+        permission: Option<&str>,
+        now: UnixMicros,
+        may_verify: &mut dyn FnMut() -> bool,
+    ) -> Result<Access, AccessError> {
         let signed = SignedAccessToken::decode(token).map_err(AccessError::Malformed)?;
         let claim = signed.claim();
         if claim.audience != self.audience {
@@ -79,6 +86,13 @@ impl Verifier {
         }
         let got = claim.issuer;
         let issuer = self.issuers.get(&got).ok_or(AccessError::Issuer { got })?;
+        if claim.service != *service {
+            let got = claim.service.clone();
+            return Err(AccessError::Service { got });
+        }
+        if !may_verify() {
+            return Err(AccessError::Unverified);
+        }
         issuer
             .verify(Domain::ACCESS_TOKEN, &[&signed.bytes], &signed.signature)
             .map_err(|_| AccessError::Forged)?;
@@ -86,9 +100,9 @@ impl Verifier {
             let life = claim.life();
             return Err(AccessError::BearerTooLong { life });
         }
-        if claim.service != *service {
-            let got = claim.service.clone();
-            return Err(AccessError::Service { got });
+        if let Some(key) = claim.holder.filter(|key| !key.is_point()) {
+            let [first, ..] = *key.as_bytes();
+            return Err(AccessError::Malformed(no_holder_key(first)));
         }
         if now < claim.not_before {
             return Err(AccessError::NotYetValid);
@@ -111,8 +125,9 @@ impl Verifier {
 
     /// What the first of several tokens that is good for `service` permits, as [`verify`](Self::verify) says.
     ///
-    /// Tokens that are not for this end are passed by. One token must permit it all: permissions of two are not added up. Every
-    /// token for this end costs a FALCON verification until one is good, so the caller bounds their number.
+    /// Tokens that are not for this end and service are passed by. One token must permit it all: permissions of two are not added
+    /// up. Every token that is left costs a FALCON verification until one is good, so the caller bounds their number, or calls
+    /// [`admit_within`](Self::admit_within).
     ///
     /// # Errors
     /// [`AccessError::Required`] if there are none; else the error of the token that came furthest.
@@ -123,9 +138,26 @@ impl Verifier {
         permission: Option<&str>,
         now: UnixMicros,
     ) -> Result<Access, AccessError> {
+        self.admit_within(tokens, service, permission, now, || true)
+    }
+
+    /// As [`admit`](Self::admit), but asks before each verification whether there may be one more: see
+    /// [`VerificationBudget`](super::VerificationBudget).
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit), and [`AccessError::Unverified`] if there may not.
+    pub fn admit_within<T: AsRef<[u8]>>(
+        &self,
+        tokens: &[T],
+        service: &ServiceName,
+        permission: Option<&str>,
+        now: UnixMicros,
+        mut may_verify: impl FnMut() -> bool,
+    ) -> Result<Access, AccessError> {
         let mut furthest = AccessError::Required;
         for token in tokens {
-            match self.verify(token.as_ref(), service, permission, now) {
+            let token = token.as_ref();
+            match self.check(token, service, permission, now, &mut may_verify) {
                 Ok(access) => return Ok(access),
                 Err(error) if error.stage() > furthest.stage() => furthest = error,
                 Err(_) => {}

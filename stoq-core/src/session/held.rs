@@ -69,7 +69,8 @@ impl Held {
         self.datagram_bytes += cost;
         self.datagrams.push_back(HeldDatagram {
             session,
-            content,
+            // Its packet came in a buffer with others, which it would keep: up to 64 KiB that nobody counts.
+            content: Bytes::copy_from_slice(&content),
             until: now + MAX_TIME,
         });
         true
@@ -174,3 +175,25 @@ const MAX_STREAMS: usize = 16;
 const MAX_DATAGRAM_BYTES: usize = 64 * 1024;
 /// Longer than any retransmission of the HEADERS that they wait for.
 const MAX_TIME: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_keeps_no_packet() {
+        let packet = Bytes::from(alloc::vec![7; 65_536]);
+        let mut held = Held::default();
+        assert!(held.datagram(
+            Timestamp::default(),
+            SessionId::ZERO,
+            packet.slice(100..103)
+        ));
+        assert!(packet.is_unique(), "nobody else keeps it");
+        let mut out = Vec::new();
+        held.release(SessionId::ZERO, &mut out);
+        let session = SessionId::ZERO;
+        let content = packet.slice(100..103);
+        assert_eq!(out, [Output::Datagram { session, content }]);
+    }
+}

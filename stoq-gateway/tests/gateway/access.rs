@@ -312,6 +312,58 @@ async fn a_revoked_token_ends_its_sessions_and_a_bad_list_none() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_revoked_while_its_proof_is_awaited_ends_the_session() {
+    within(async {
+        let target = Target::start().await;
+        let world = world(&target).await;
+        serve(&target);
+        let key = Arc::new(HolderKeyPair::generate());
+        let held = world.token(|token| {
+            token.holder = Some(key.public());
+            token.nonce = Nonce::new([1; 16]);
+        });
+        // It does not know that it has something to prove.
+        let page = world.ask(&[held], &[]).await.unwrap();
+        std::fs::write(world.folder.path().join("revoked"), "01".repeat(16)).unwrap();
+        assert_eq!(world.gateway.reload_revocations().await.unwrap(), 1);
+        assert_eq!(page.closed().await.0, Code::TOKEN_REVOKED);
+        assert_eq!(world.refusals(), [("access-token-revoked", 1)].into());
+        until(&world.gateway, at_rest).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_wants_no_tokens_keeps_its_own_to_itself() {
+    within(async {
+        let target = Target::start().await;
+        let mut came = serve(&target);
+        let key = Arc::new(FalconKey::generate());
+        let audience = key.verifying_key().id();
+        let mut config = config(&target, &["echo"]);
+        config.identity = Some(Signer::new(key));
+        let gateway = Gateway::bind(config).await.unwrap();
+        let issuer = FalconKey::generate();
+        let mut asking = Asking::path("/stoq/v1/echo");
+        asking.access_tokens = vec![
+            token(&issuer, audience, |_| ()),
+            token(&issuer, FalconId::new([1; 32]), |_| ()),
+            Bytes::from_static(b"?"),
+        ];
+        let page = Page::ask(&gateway, asking).await.unwrap();
+        works(&page).await;
+        assert_eq!(
+            came.recv().await,
+            Some(2),
+            "the other, and what cannot be read"
+        );
+        drop(page);
+        until(&gateway, at_rest).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn settings_of_tokens_that_cannot_work_are_named() {
     let target = Target::start().await;

@@ -61,8 +61,8 @@ impl AccessRules {
     /// What the tokens permit in a service, by this machine's clock; `None` for a service that wants none, whose tokens are not
     /// looked at.
     ///
-    /// Costs a FALCON verification (60 to 90 µs) for each token that is said to be for this end and by a trusted issuer, until one
-    /// is good: four at most, because no more can be presented.
+    /// Costs a FALCON verification (60 to 90 µs) for each token that is said to be for this end and service and by a trusted issuer,
+    /// until one is good: four at most, because no more can be presented.
     ///
     /// # Errors
     /// [`AccessError`], as [`Verifier::admit`] has it.
@@ -71,12 +71,23 @@ impl AccessRules {
         service: &ServiceName,
         tokens: &[T],
     ) -> Result<Option<Access>, AccessError> {
+        self.judge_within(service, tokens, || true)
+    }
+
+    /// As [`judge`](Self::judge), but asks before each verification whether there may be one more.
+    pub(crate) fn judge_within<T: AsRef<[u8]>>(
+        &self,
+        service: &ServiceName,
+        tokens: &[T],
+        may_verify: impl FnMut() -> bool,
+    ) -> Result<Option<Access>, AccessError> {
         let Some(permission) = self.required.get(service) else {
             return Ok(None);
         };
+        let permission = permission.as_deref();
         let access = self
             .verifier
-            .admit(tokens, service, permission.as_deref(), now());
+            .admit_within(tokens, service, permission, now(), may_verify);
         access.map(Some)
     }
 }
@@ -114,7 +125,7 @@ fn now() -> UnixMicros {
 }
 
 /// What [`AccessError::code`] can be.
-const CODES: [Code; 12] = [
+const CODES: [Code; 13] = [
     Code::TOKEN_REQUIRED,
     Code::TOKEN_MALFORMED,
     Code::TOKEN_AUDIENCE,
@@ -127,4 +138,5 @@ const CODES: [Code; 12] = [
     Code::PERMISSION,
     Code::HOLDER_MISSING,
     Code::HOLDER_WRONG,
+    Code::LIMIT,
 ];

@@ -1,5 +1,7 @@
 //! The stream to the peer.
 
+mod pace;
+
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -13,9 +15,15 @@ use crate::connection::Connection;
 use crate::driver::Command;
 use crate::session::Shared;
 
+use pace::Pace;
+
 /// The stream, and the order of those who write to it.
 #[derive(Debug, Default)]
-pub(crate) struct Sending(Arc<Mutex<State>>);
+pub(crate) struct Sending {
+    stream: Arc<Mutex<State>>,
+    /// Who announces a seed holds it until the seed is sent, so that their order is that of the turns.
+    seeds: Mutex<Pace>,
+}
 
 #[derive(Debug, Default)]
 enum State {
@@ -49,7 +57,7 @@ impl Sending {
         let turn = tokio::select! {
             biased;
             closed = session.ending.wait() => return Err(Unwritten::Closed(closed)),
-            turn = self.0.clone().lock_owned() => turn,
+            turn = self.stream.clone().lock_owned() => turn,
         };
         if let State::Stopped(code) = *turn {
             return Err(Unwritten::Stopped(code));
@@ -60,9 +68,26 @@ impl Sending {
         })
     }
 
+    /// Waits until the peer takes one more seed. The next one waits as long as what this gives is kept.
+    pub(crate) async fn seed_turn(
+        &self,
+        session: &Shared,
+    ) -> Result<impl Drop + use<'_>, Unwritten> {
+        let paced = async {
+            let mut pace = self.seeds.lock().await;
+            pace.wait().await;
+            pace
+        };
+        tokio::select! {
+            biased;
+            closed = session.ending.wait() => Err(Unwritten::Closed(closed)),
+            paced = paced => Ok(paced),
+        }
+    }
+
     /// The session has ended. Who is writing now finds out by itself.
     pub(crate) fn end(&self) {
-        if let Ok(mut state) = self.0.try_lock()
+        if let Ok(mut state) = self.stream.try_lock()
             && matches!(*state, State::Open(_))
         {
             *state = State::Stopped(Code::SESSION_CLOSED);

@@ -5,20 +5,34 @@ use stoq_core::session::IncomingRequest;
 use super::*;
 
 impl Driver {
-    /// What the client may do in the session that it asks for; `None` if the service wants no token.
+    /// What the client asks for, and what it may do there: nothing is said of that if the service wants no token.
     ///
     /// # Errors
     /// It has been refused.
     pub(super) fn admit(
         &mut self,
-        request: &IncomingRequest,
-        service: &ServiceName,
-    ) -> Result<Option<Access>, ()> {
-        let rules = self.access.borrow().clone();
-        let Some(rules) = rules else { return Ok(None) };
-        rules
-            .judge(service, &request.access_tokens)
-            .map_err(|error| self.refuse(request.id, &error))
+        request: &mut IncomingRequest,
+        service: ServiceName,
+    ) -> Result<Asked, ()> {
+        let (rules, now) = (self.access.borrow().clone(), self.now());
+        let access_tokens = core::mem::take(&mut request.access_tokens);
+        let verifications = &mut self.verifications;
+        let judge = |rules: &Arc<AccessRules>| {
+            rules.judge_within(&service, &access_tokens, || verifications.spend(now))
+        };
+        let judged = rules.as_ref().map(judge).transpose();
+        match judged {
+            Ok(access) => Ok(Asked {
+                service,
+                access: access.flatten(),
+                access_tokens,
+                rules,
+            }),
+            Err(error) => {
+                self.refuse(request.id, &error);
+                Err(())
+            }
+        }
     }
 
     fn refuse(&mut self, id: SessionId, error: &AccessError) {
@@ -29,12 +43,21 @@ impl Driver {
         self.machine.refuse(now, id, code, &reason, &mut self.out);
     }
 
-    /// Takes a session, if its token is still good.
-    pub(super) fn accept(&mut self, id: SessionId, mut answer: Answer, waiting: Waiting) {
-        if let Err(error) = self.recheck(waiting.access.as_ref()) {
-            let closed = Closed::local(error.code(), error.to_string());
-            self.refuse(id, &error);
-            return waiting.refused(closed);
+    /// Takes a session, if the rules of this moment let it in.
+    pub(super) fn accept(
+        &mut self,
+        id: SessionId,
+        mut answer: Answer,
+        mut waiting: Waiting,
+        asked: &Asked,
+    ) {
+        match self.judge_asked(asked) {
+            Ok(access) => waiting.access = access,
+            Err(error) => {
+                let closed = Closed::local(error.code(), error.to_string());
+                self.refuse(id, &error);
+                return waiting.refused(closed);
+            }
         }
         answer.holder = waiting.access.as_ref().and_then(Access::holder);
         let (now, before) = (self.now(), self.out.len());
@@ -68,6 +91,21 @@ impl Driver {
                 SessionId::ZERO => self.close_connection(code, &reason),
                 id => self.close_session(id, code, &reason),
             }
+        }
+    }
+
+    /// What the client may do. It is judged once more if other rules hold than when it asked: the service may want a token now, or
+    /// another permission, as well as the token may be good no longer.
+    fn judge_asked(&self, asked: &Asked) -> Result<Option<Access>, AccessError> {
+        let rules = self.access.borrow().clone();
+        let same = match (&rules, &asked.rules) {
+            (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+            (now, then) => now.is_none() && then.is_none(),
+        };
+        match rules {
+            Some(rules) if !same => rules.judge(&asked.service, &asked.access_tokens),
+            Some(_) => Ok(asked.access.clone()),
+            None => Ok(None),
         }
     }
 
@@ -131,7 +169,7 @@ impl Driver {
 
 impl Waiting {
     /// There will be no session.
-    fn refused(self, closed: Closed) {
+    pub(super) fn refused(self, closed: Closed) {
         match self.reply {
             Reply::Accept(reply) => drop(reply.send(Err(closed))),
             Reply::Connect(reply) => drop(reply.send(Err(ConnectError::Lost(closed)))),

@@ -16,10 +16,8 @@ pub(crate) enum Command {
     },
     Accept {
         id: SessionId,
-        service: ServiceName,
         answer: Answer,
-        /// What the client may do, on a service that wants tokens.
-        access: Option<Box<Access>>,
+        asked: Box<Asked>,
         reply: oneshot::Sender<Result<Session, Closed>>,
     },
     Refuse {
@@ -93,15 +91,13 @@ impl Driver {
             }
             Command::Accept {
                 id,
-                service,
                 answer,
-                access,
+                asked,
                 reply,
             } => {
                 self.requested.answered(id);
-                let waiting = Waiting::new(Some(service), Reply::Accept(reply));
-                let access = access.map(|access| *access);
-                self.accept(id, answer, Waiting { access, ..waiting });
+                let waiting = Waiting::new(Some(asked.service.clone()), Reply::Accept(reply));
+                self.accept(id, answer, waiting, &asked);
             }
             Command::Auth { id, auth } => self.machine.send_auth(id, &auth, &mut self.out),
             Command::Refuse { id, code, reason } => {

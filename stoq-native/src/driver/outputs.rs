@@ -12,6 +12,7 @@ use crate::announce::Announcing;
 use crate::config::MULTIPLEXED_SLACK;
 use crate::lanes::Lanes;
 use crate::queue::Queue;
+use crate::security::facts;
 
 impl Driver {
     /// Does all that the machine wants done, in its order.
@@ -107,6 +108,9 @@ impl Driver {
                 self.requested.closed(id, &closed);
                 if let Some(session) = self.forget(id) {
                     session.end(closed);
+                } else if let Some(waiting) = self.waiting.remove(&id) {
+                    // It has been answered, and a proof was awaited.
+                    waiting.refused(closed);
                 }
             }
             Output::Stream {
@@ -147,7 +151,7 @@ impl Driver {
         Ok(())
     }
 
-    fn on_request(&mut self, request: IncomingRequest) {
+    fn on_request(&mut self, mut request: IncomingRequest) {
         let Some(service) = request.service.clone() else {
             // The client only wants to multiplex sessions: there is nothing to decide yet.
             let random = fresh_random();
@@ -156,7 +160,13 @@ impl Driver {
             self.machine.accept(now, request.id, &answer, &mut self.out);
             return;
         };
-        let Ok(access) = self.admit(&request, &service) else {
+        if let Some(reason) = self.lies_about_hops(&request) {
+            let now = self.now();
+            self.machine
+                .refuse(now, request.id, Code::UNTRUSTED, reason, &mut self.out);
+            return;
+        }
+        let Ok(asked) = self.admit(&mut request, service) else {
             return;
         };
         if !request.route.is_empty() && !self.endpoint.relay {
@@ -172,7 +182,7 @@ impl Driver {
             unreachable!("only servers are asked");
         };
         let withdrawn = self.requested.come(request.id);
-        let request = SessionRequest::new(request, service, access, connection, withdrawn);
+        let request = SessionRequest::new(request, asked, connection, withdrawn);
         match requests.try_send(request) {
             Ok(()) => {}
             Err(TrySendError::Full(request)) => {
@@ -182,6 +192,14 @@ impl Driver {
                 request.refuse(Code::GOING_AWAY, "the server takes no new sessions");
             }
         }
+    }
+
+    /// Whether the request names another relay as its last than the one that it comes from. A relay looks for itself, and counts.
+    fn lies_about_hops(&self, request: &IncomingRequest) -> Option<&'static str> {
+        let last = request.hops.as_ref()?.last()?;
+        let peer = facts(&self.quinn)?.peer()?;
+        (last.id != peer && !self.endpoint.relay)
+            .then_some("the last relay of the chain is not the one that the request comes from")
     }
 
     /// Makes the session, if somebody waits for it, and hands it over. If they have gone meanwhile, its drop closes it.
@@ -251,6 +269,8 @@ impl Driver {
         let dropped = match self.sessions.get(&id) {
             Some(session) => {
                 session::count(&session.counters.received_datagrams);
+                // What is kept of a packet keeps the buffer that it was received in, with others up to 64 KiB of it.
+                let content = Bytes::copy_from_slice(&content);
                 // An empty datagram takes room too.
                 let weight = content.len() + DATAGRAM_OVERHEAD;
                 let kind = Content::kind(&content) as usize;

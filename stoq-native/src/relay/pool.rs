@@ -86,10 +86,10 @@ impl Pool {
         }
     }
 
-    /// Opens a session, on a connection that has room for it or a new one.
+    /// Opens a session, on a connection that has room for it or a new one. `proofs` says whether proofs of access tokens may
+    /// be passed on in it, as of a client that has shown some, here or for somebody behind.
     ///
-    /// Each connection opens 290 sessions at once, and 73 a second over time, more than twice as many if they show no access
-    /// tokens; more are refused with [`Code::LIMIT`]. Beyond 1024 control frames a second the next hop would close the
+    /// Each connection opens 290 sessions at once, and 73 a second over time, more than twice as many without proofs; more are refused with [`Code::LIMIT`]. Beyond 1024 control frames a second the next hop would close the
     /// connection, and all sessions on it.
     ///
     /// # Errors
@@ -97,7 +97,11 @@ impl Pool {
     ///
     /// # Cancel safety
     /// If the future is dropped, a session that is opened all the same is closed.
-    pub async fn open(self: &Arc<Self>, request: Request) -> Result<Lease, OpenFailure> {
+    pub async fn open(
+        self: &Arc<Self>,
+        request: Request,
+        proofs: bool,
+    ) -> Result<Lease, OpenFailure> {
         let patience = self.patience(&request);
         let deadline = Instant::now() + patience;
         let mut lost = String::new();
@@ -112,7 +116,7 @@ impl Pool {
                     return Err(OpenFailure::Unreachable(reason.clone()));
                 }
             };
-            if !slot.has_frames_for(&request) {
+            if !slot.has_frames_for(proofs) {
                 let reason = "too many sessions were asked for on this way";
                 return Err(OpenFailure::Refused(Code::LIMIT, reason.into()));
             }
@@ -253,18 +257,19 @@ impl Pool {
     }
 }
 
-/// Control frames that a session may cost its connection: a request, a ping, a close, a proof for each token.
-pub(super) fn frames_for(request: &Request) -> u32 {
-    match request.access_tokens[..] {
-        [] => 3,
-        _ => 3 + AccessTokens::MAX_COUNT as u32,
+/// Control frames that a session may cost its connection: a request, a ping, a close, and the most proofs that the core
+/// takes from a client for one session.
+pub(super) fn frames_for(proofs: bool) -> u32 {
+    match proofs {
+        true => 3 + AccessTokens::MAX_COUNT as u32,
+        false => 3,
     }
 }
 
 impl Slot {
-    fn has_frames_for(&self, request: &Request) -> bool {
+    fn has_frames_for(&self, proofs: bool) -> bool {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.take(Instant::now().into_std(), frames_for(request))
+        pace.take(Instant::now().into_std(), frames_for(proofs))
     }
 
     /// Whether the next session may go there: the connection takes sessions, or is being made.

@@ -3,6 +3,8 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use bytes::Bytes;
+use stoq_core::access::SignedAccessToken;
 use stoq_core::close::Code;
 use stoq_core::hops::{HopChain, HopError, Passage};
 use stoq_core::identity::FalconId;
@@ -13,7 +15,6 @@ use super::pool::frames_for;
 use super::stats::count;
 use super::{Lease, OpenFailure, Pool, Shared};
 use crate::access::HolderKeys;
-use crate::connection::Connection;
 use crate::request::{Request, SessionRequest};
 use crate::session::Session;
 
@@ -35,7 +36,7 @@ pub(super) struct Opened {
 pub(super) async fn open(shared: &Arc<Shared>, request: SessionRequest) -> Option<Opened> {
     let opened = async {
         let (next, pool, onward) = shared.judge(&request)?;
-        pool.open(onward)
+        pool.open(onward, shows_tokens(&request))
             .await
             .map_err(|failure| shared.failed(&next, failure))
     };
@@ -100,13 +101,13 @@ impl Shared {
             random: request.random(),
             authority: request.authority().into(),
             headers: request.headers().to_vec(),
-            access_tokens: request.access_tokens().to_vec(),
+            access_tokens: self.for_others(request.access_tokens()),
             holders: HolderKeys::new(),
             route: passage.route,
             hops: Some(passage.hops),
         };
         // Those that relays pass on are of many clients; they have paced them.
-        if last.is_none() && !self.client_may(request.connection(), &onward) {
+        if last.is_none() && !self.client_may(request) {
             count(&counters.refused_pace);
             let reason = "too many sessions were asked for on this connection";
             return Err(refusal(Code::LIMIT, reason));
@@ -115,14 +116,22 @@ impl Shared {
     }
 
     /// Whether a client's connection has its share of sessions left.
-    fn client_may(&self, connection: &Connection, request: &Request) -> bool {
-        let (now, key) = (Instant::now(), connection.quinn().stable_id());
+    fn client_may(&self, request: &SessionRequest) -> bool {
+        let (now, key) = (Instant::now(), request.connection().quinn().stable_id());
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= self.config.max_connections {
             clients.retain(|_, pace| !pace.is_full(now));
         }
         let pace = clients.entry(key).or_insert_with(Pace::of_client);
-        pace.take(now, frames_for(request))
+        pace.take(now, frames_for(shows_tokens(request)))
+    }
+
+    /// Tokens that are for this relay are nobody else's business.
+    fn for_others(&self, tokens: &[Bytes]) -> Vec<Bytes> {
+        let others = tokens
+            .iter()
+            .filter(|token| !SignedAccessToken::is_for(token, self.id));
+        others.cloned().collect()
     }
 
     fn failed(&self, next: &FalconId, failure: OpenFailure) -> Refusal {
@@ -140,6 +149,11 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether proofs may come, for this relay or somebody behind it.
+fn shows_tokens(request: &SessionRequest) -> bool {
+    !request.access_tokens().is_empty()
 }
 
 fn refusal(code: Code, reason: impl Into<String>) -> Refusal {

@@ -15,7 +15,8 @@ impl Session {
     /// to be said again before.
     ///
     /// All announcements of a session arrive in their order. Resolves when the seed is on its way; waits while the peer reads
-    /// none.
+    /// none, and when more than 256 are sent at once or 32 a second over time: half of what a peer takes by default
+    /// ([`Limits::seeds`](crate::Limits::seeds)).
     ///
     /// # Errors
     /// [`SendSeedError`] if the seed breaks a rule, the peer takes no announcements, or the session is closed. That the peer
@@ -28,6 +29,9 @@ impl Session {
         frame.check().map_err(SendSeedError::Invalid)?;
         let mut bytes = Vec::with_capacity(frame.encoded_len());
         frame.encode(&mut bytes);
+        let shared = &self.0.shared;
+        let turn = shared.announcing.sending.seed_turn(shared).await;
+        let _turn = turn.map_err(|error| self.unwritten(error))?;
         Ok(self.announce_frames(&bytes).await?)
     }
 
@@ -65,11 +69,15 @@ impl Session {
             let turn = shared.announcing.sending.turn(shared).await?;
             turn.write(frames, connection).await?.finish().await
         };
-        written.await.map_err(|error| match error {
+        written.await.map_err(|error| self.unwritten(error))
+    }
+
+    fn unwritten(&self, error: Unwritten) -> WriteError {
+        match error {
             Unwritten::Stopped(code) => WriteError::Stopped(code),
             Unwritten::Closed(closed) => WriteError::SessionClosed(closed),
             Unwritten::Lost(error) => WriteError::SessionClosed(self.end_by(&error)),
-        })
+        }
     }
 
     /// The next FALCON_KEY, TOKEN_RUN or FALCON_SIGNATURE frame that the peer announces, whole and well-formed, in their

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::process::Server;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_and_datagrams_come_back_as_they_went() {
+async fn streams_datagrams_and_messages_come_back_as_they_went() {
     let directory = TempDir::new().unwrap();
     let server = Server::start(&directory, &[]);
     let (_endpoint, session) = server.connect("echo").await;
@@ -32,6 +32,17 @@ async fn streams_and_datagrams_come_back_as_they_went() {
         .send_datagram(Bytes::from_static(b"datagram"))
         .unwrap();
     assert_eq!(session.recv_datagram().await.unwrap(), "datagram");
+
+    // In datagrams, which can be lost: until one comes back.
+    let message = Bytes::from(vec![7; 20_000]);
+    let back = loop {
+        session.send_message(message.clone()).await.unwrap();
+        let back = session.recv_message();
+        if let Ok(back) = tokio::time::timeout(core::time::Duration::from_secs(2), back).await {
+            break back.unwrap();
+        }
+    };
+    assert!(back == message);
 }
 
 #[tokio::test(flavor = "multi_thread")]

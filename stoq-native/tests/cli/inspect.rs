@@ -83,7 +83,10 @@ fn a_falcon_server_shows_both_of_its_certificates() {
     assert_eq!(printed.at("clients"), "are not asked who they are");
     assert_eq!(printed.at("early data"), "is not taken");
     assert_eq!(printed.at("parameter 0xfe00"), "STOQ version 1");
-    assert_eq!(printed.at("parameter 0xfe00/capabilities"), "none");
+    assert_eq!(
+        printed.at("parameter 0xfe00/capabilities"),
+        "framed streams"
+    );
     assert_eq!(
         printed.at("parameter 0xfe00/identity"),
         "claims the one above"

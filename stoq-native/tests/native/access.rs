@@ -265,6 +265,69 @@ async fn each_reason_to_refuse_has_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_holder_key_off_the_curve_is_found_behind_the_signature() {
+    within(async {
+        let world = world();
+        let token = world.token(|token| token.holder = Some(HolderKeyPair::generate().public()));
+        let mut bytes = token.to_be_signed().unwrap();
+        // x = 1 belongs to no point.
+        let key = bytes.len() - tail(&token) - HolderKey::LEN;
+        bytes[key] = 2;
+        bytes[key + 1..key + HolderKey::LEN].fill(0);
+        bytes[key + HolderKey::LEN - 1] = 1;
+        for (signer, code) in [
+            (&FalconKey::generate(), Code::TOKEN_FORGED),
+            (&world.issuer, Code::TOKEN_MALFORMED),
+        ] {
+            let signature = signer.sign(Domain::ACCESS_TOKEN, &[&bytes]).unwrap();
+            let token = [&bytes[..], signature.as_bytes()].concat();
+            world
+                .refused(&[token.into()], HolderKeys::new(), code)
+                .await;
+        }
+        world.close().await;
+    })
+    .await;
+}
+
+/// Bytes of what stands behind the holder's key.
+fn tail(token: &AccessToken) -> usize {
+    let words = token.permissions.iter().map(|word| 1 + word.len());
+    2 + token.subject.len() + token.service.as_str().len() + 1 + words.sum::<usize>()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_presents_too_many_forged_tokens_is_not_looked_at_for_a_while() {
+    within(async {
+        let world = world();
+        let forged = sign(world.token(|_| ()), &FalconKey::generate());
+        let client = world.client(&[], HolderKeys::new());
+        let url = format!("stoq://{}/", world.server.local_addr().unwrap());
+        let connection = client.connect_to(&url.parse().unwrap()).await.unwrap();
+        let mut request = Request::new(service("files"));
+        request.access_tokens = vec![forged; 4];
+        let mut codes = Vec::new();
+        // A slow machine earns some back meanwhile: fewer than it spends.
+        while codes.last() != Some(&Code::LIMIT) && codes.len() < 4096 {
+            let refused = connection.open_session(request.clone()).await;
+            codes.push(refused.unwrap_err().code());
+        }
+        assert_eq!(codes.last(), Some(&Code::LIMIT));
+        let verified = codes.iter().filter(|code| **code == Code::TOKEN_FORGED);
+        assert!(verified.count() >= 1024 / 4);
+        assert!(world.refusals(Code::LIMIT) > 0);
+        // The connection stays, and others are let in.
+        request.access_tokens.clear();
+        request.service = service("open");
+        works(&connection.open_session(request).await.unwrap()).await;
+        let good = world.signed(|_| ());
+        world.admitted(&[good], HolderKeys::new()).await;
+        world.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_holder_gets_in_with_the_key_and_only_with_it() {
     within(async {
         let world = world();
@@ -315,6 +378,35 @@ async fn who_proves_nothing_gets_nothing_and_is_told_after_a_while() {
         assert!(begun.elapsed() >= Duration::from_secs(5));
         assert_eq!(world.refusals(Code::HOLDER_MISSING), 1);
         world.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_closes_instead_of_proving_leaves_nobody_waiting() {
+    within(async {
+        let world = world();
+        world.served.abort();
+        let key = HolderKeyPair::generate();
+        let held = world.signed(|token| token.holder = Some(key.public()));
+        let serve = async {
+            let request = world.server.accept().await.unwrap();
+            request.accept().await
+        };
+        let close = async {
+            // It does not know that a proof is wanted.
+            let session = world.by_headers(&[held], HolderKeys::new()).await.unwrap();
+            session.close(Code::CANCELLED, "no longer");
+            // The connection stays: that of the session alone is told.
+            session
+        };
+        let (accepted, session) = tokio::join!(serve, close);
+        let closed = accepted.unwrap_err();
+        assert_eq!((closed.code, closed.by), (Code::CANCELLED, ClosedBy::Peer));
+        assert_eq!(closed.reason, "no longer");
+        assert!(session.connection().is_open());
+        assert_eq!(world.server.access_refusals().total(), 0);
+        world.server.close(Code::NO_ERROR, "");
     })
     .await;
 }
@@ -443,6 +535,48 @@ async fn a_token_that_is_revoked_while_the_request_waits_is_refused() {
         let (connected, accepted) = tokio::join!(client.connect(&url), serve);
         assert_eq!(connected.unwrap_err().code(), Code::TOKEN_REVOKED);
         assert_eq!(accepted.unwrap_err().code, Code::TOKEN_REVOKED);
+        world.server.close(Code::NO_ERROR, "");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_is_judged_by_the_rules_that_hold_when_it_is_taken() {
+    within(async {
+        let world = world();
+        world.served.abort();
+        let reader = world.signed(|_| ());
+        // What the rules come to while the request waits, for whom, and what becomes of it.
+        let wants = |permission| {
+            let verifier = Verifier::new(world.audience, [world.issuer.verifying_key().clone()]);
+            let rules = AccessRules::new(verifier);
+            Some(rules.require(service("files"), permission))
+        };
+        let before = || Some(rules(world.audience, &world.issuer));
+        for (first, then, tokens, expected) in [
+            (
+                before(),
+                wants(Some("write")),
+                vec![reader.clone()],
+                Err(Code::PERMISSION),
+            ),
+            (None, wants(Some("read")), vec![], Err(Code::TOKEN_REQUIRED)),
+            (None, wants(None), vec![reader.clone()], Ok(true)),
+            (before(), wants(None), vec![reader.clone()], Ok(true)),
+            (before(), None, vec![reader.clone()], Ok(false)),
+        ] {
+            world.server.set_access(first).unwrap();
+            let serve = async {
+                let request = world.server.accept().await.unwrap();
+                world.server.set_access(then).unwrap();
+                request.accept().await
+            };
+            let (asked, accepted) =
+                tokio::join!(world.by_headers(&tokens, HolderKeys::new()), serve);
+            let access = accepted.as_ref().map(|session| session.access().is_some());
+            assert_eq!(access.map_err(|closed| closed.code), expected);
+            assert_eq!(asked.map(drop), expected.map(drop));
+        }
         world.server.close(Code::NO_ERROR, "");
     })
     .await;

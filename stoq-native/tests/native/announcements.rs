@@ -101,6 +101,39 @@ async fn each_multiplexed_session_announces_for_itself() {
 }
 
 #[tokio::test]
+async fn more_seeds_than_the_peer_takes_at_once_are_sent_slower() {
+    within(async {
+        let peers = Peers::with(|server, client| {
+            server.framed_streams = true;
+            // A little more than what is sent at once.
+            server.limits.seeds.burst = 260;
+            server.limits.seeds.contents = 1000;
+            client.framed_streams = true;
+        });
+        let (client, server) = peers.session().await;
+        let count = 300u16;
+        let numbered = |number: u16| {
+            let mut seed = seed(0, 1);
+            seed.content[..2].copy_from_slice(&number.to_be_bytes());
+            seed
+        };
+        let send = async {
+            for number in 0..count {
+                client.send_seed(&numbered(number)).await.unwrap();
+            }
+        };
+        let receive = async {
+            for number in 0..count {
+                told(&server, SeedEvent::Announced(numbered(number))).await;
+            }
+        };
+        tokio::join!(send, receive);
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn seeds_expire_for_who_waits() {
     within(async {
         let peers = forgetful(Duration::from_millis(50));

@@ -72,3 +72,24 @@ async fn the_oldest_datagrams_give_way_and_are_counted() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_waits_keeps_nothing_of_its_packet() {
+    within(async {
+        let peers = Peers::new();
+        let (client, server) = peers.session().await;
+        // So small and so fast that they share packets.
+        let sent = 200;
+        for _ in 0..sent {
+            client.send_datagram(Bytes::from_static(b"small")).unwrap();
+        }
+        until(|| server.stats().received_datagrams == sent).await;
+        let mut received = Vec::new();
+        for _ in 0..sent {
+            received.push(server.recv_datagram().await.unwrap());
+        }
+        assert!(received.iter().all(Bytes::is_unique));
+        peers.close().await;
+    })
+    .await;
+}

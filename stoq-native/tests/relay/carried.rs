@@ -1,9 +1,12 @@
 //! What passes through relays: everything, as it was.
 
 use bytes::Bytes;
-use stoq_native::{Code, Payload, ReadError, Session, StreamOpenError, WriteError};
+use stoq_native::{
+    AccessToken, Code, FalconKey, Payload, ReadError, Request, Session, StreamOpenError, Target,
+    UnixMicros, WriteError, fresh_nonce, issue_access_token,
+};
 
-use crate::chain::{Chain, client, id, pattern, relay, target, until, within};
+use crate::chain::{Chain, TARGET, client, id, pattern, relay, service, target, until, within};
 
 /// Both kinds of session, through three relays; once for each direction.
 async fn each_way(mut test: impl AsyncFnMut(&Session, &Session)) {
@@ -47,6 +50,49 @@ async fn both_ends_share_the_session_hash_and_know_the_hops() {
         let (client, target) = chain.session().await;
         assert_eq!((client.hops(), target.hops()), (None, None));
         assert_eq!(client.authenticated_hop(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_relay_keeps_the_access_tokens_that_are_for_itself() {
+    within(async {
+        let chain = Chain::new(2);
+        let issuer = FalconKey::generate();
+        let token = |audience| {
+            let token = AccessToken {
+                issuer: issuer.id(),
+                audience,
+                nonce: fresh_nonce(),
+                not_before: UnixMicros(1),
+                expiry: UnixMicros(2),
+                holder: None,
+                subject: "alice".into(),
+                service: service(),
+                permissions: vec!["read".into()],
+            };
+            Bytes::from(issue_access_token(token, &issuer).unwrap().encode())
+        };
+        let for_target = token(id(TARGET));
+        let unreadable = Bytes::from_static(b"?");
+        let to: Target = chain.url().parse().unwrap();
+        let connection = chain.client.connect_to(&to).await.unwrap();
+        let mut request = Request::new(service());
+        request.access_tokens = vec![
+            token(id(1)),
+            for_target.clone(),
+            token(id(2)),
+            unreadable.clone(),
+        ];
+        let accept = async {
+            let request = chain.target.accept().await.unwrap();
+            let came = request.access_tokens().to_vec();
+            request.accept().await.unwrap();
+            came
+        };
+        let (opened, came) = tokio::join!(connection.open_session(request), accept);
+        opened.unwrap();
+        assert_eq!(came, [for_target, unreadable]);
     })
     .await;
 }

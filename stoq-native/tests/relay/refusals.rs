@@ -379,6 +379,47 @@ async fn settings_that_cannot_work_are_named() {
     }
 }
 
+#[tokio::test]
+async fn a_target_refuses_a_chain_that_its_connection_disproves() {
+    within(async {
+        let target = target(|_| {});
+        let address = target.local_addr().unwrap();
+        let to: Target = format!("stoq://{address}/").parse().unwrap();
+        let peers = [(TARGET, address)];
+        let nobody = client(&peers, |_| {});
+        let named = client(&peers, |config| config.identity = Some(identity(CLIENT)));
+        for (client, hops) in [
+            (&named, &[3][..]),
+            (&named, &[CLIENT, 3]),
+            (&named, &[3, CLIENT]),
+            (&nobody, &[3]),
+        ] {
+            let connection = client.connect_to(&to).await.unwrap();
+            let opening = connection.open_session(request(hops, 8));
+            if hops.last() == Some(&3) && std::ptr::eq(client, &named) {
+                assert_eq!(
+                    opening.await.unwrap_err().code(),
+                    Code::UNTRUSTED,
+                    "{hops:?}"
+                );
+                continue;
+            }
+            let accept = async {
+                let request = target.accept().await.unwrap();
+                let authenticated = request.authenticated_hop().cloned();
+                request.accept().await.unwrap();
+                authenticated
+            };
+            let (opened, authenticated) = tokio::join!(opening, accept);
+            opened.unwrap();
+            // The word of a peer that has shown no identity is a claim.
+            let expected = std::ptr::eq(client, &named).then(|| passed(CLIENT));
+            assert_eq!(authenticated, expected);
+        }
+    })
+    .await;
+}
+
 /// The target takes connections, and answers no request.
 #[tokio::test]
 async fn the_relay_nearest_to_silence_reports_it_and_keeps_its_connection() {

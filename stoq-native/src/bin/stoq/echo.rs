@@ -1,6 +1,7 @@
-//! The service `echo`: streams and datagrams come back as they went.
+//! The service `echo`: streams, datagrams and messages come back as they went, and what is announced is announced
+//! back.
 
-use stoq_native::{Code, ReadError, RecvStream, SendStream, Session, WriteError};
+use stoq_native::{Code, ReadError, RecvStream, SeedEvent, SendStream, Session, WriteError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +11,8 @@ const PIECE: usize = 64 * 1024;
 /// Echoes until the session ends or `draining` says to take no more; then what runs ends by itself.
 pub(crate) async fn serve(session: &Session, draining: &CancellationToken) {
     let mut streams = JoinSet::new();
+    // Until they end, or from the beginning where none are let in.
+    let mut hears = true;
     loop {
         tokio::select! {
             () = draining.cancelled() => break,
@@ -31,6 +34,18 @@ pub(crate) async fn serve(session: &Session, draining: &CancellationToken) {
                 let Ok(payload) = received else { break };
                 // What does not fit the way back is lost, as datagrams are.
                 let _ = session.send_datagram(payload);
+            }
+            event = session.next_seed_event(), if hears => match event {
+                Ok(SeedEvent::Announced(seed) | SeedEvent::Changed(seed)) => {
+                    let _ = session.send_seed(&seed).await;
+                }
+                Ok(_) => {}
+                Err(_) => hears = false,
+            },
+            received = session.recv_message() => {
+                let Ok(message) = received else { break };
+                // As datagrams, which its shards are.
+                let _ = session.send_message(message).await;
             }
         }
     }
