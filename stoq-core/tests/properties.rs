@@ -375,7 +375,7 @@ impl Parts {
 
     fn shard(&self, message: VarInt) -> Frame<'_> {
         let data = 1 + u16::from(self.small) % 200;
-        let parity = self.word as u16 % (Shard::MAX_SHARDS - data);
+        let parity = self.word as u16 % (Shard::max_parity(data) + 1);
         let bytes = &self.long[..2 + 2 * (self.blob.len() / 2)];
         let holds = u32::from(data) * bytes.len() as u32;
         Frame::Shard(Shard {

@@ -300,7 +300,7 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// How long an answer may take that comes through relays.
+    /// How long an answer may take, connecting included.
     pub(crate) fn upstream_answer(&self) -> Duration {
         2 * self.upstream_connect
     }

@@ -223,7 +223,8 @@ impl Visit {
         let mut answer = Answer::new(session.random(), datagrams.max_size());
         answer.hops = session.hops().cloned();
         answer.holder = access.as_ref().and_then(Access::holder);
-        answer.relays_proofs = true;
+        // Who showed no tokens has nothing to prove.
+        answer.relays_proofs = !request.access_tokens.is_empty();
         control.accept(&answer);
         let mut guard = self.shared.guard.clone();
         // Proofs for the target, which it gets when the gateway has its own.
@@ -326,6 +327,7 @@ impl Visit {
             });
             Ending::Close(code, reason)
         })?;
+        let proofs = !request.access_tokens.is_empty();
         let request = Request {
             service: service.clone(),
             random: request.random,
@@ -341,7 +343,7 @@ impl Visit {
             hops,
         };
         let opened = tokio::select! {
-            opened = upstream.open(request) => opened,
+            opened = upstream.open(request, proofs) => opened,
             _ = phase.wait_for(|phase| *phase != Phase::Running) => {
                 count(&refused.shutdown);
                 return Err(Ending::shutdown());

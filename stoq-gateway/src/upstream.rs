@@ -17,15 +17,11 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn to_target(route: &Route, config: &Config) -> Result<Self, BindError> {
-        let answer_timeout = match route.via[..] {
-            [] => config.timing.upstream_connect,
-            _ => config.timing.upstream_answer(),
-        };
         let settings = PoolSettings {
             target: route.upstream.clone(),
             identity: None,
             sessions_per_connection: route.sessions_per_connection,
-            answer_timeout,
+            answer_timeout: config.timing.upstream_answer(),
         };
         Self::new(route.policy.clone(), settings, config)
     }
@@ -60,12 +56,13 @@ impl Upstream {
         Ok(Self { endpoint, pool })
     }
 
-    /// Opens a session, on a connection that has room for it or a new one.
+    /// Opens a session, on a connection that has room for it or a new one. `proofs` says whether the browser has shown access
+    /// tokens, whose proofs may come.
     ///
     /// # Cancel safety
     /// If the future is dropped, a session that is opened all the same is closed.
-    pub(crate) async fn open(&self, request: Request) -> Result<Lease, OpenFailure> {
-        self.pool.open(request).await
+    pub(crate) async fn open(&self, request: Request, proofs: bool) -> Result<Lease, OpenFailure> {
+        self.pool.open(request, proofs).await
     }
 
     /// Closes every connection, and with it what sessions are left.

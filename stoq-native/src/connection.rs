@@ -152,6 +152,13 @@ impl Connection {
         self.command(Command::GoAway { code, grace });
     }
 
+    /// Asks the peer's end for a sign of life, and says whether it came. Nothing, until it comes or the connection ends.
+    pub(crate) async fn ping(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Ping { reply });
+        matches!(answer.await, Ok(Ok(_)))
+    }
+
     /// Whether [`open_session`](Self::open_session) may be of use: the connection is open and the peer stays.
     pub fn takes_sessions(&self) -> bool {
         self.is_open() && self.shared().going_away.get().is_none()

@@ -20,6 +20,7 @@ mod control;
 mod end;
 mod event;
 mod outputs;
+mod requested;
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -58,6 +59,7 @@ pub(crate) use command::Command;
 use control::{Incoming, Outgoing};
 use end::End;
 use event::Event;
+use requested::Requested;
 
 /// What the drivers of an endpoint share.
 #[derive(Debug)]
@@ -202,6 +204,7 @@ struct Driver {
 
     sessions: HashMap<SessionId, Arc<session::Shared>>,
     waiting: HashMap<SessionId, Waiting>,
+    requested: Requested,
     pings: HashMap<PingId, oneshot::Sender<Result<Duration, PingError>>>,
     /// Multiplexed sessions that QUIC's bounds on streams reckon with.
     reckoned: usize,
@@ -300,6 +303,7 @@ impl Driver {
             start: Instant::now(),
             machine,
             out,
+            requested: Requested::default(),
             outgoing: Outgoing::default(),
             incoming: Incoming::default(),
             unintroduced: unintroduced.streams,

@@ -27,6 +27,7 @@
 mod carrier;
 mod config;
 mod ending;
+mod pace;
 mod pool;
 mod pump;
 mod request;
@@ -55,6 +56,7 @@ pub use pump::{Heed, Read, Sink, Source, Unfinished, Urgency, pump};
 pub use stats::RelayStats;
 
 use crate::endpoint::{BindError, Endpoint};
+use pace::Pace;
 use stats::{Counters, count};
 
 /// A running relay. Dropped without [`shutdown`](Self::shutdown), it ends at once, and its neighbours learn so.
@@ -92,6 +94,8 @@ struct Shared {
     listening: SocketAddr,
     pools: HashMap<FalconId, Arc<Pool>>,
     places: Arc<Semaphore>,
+    /// What clients may still ask for, by their connections; those that have asked for nothing lately are not there.
+    clients: Mutex<HashMap<usize, Pace>>,
     counters: Counters,
 }
 
@@ -125,6 +129,7 @@ impl Relay {
             id,
             listening,
             places: Arc::new(Semaphore::new(config.max_sessions.get() as usize)),
+            clients: Mutex::default(),
             counters: Counters::default(),
             config,
         });

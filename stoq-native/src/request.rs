@@ -16,7 +16,7 @@ use stoq_core::session_id::SessionId;
 use tokio::sync::oneshot;
 
 use crate::access::{AccessRules, HolderKeys};
-use crate::closed::Closed;
+use crate::closed::{Closed, Ending};
 use crate::connection::Connection;
 use crate::driver::Command;
 use crate::falcon::SignError;
@@ -108,11 +108,17 @@ pub struct SessionRequest {
     route: Vec<FalconId>,
     hops: Option<HopChain>,
     connection: Connection,
+    withdrawn: Arc<Ending>,
     answered: bool,
 }
 
 impl SessionRequest {
-    pub(crate) fn new(request: IncomingRequest, asked: Asked, connection: Connection) -> Self {
+    pub(crate) fn new(
+        request: IncomingRequest,
+        asked: Asked,
+        connection: Connection,
+        withdrawn: Arc<Ending>,
+    ) -> Self {
         Self {
             id: request.id,
             path: asked.service.path(),
@@ -123,6 +129,7 @@ impl SessionRequest {
             route: request.route,
             hops: request.hops,
             connection,
+            withdrawn,
             answered: false,
         }
     }
@@ -216,7 +223,8 @@ impl SessionRequest {
     /// # Cancel safety
     /// If the future is dropped before it resolves, the session is closed again.
     pub async fn accept_with(self, mut answer: Answer) -> Result<Session, Closed> {
-        answer.relays_proofs = true;
+        // Who showed no tokens has nothing to prove.
+        answer.relays_proofs = !self.access_tokens().is_empty();
         self.take(answer).await
     }
 
@@ -232,6 +240,17 @@ impl SessionRequest {
         match accepted.await {
             Ok(accepted) => accepted,
             Err(_) => Err(self.connection.closed().await),
+        }
+    }
+
+    /// Resolves when nobody waits for the answer any more: the client has withdrawn the request, or its connection has ended.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn withdrawn(&self) -> Closed {
+        tokio::select! {
+            closed = self.withdrawn.wait() => closed,
+            closed = self.connection.closed() => closed,
         }
     }
 

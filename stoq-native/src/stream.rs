@@ -20,6 +20,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 pub(crate) use arrived::{Arrived, Introduction};
 pub use receive::{ReadError, RecvStream};
+pub(crate) use send::DEFAULT_URGENCY;
 pub use send::{SendStream, WriteError, quic_priority};
 
 use crate::closed::Closed;

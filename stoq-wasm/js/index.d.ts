@@ -404,7 +404,8 @@ export class Session {
    * Firefox 140 takes any number of datagrams at once and drops what the path does not carry at that moment: on a path
    * that loses much, most messages of more than ten or so datagrams do not leave it whole. Chromium waits.
    *
-   * @param options `parity`: how many shards may be lost, 0 to 255. Default: as many as a loss of 1 % asks for, because
+   * @param options `parity`: how many shards may be lost, 0 to 255; never more than two for each shard that the message fills, and
+   *   16. Default: as many as a loss of 1 % asks for, because
    *   browsers do not tell what is lost.
    * @throws {@link StoqError} `datagram-too-large` · `invalid-argument`: no bytes at all, or no such parity · `unsupported`:
    *   the peer takes no datagrams · or how the session ended.

@@ -21,7 +21,7 @@ pub struct Shard<'a> {
     pub index: u16,
     /// Shards that hold the message itself, at least one.
     pub data: u16,
-    /// Shards that make up for lost ones.
+    /// Shards that make up for lost ones, at most [`max_parity`](Self::max_parity).
     pub parity: u16,
     /// Bytes of the message: at least one, and no more than the data shards hold.
     pub message_len: VarInt,
@@ -38,6 +38,20 @@ impl<'a> Shard<'a> {
     /// The most shards of a message, data and parity together: a Reed–Solomon code over bytes has no more, and a receiver
     /// keeps track of them in 32 bytes.
     pub const MAX_SHARDS: u16 = 255;
+
+    /// The most parity shards beside `data` data shards: two for each, and 16 more, within [`MAX_SHARDS`](Self::MAX_SHARDS).
+    ///
+    /// To rebuild takes work for all shards that there could be, not for those that came. So much parity is enough on a path
+    /// that loses half of its packets, where more than 13 beyond twice the data are never wanted for one failure in ten
+    /// thousand; 253 beside two would let two datagrams ask for as much work as a message of 200 KB: 5 ms and more in a page.
+    pub const fn max_parity(data: u16) -> u16 {
+        let (left, most) = (Self::MAX_SHARDS.saturating_sub(data), 2 * data as u32 + 16);
+        if most < left as u32 {
+            most as u16
+        } else {
+            left
+        }
+    }
 
     /// Reads a whole payload.
     pub(crate) fn decode(payload: &'a [u8]) -> Result<Self, Fault> {
@@ -73,6 +87,12 @@ impl<'a> Shard<'a> {
             return Err(Fault::OutOfRange {
                 field: "data and parity shards",
                 got: shards.into(),
+            });
+        }
+        if self.parity > Self::max_parity(self.data) {
+            return Err(Fault::OutOfRange {
+                field: "parity shards",
+                got: self.parity.into(),
             });
         }
         if u32::from(self.index) >= shards {

@@ -8,7 +8,8 @@ pub enum Parity {
     /// if relays further on lose more, choose a number.
     #[default]
     Auto,
-    /// Always this many. With none, every shard must arrive.
+    /// This many, but no more than [`Shard::max_parity`]: a message of few shards needs few others, and receivers refuse
+    /// more. With none, every shard must arrive.
     Fixed(u8),
 }
 
@@ -33,7 +34,7 @@ impl Parity {
     /// largest messages on a path that loses more than a sixth fail more often. Losses that come in bursts longer than
     /// `m` shards are not planned for.
     pub fn count(self, data: u16, loss: Loss) -> u16 {
-        let most = Shard::MAX_SHARDS.saturating_sub(data);
+        let most = Shard::max_parity(data);
         match self {
             Self::Fixed(parity) => most.min(parity.into()),
             Self::Auto => Self::for_loss(data, loss.share(), most),
@@ -217,6 +218,16 @@ mod tests {
             assert_eq!(parity(data, percent), expected, "{data} at {percent} %");
         }
         assert_eq!(parity(10, 0), 1);
+    }
+
+    #[test]
+    fn the_most_parity_is_all_that_half_the_packets_lost_ask_for() {
+        for data in 1..=Parity::MAX_AUTO_DATA {
+            let wanted = Parity::for_loss(data, Loss::MAX.share(), Shard::MAX_SHARDS - data);
+            assert!(wanted <= Shard::max_parity(data), "{wanted} beside {data}");
+        }
+        assert_eq!(Parity::Fixed(255).count(2, Loss::UNKNOWN), 20);
+        assert_eq!(Parity::Fixed(255).count(80, Loss::UNKNOWN), 175);
     }
 
     #[test]

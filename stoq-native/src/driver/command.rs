@@ -95,11 +95,13 @@ impl Driver {
                 asked,
                 reply,
             } => {
+                self.requested.answered(id);
                 let waiting = Waiting::new(Some(asked.service.clone()), Reply::Accept(reply));
                 self.accept(id, answer, waiting, &asked);
             }
             Command::Auth { id, auth } => self.machine.send_auth(id, &auth, &mut self.out),
             Command::Refuse { id, code, reason } => {
+                self.requested.answered(id);
                 self.machine.refuse(now, id, code, &reason, &mut self.out);
             }
             Command::Close {

@@ -105,6 +105,7 @@ impl Driver {
             }
             Output::Closed { id, code, reason } => {
                 let closed = Closed::peer(code, reason);
+                self.requested.closed(id, &closed);
                 if let Some(session) = self.forget(id) {
                     session.end(closed);
                 } else if let Some(waiting) = self.waiting.remove(&id) {
@@ -180,7 +181,9 @@ impl Driver {
         let Some(requests) = &self.requests else {
             unreachable!("only servers are asked");
         };
-        match requests.try_send(SessionRequest::new(request, asked, connection)) {
+        let withdrawn = self.requested.come(request.id);
+        let request = SessionRequest::new(request, asked, connection, withdrawn);
+        match requests.try_send(request) {
             Ok(()) => {}
             Err(TrySendError::Full(request)) => {
                 request.refuse(Code::LIMIT, "too many requests wait to be answered");

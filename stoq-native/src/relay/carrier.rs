@@ -5,7 +5,7 @@ use stoq_core::close::Code;
 
 use super::pump::{Read, Sink, Source};
 use crate::closed::{Closed, ClosedBy};
-use crate::stream::{ReadError, RecvStream, SendStream, WriteError};
+use crate::stream::{DEFAULT_URGENCY, ReadError, RecvStream, SendStream, WriteError};
 
 /// The receiving half of a native stream.
 #[derive(Debug)]
@@ -87,7 +87,13 @@ impl Sink for NativeSink {
         self.stream.reset(code);
     }
 
+    /// Where sessions share a connection, no stream is more urgent than those of which nobody says anything: QUIC sends the
+    /// most urgent first, and one client could keep the streams of all others waiting. Less urgent it may be.
     fn set_priority(&mut self, urgency: u8) {
-        self.stream.set_priority(urgency);
+        let most = match self.stream.shares_connection() {
+            true => DEFAULT_URGENCY,
+            false => 0,
+        };
+        self.stream.set_priority(urgency.max(most));
     }
 }

@@ -72,8 +72,9 @@ pub struct RelayConfig {
     pub max_connections: usize,
     /// How long connecting to a next hop may take. Default 5 s: somebody waits for it.
     pub connect_timeout: Duration,
-    /// How long a next hop may take for its answer. Default 10 s: twice as long as it may take to connect to the one behind
-    /// it, so that the relay nearest to a fault is the one that reports it.
+    /// How long it may take to open a session at a next hop, from the request to its answer, connecting included. Default
+    /// 10 s: twice as long as it may take to connect. For each relay that a request has passed before this one it is a
+    /// sixteenth less, so that the relay nearest to a fault is the one that reports it, before the others give up.
     pub answer_timeout: Duration,
     /// Silence after which a neighbour counts as lost, and its sessions end. Default 10 s, as a gateway has it: whoever waits
     /// at the end learns of it before giving up.

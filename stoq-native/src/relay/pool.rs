@@ -3,15 +3,18 @@
 use core::num::NonZeroU32;
 use core::ops::Deref;
 use core::time::Duration;
+use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stoq_core::close::Code;
+use stoq_core::frame::{AccessTokens, Hop};
 use stoq_core::identity::FalconId;
 use stoq_core::session as machine;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::pace::Pace;
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
 use crate::request::{OpenError, Request};
@@ -27,7 +30,8 @@ pub struct PoolSettings {
     pub identity: Option<FalconId>,
     /// Sessions on one connection; one more opens another connection.
     pub sessions_per_connection: NonZeroU32,
-    /// How long the answer to a request may take.
+    /// How long it may take to open a session, from the request to its answer, connecting included. Whose request has passed
+    /// relays waits a sixteenth less for each: who stands nearest to a fault reports it, and what it says gets through.
     pub answer_timeout: Duration,
 }
 
@@ -50,6 +54,8 @@ struct Slot {
     size: AtomicUsize,
     /// Sessions asked for, ever.
     opened: AtomicUsize,
+    /// Control frames that it may still send for sessions.
+    pace: Mutex<Pace>,
 }
 
 /// A session with the next hop, and its place on the connection. The session is closed when this is dropped with the last
@@ -80,36 +86,61 @@ impl Pool {
         }
     }
 
-    /// Opens a session, on a connection that has room for it or a new one.
+    /// Opens a session, on a connection that has room for it or a new one. `proofs` says whether proofs of access tokens may
+    /// be passed on in it, as of a client that has shown some, here or for somebody behind.
+    ///
+    /// Each connection opens 290 sessions at once, and 73 a second over time, more than twice as many without proofs; more are refused with [`Code::LIMIT`]. Beyond 1024 control frames a second the next hop would close the
+    /// connection, and all sessions on it.
     ///
     /// # Errors
     /// [`OpenFailure`] says whose matter it is.
     ///
     /// # Cancel safety
     /// If the future is dropped, a session that is opened all the same is closed.
-    pub async fn open(self: &Arc<Self>, request: Request) -> Result<Lease, OpenFailure> {
+    pub async fn open(
+        self: &Arc<Self>,
+        request: Request,
+        proofs: bool,
+    ) -> Result<Lease, OpenFailure> {
+        let patience = self.patience(&request);
+        let deadline = Instant::now() + patience;
         let mut lost = String::new();
         for _ in 0..ATTEMPTS {
             let (slot, place) = self.place();
-            let connection = slot.connection.get_or_init(|| self.connect()).await;
-            let connection = match connection {
-                Ok(connection) => connection,
-                Err(reason) => {
+            let connecting = slot.connection.get_or_init(|| self.connect());
+            let connection = match timeout_at(deadline, connecting).await {
+                Ok(Ok(connection)) => connection,
+                Err(_) => return Err(OpenFailure::Unreachable("no connection in time".into())),
+                Ok(Err(reason)) => {
                     self.forget(&slot);
                     return Err(OpenFailure::Unreachable(reason.clone()));
                 }
             };
-            let Ok(opened) = timeout(
-                self.settings.answer_timeout,
-                connection.open_session(request.clone()),
-            )
-            .await
-            else {
-                // It may be gone without a word: the next session tries another connection.
-                self.forget(&slot);
+            if !slot.has_frames_for(proofs) {
+                let reason = "too many sessions were asked for on this way";
+                return Err(OpenFailure::Refused(Code::LIMIT, reason.into()));
+            }
+            // Counted before the answer: who gives up sooner has asked, too.
+            slot.opened.fetch_add(1, Relaxed);
+            let mut lives = false;
+            // One that does not answer a ping may be gone without a word; where just this answer is late, others come.
+            let probing = async {
+                sleep_until(deadline - patience / 2).await;
+                lives = connection.ping().await;
+                pending().await
+            };
+            let opening = async {
+                tokio::select! {
+                    opened = connection.open_session(request.clone()) => opened,
+                    never = probing => never,
+                }
+            };
+            let Ok(opened) = timeout_at(deadline, opening).await else {
+                if !lives {
+                    self.forget(&slot);
+                }
                 return Err(OpenFailure::Unreachable("no answer".into()));
             };
-            slot.opened.fetch_add(1, Relaxed);
             match opened {
                 Ok(session) => {
                     return Ok(Lease {
@@ -144,6 +175,19 @@ impl Pool {
         Err(OpenFailure::Unreachable(lost))
     }
 
+    /// How long this end waits.
+    fn patience(&self, request: &Request) -> Duration {
+        // The last hop of the chain is this end.
+        let passed = request
+            .hops
+            .as_ref()
+            .map_or(0, |chain| chain.hops.len().saturating_sub(1));
+        let left = u32::from(Hop::MAX_HOPS)
+            .saturating_sub(passed as u32)
+            .max(1);
+        self.settings.answer_timeout * left / u32::from(Hop::MAX_HOPS)
+    }
+
     /// Lets go of every connection: those without sessions are closed, the others when their sessions end. The next session
     /// gets a new one.
     pub fn clear(&self) {
@@ -165,6 +209,7 @@ impl Pool {
             places: Arc::new(Semaphore::new(places)),
             size: AtomicUsize::new(places),
             opened: AtomicUsize::new(0),
+            pace: Mutex::new(Pace::of_connection()),
         });
         let place = slot.places.clone().try_acquire_owned();
         slots.push(slot.clone());
@@ -212,7 +257,21 @@ impl Pool {
     }
 }
 
+/// Control frames that a session may cost its connection: a request, a ping, a close, and the most proofs that the core
+/// takes from a client for one session.
+pub(super) fn frames_for(proofs: bool) -> u32 {
+    match proofs {
+        true => 3 + AccessTokens::MAX_COUNT as u32,
+        false => 3,
+    }
+}
+
 impl Slot {
+    fn has_frames_for(&self, proofs: bool) -> bool {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.take(Instant::now().into_std(), frames_for(proofs))
+    }
+
     /// Whether the next session may go there: the connection takes sessions, or is being made.
     fn is_usable(&self) -> bool {
         match self.connection.get() {

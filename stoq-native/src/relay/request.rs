@@ -1,6 +1,7 @@
 //! One request: whether it is passed on, to whom, and the answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use stoq_core::access::SignedAccessToken;
@@ -9,6 +10,8 @@ use stoq_core::hops::{HopChain, HopError, Passage};
 use stoq_core::identity::FalconId;
 use stoq_core::session::Answer;
 
+use super::pace::Pace;
+use super::pool::frames_for;
 use super::stats::count;
 use super::{Lease, OpenFailure, Pool, Shared};
 use crate::access::HolderKeys;
@@ -31,16 +34,15 @@ pub(super) struct Opened {
 
 /// Opens the session at the next hop and answers; `None` if it was refused, or who asked has gone.
 pub(super) async fn open(shared: &Arc<Shared>, request: SessionRequest) -> Option<Opened> {
-    let connection = request.connection().clone();
     let opened = async {
         let (next, pool, onward) = shared.judge(&request)?;
-        pool.open(onward)
+        pool.open(onward, shows_tokens(&request))
             .await
             .map_err(|failure| shared.failed(&next, failure))
     };
     let opened = tokio::select! {
         opened = opened => opened,
-        _ = connection.closed() => return None,
+        _ = request.withdrawn() => return None,
     };
     let up = match opened {
         Ok(up) => up,
@@ -104,7 +106,24 @@ impl Shared {
             route: passage.route,
             hops: Some(passage.hops),
         };
+        // Those that relays pass on are of many clients; they have paced them.
+        if last.is_none() && !self.client_may(request) {
+            count(&counters.refused_pace);
+            let reason = "too many sessions were asked for on this connection";
+            return Err(refusal(Code::LIMIT, reason));
+        }
         Ok((next, pool.clone(), onward))
+    }
+
+    /// Whether a client's connection has its share of sessions left.
+    fn client_may(&self, request: &SessionRequest) -> bool {
+        let (now, key) = (Instant::now(), request.connection().quinn().stable_id());
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() >= self.config.max_connections {
+            clients.retain(|_, pace| !pace.is_full(now));
+        }
+        let pace = clients.entry(key).or_insert_with(Pace::of_client);
+        pace.take(now, frames_for(shows_tokens(request)))
     }
 
     /// Tokens that are for this relay are nobody else's business.
@@ -130,6 +149,11 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether proofs may come, for this relay or somebody behind it.
+fn shows_tokens(request: &SessionRequest) -> bool {
+    !request.access_tokens().is_empty()
 }
 
 fn refusal(code: Code, reason: impl Into<String>) -> Refusal {

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use stoq_core::close::Code;
 use stoq_core::session::CLOSE_TIMEOUT;
 use stoq_core::session_id::SessionId;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, coop::consume_budget};
 use tokio::time::timeout;
 
 use super::ending::told;
@@ -193,6 +193,8 @@ impl Side {
                 Ok(()) => &counters.datagrams_relayed,
                 Err(_) => &counters.datagrams_dropped,
             });
+            // A peer that sends faster than this passes on would keep the thread from everybody else.
+            consume_budget().await;
         }
     }
 

@@ -28,6 +28,8 @@ pub struct RelayStats {
     pub datagrams_dropped: u64,
     /// Refused: the relay had as many sessions as it may.
     pub refused_full: u64,
+    /// Refused: a client's connection asked for too many sessions in too short a time.
+    pub refused_pace: u64,
     /// Refused: the neighbour was not the last of the chain that it brought.
     pub refused_untrusted: u64,
     /// Refused: a relay would have been passed twice.
@@ -54,6 +56,7 @@ pub(super) struct Counters {
     pub(super) datagrams_relayed: AtomicU64,
     pub(super) datagrams_dropped: AtomicU64,
     pub(super) refused_full: AtomicU64,
+    pub(super) refused_pace: AtomicU64,
     pub(super) refused_untrusted: AtomicU64,
     pub(super) refused_loop: AtomicU64,
     pub(super) refused_too_many_hops: AtomicU64,
@@ -77,6 +80,7 @@ impl Counters {
             datagrams_relayed: self.datagrams_relayed.load(Relaxed),
             datagrams_dropped: self.datagrams_dropped.load(Relaxed),
             refused_full: self.refused_full.load(Relaxed),
+            refused_pace: self.refused_pace.load(Relaxed),
             refused_untrusted: self.refused_untrusted.load(Relaxed),
             refused_loop: self.refused_loop.load(Relaxed),
             refused_too_many_hops: self.refused_too_many_hops.load(Relaxed),

@@ -9,6 +9,7 @@ use std::io;
 use bytes::Bytes;
 use stoq_core::close::Code;
 use stoq_core::frame::Priority;
+use stoq_core::session_id::SessionId;
 
 use super::{ClosedStream, Multiplexed, Place};
 use crate::closed::Closed;
@@ -169,6 +170,11 @@ impl SendStream {
         u8::try_from(i32::from(DEFAULT_URGENCY) - priority).unwrap_or(DEFAULT_URGENCY)
     }
 
+    /// Whether other sessions may have streams on the same connection.
+    pub(crate) fn shares_connection(&self) -> bool {
+        self.session.id() != SessionId::ZERO
+    }
+
     fn poll_write<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -225,7 +231,7 @@ pub fn quic_priority(urgency: u8) -> i32 {
 }
 
 /// RFC 9218's, for streams of which nobody says anything.
-const DEFAULT_URGENCY: u8 = 3;
+pub(crate) const DEFAULT_URGENCY: u8 = 3;
 
 impl Drop for SendStream {
     fn drop(&mut self) {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use stoq_native::relay::RelayConfig;
-use stoq_native::{Closed, ClosedBy, Code, ConnectError, ReadError};
+use stoq_native::{Closed, ClosedBy, Code, ConnectError, ReadError, Request, Target};
 
-use crate::chain::{Chain, id, pattern, relay, until, within};
+use crate::chain::{Chain, id, pattern, relay, service, until, within};
 
 #[tokio::test]
 async fn code_and_reason_go_both_ways() {
@@ -184,6 +184,35 @@ async fn a_next_hop_that_is_not_there_is_unreachable() {
         );
         assert_eq!(relay.stats().unreachable, 1);
         assert_eq!(relay.falcon_id(), id(1));
+    })
+    .await;
+}
+
+/// The target never answers, and the relay has more patience than the test.
+#[tokio::test]
+async fn a_client_that_withdraws_its_request_frees_the_place_at_once() {
+    within(async {
+        let chain = Chain::with(1, |config| {
+            config.answer_timeout = Duration::from_secs(600);
+            config.connect_timeout = Duration::from_secs(600);
+        });
+        let to: Target = chain.url().parse().unwrap();
+        let connection = chain.client.connect_to(&to).await.unwrap();
+        let asking = {
+            let connection = connection.clone();
+            tokio::spawn(async move { connection.open_session(Request::new(service())).await })
+        };
+        let asked = chain.target.accept().await.unwrap();
+        assert_eq!(chain.stats(1).sessions_open, 1);
+        asking.abort();
+        // All the way along.
+        let withdrawn = asked.withdrawn().await;
+        assert_eq!(
+            (withdrawn.code, withdrawn.by),
+            (Code::CANCELLED, ClosedBy::Peer)
+        );
+        until(|| chain.stats(1).sessions_open == 0).await;
+        assert!(connection.is_open());
     })
     .await;
 }

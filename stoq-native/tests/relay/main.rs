@@ -8,5 +8,6 @@ mod chain;
 mod end_to_end;
 mod ending;
 mod garbage;
+mod pace;
 mod priority;
 mod refusals;

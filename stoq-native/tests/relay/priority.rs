@@ -29,22 +29,22 @@ async fn an_urgency_is_what_was_set() {
 }
 
 /// A runtime with one thread, which can be held still: then whoever is in it neither reads nor acknowledges.
-struct Apart(Option<Runtime>);
+pub(crate) struct Apart(Option<Runtime>);
 
 impl Apart {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         Self(Some(
             builder.worker_threads(1).enable_all().build().unwrap(),
         ))
     }
 
-    fn runtime(&self) -> &Runtime {
+    pub(crate) fn runtime(&self) -> &Runtime {
         self.0.as_ref().unwrap()
     }
 
     /// Until the sender is dropped.
-    fn hold(&self) -> std::sync::mpsc::Sender<()> {
+    pub(crate) fn hold(&self) -> std::sync::mpsc::Sender<()> {
         let (release, held) = std::sync::mpsc::channel();
         let (begun, begins) = std::sync::mpsc::channel();
         self.runtime().spawn(async move {
@@ -145,6 +145,57 @@ async fn an_urgent_stream_overtakes_at_a_relay_in_both_directions() {
             reading.join_next().await.unwrap().unwrap()
         });
         assert_eq!(first.await.unwrap(), 0, "the urgent one came first");
+    })
+    .await;
+}
+
+/// The relay has one connection to the target for both clients. What both have sent waits there, until the target reads.
+#[tokio::test]
+async fn an_urgent_stream_does_not_overtake_those_of_other_clients() {
+    within(async {
+        let there = Apart::new();
+        let target = {
+            let _guard = there.runtime().enter();
+            target(|_| {})
+        };
+        let relay = relay(1, &[(TARGET, target.local_addr().unwrap())], |_| {});
+        let client = client(&[(1, relay.local_addr())], |_| {});
+        let url = format!("stoq://{}/test", relay.local_addr());
+        let accepting = there.runtime().spawn(async move {
+            let first = target.accept().await.unwrap().accept().await.unwrap();
+            let second = target.accept().await.unwrap().accept().await.unwrap();
+            (first, second)
+        });
+        let greedy = client.connect(&url).await.unwrap();
+        let modest = client.connect(&url).await.unwrap();
+        let (first, second) = accepting.await.unwrap();
+        assert_eq!(relay.stats().next_hop_connections, 1);
+
+        let release = there.hold();
+        // The urgent one is four times as long: only if it is sent first does it end first.
+        let mut sends = Vec::new();
+        for (session, urgency, length) in [(&modest, 3, LENGTH / 4), (&greedy, 0, LENGTH)] {
+            let mut send = session.open_uni_with(Payload::Framed).await.unwrap();
+            let mut bytes = opening(urgency);
+            bytes.resize(length, urgency);
+            send.write_all(&bytes).await.unwrap();
+            send.finish().unwrap();
+            sends.push(send);
+        }
+        let all = (LENGTH + LENGTH / 4) as u64;
+        until(|| relay.stats().bytes_forward == all).await;
+        drop(release);
+        let ended_first = there.runtime().spawn(async move {
+            let length = async |session: Session| {
+                let mut stream = session.accept_any_uni().await.unwrap();
+                stream.read_to_end(LENGTH).await.unwrap().len()
+            };
+            tokio::select! {
+                length = length(first) => length,
+                length = length(second) => length,
+            }
+        });
+        assert_eq!(ended_first.await.unwrap(), LENGTH / 4, "the modest one");
     })
     .await;
 }

@@ -1,6 +1,7 @@
 //! What relays do not pass on, and with which code.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use stoq_native::relay::{NextHop, Relay, RelayConfig};
 use stoq_native::{
@@ -11,6 +12,7 @@ use stoq_native::{
 use crate::chain::{
     CLIENT, Chain, STRANGER, TARGET, any_port, client, id, identity, relay, service, target, within,
 };
+use crate::priority::Apart;
 
 fn options(route: &[usize], max_hops: Option<u8>) -> ConnectOptions {
     let mut options = ConnectOptions::default();
@@ -414,6 +416,68 @@ async fn a_target_refuses_a_chain_that_its_connection_disproves() {
             let expected = std::ptr::eq(client, &named).then(|| passed(CLIENT));
             assert_eq!(authenticated, expected);
         }
+    })
+    .await;
+}
+
+/// The target takes connections, and answers no request.
+#[tokio::test]
+async fn the_relay_nearest_to_silence_reports_it_and_keeps_its_connection() {
+    within(async {
+        let chain = Chain::with(3, |config| config.answer_timeout = Duration::from_secs(2));
+        for round in 1..=2 {
+            let refused = chain
+                .client
+                .connect_with(&chain.url(), chain.route())
+                .await
+                .unwrap_err();
+            assert_eq!(code(refused), Code::UPSTREAM_UNREACHABLE);
+            let counted = |n| (chain.stats(n).unreachable, chain.stats(n).refused_behind);
+            assert_eq!(counted(3), (round, 0));
+            assert_eq!([counted(1), counted(2)], [(0, round); 2]);
+            let connections = |n| chain.stats(n).next_hop_connections;
+            assert_eq!([1, 2, 3].map(connections), [1; 3], "they answer pings");
+        }
+    })
+    .await;
+}
+
+/// The target is held still for as long as the relay waits.
+#[tokio::test]
+async fn a_connection_that_answers_nothing_is_given_up_for_new_sessions() {
+    within(async {
+        let there = Apart::new();
+        let target = {
+            let _guard = there.runtime().enter();
+            target(|_| {})
+        };
+        let next = [(TARGET, target.local_addr().unwrap())];
+        let relay = relay(1, &next, |config| {
+            config.answer_timeout = Duration::from_secs(2)
+        });
+        let client = client(&[(1, relay.local_addr())], |_| {});
+        let url = format!("stoq://{}/test", relay.local_addr());
+        let (taken, mut sessions) = tokio::sync::mpsc::unbounded_channel();
+        there.runtime().spawn(async move {
+            while let Some(request) = target.accept().await {
+                // What was asked for in vain is withdrawn by now.
+                if let Ok(session) = request.accept().await {
+                    taken.send(session).unwrap();
+                }
+            }
+        });
+        let first = client.connect(&url).await.unwrap();
+        let _there = sessions.recv().await.unwrap();
+
+        let release = there.hold();
+        let refused = client.connect(&url).await.unwrap_err();
+        assert_eq!(code(refused), Code::UPSTREAM_UNREACHABLE);
+        drop(release);
+        let second = client.connect(&url).await.unwrap();
+        assert_eq!(relay.stats().next_hop_connections, 2);
+        // The session that was there stays.
+        assert!(first.connection().is_open() && second.connection().is_open());
+        assert_eq!(relay.stats().sessions_open, 2);
     })
     .await;
 }

@@ -296,6 +296,10 @@ fn values_that_no_decoder_gives_are_refused() {
         },
         Shard { index: 4, ..first },
         Shard {
+            parity: 25,
+            ..first
+        },
+        Shard {
             bytes: &[],
             ..first
         },
@@ -316,7 +320,7 @@ fn values_that_no_decoder_gives_are_refused() {
     for shard in malformed {
         assert_eq!(reassembly.receive(NOW, &shard), Err(Dropped::Malformed));
     }
-    assert_eq!(reassembly.counters().malformed, 7);
+    assert_eq!(reassembly.counters().malformed, 8);
 }
 
 #[test]
