@@ -1,5 +1,9 @@
 //! Access tokens that a page presents, and the keys of their holders, which stay where no script can read them.
 
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use js_sys::{Array, Object, Promise, Uint8Array};
 use stoq_core::Code;
@@ -104,9 +108,13 @@ pub fn holder_public_key(pair: JsValue) -> Promise {
 
 async fn public_key(pair: &JsValue) -> Result<HolderKey, Error> {
     let key = half(pair, "publicKey")?;
+    // Of public keys, none but the points of P-256 are exported as 65 bytes. The browser has checked that it is one.
+    if js::get(&key, "type") != "public" {
+        return Err(not_a_pair());
+    }
     let exported = settled(subtle()?.export_key("raw", &key), "export the public key").await?;
     let bytes = Uint8Array::new(&exported).to_vec();
-    HolderKey::from_uncompressed(&bytes).map_err(|_| not_a_pair())
+    HolderKey::from_trusted(&bytes).map_err(|_| not_a_pair())
 }
 
 fn half(pair: &JsValue, name: &str) -> Result<CryptoKey, Error> {

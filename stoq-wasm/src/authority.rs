@@ -1,5 +1,6 @@
 //! Gateways by name: `host:port`, in the one spelling that endpoint records have.
 
+use alloc::string::String;
 use web_sys::Url;
 
 /// The gateway that a page means by `host:port`, `host` (then the port is 443), or an origin `https://host:port`.

@@ -1,6 +1,9 @@
 //! The channels that a session has had, and what came on them and was not taken.
 
-use std::cell::RefCell;
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use js_sys::Object;
 use stoq_core::Code;

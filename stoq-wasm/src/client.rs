@@ -1,8 +1,10 @@
 //! Opening sessions.
 
-use std::cell::Cell;
-use std::rc::Rc;
-use std::time::Duration;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use core::cell::Cell;
+use core::time::Duration;
 
 use js_sys::Promise;
 use stoq_core::{Code, ServiceName};

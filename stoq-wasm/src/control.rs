@@ -1,7 +1,8 @@
 //! Our control stream.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use alloc::format;
+use alloc::rc::Rc;
+use core::cell::Cell;
 
 use js_sys::Uint8Array;
 use stoq_core::Code;

@@ -1,7 +1,9 @@
 //! The datagrams of a session.
 
-use std::cell::OnceCell;
-use std::rc::Rc;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use js_sys::{Promise, Uint8Array};
 use stoq_core::datagram::Datagram;

@@ -1,5 +1,8 @@
 //! Small files from the web, with a bound.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use js_sys::{Object, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;

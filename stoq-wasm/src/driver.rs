@@ -1,9 +1,11 @@
 //! One session's connection: feeds stoq-core's state machine and carries out what it says.
 
-use std::cell::RefCell;
-use std::ops::Deref;
-use std::rc::{Rc, Weak};
-use std::time::Duration;
+use alloc::rc::{Rc, Weak};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::ops::Deref;
+use core::time::Duration;
 
 use js_sys::{Promise, Uint8Array};
 use stoq_core::access::TokenHash;

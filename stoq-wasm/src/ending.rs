@@ -1,10 +1,12 @@
 //! How a session ends, and what that means for everything that is under way.
 
-use std::cell::{Cell, OnceCell};
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
-use std::time::Duration;
+use alloc::format;
+use alloc::string::String;
+use core::cell::{Cell, OnceCell};
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
+use core::time::Duration;
 
 use js_sys::Promise;
 use stoq_core::Code;

@@ -1,12 +1,12 @@
 //! Errors, and what JavaScript makes of them.
 
-use std::borrow::Cow;
-use std::cell::RefCell;
+use alloc::borrow::Cow;
 
 use js_sys::{Array, Function, Reflect};
 use stoq_core::Code;
 use wasm_bindgen::prelude::*;
 
+use crate::runtime::Global;
 use crate::{js, word};
 
 /// What every failing operation of the SDK fails with. JavaScript sees a `StoqError`.
@@ -78,6 +78,4 @@ pub fn set_error_class(class: Function) {
     ERROR_CLASS.set(Some(class));
 }
 
-thread_local! {
-    static ERROR_CLASS: RefCell<Option<Function>> = const { RefCell::new(None) };
-}
+static ERROR_CLASS: Global<Option<Function>> = Global::new(None);

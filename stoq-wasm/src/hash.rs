@@ -1,5 +1,8 @@
 //! SHA-256 piece by piece.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use wasm_bindgen::prelude::*;
 
 /// SHA-256 over a stream of pieces, which the browser's own `crypto.subtle.digest` cannot do.

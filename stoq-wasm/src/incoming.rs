@@ -1,7 +1,8 @@
 //! What arrives on the carrier: the tasks that read streams' headers, the control stream and datagrams.
 
-use std::rc::Rc;
-use std::time::Duration;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 use js_sys::Uint8Array;

@@ -1,8 +1,12 @@
 //! What the SDK takes from its surroundings: clock, timers, random bytes, promises, and the errors of streams.
 
-use std::cell::Cell;
-use std::pin::Pin;
-use std::time::Duration;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::Cell;
+use core::pin::Pin;
+use core::time::Duration;
 
 use js_sys::{Date, Function, Object, Promise, Reflect, Uint8Array};
 use stoq_core::Code;
@@ -159,7 +163,8 @@ impl Timer {
     pub(crate) fn after(time: Duration, callback: impl FnOnce() + 'static) -> Self {
         let callback = Closure::once(callback);
         // Timers of browsers are cut to whole milliseconds: one more, so that none fires before its time.
-        let milliseconds = (time.as_secs_f64() * 1000.0).ceil() + 1.0;
+        let begun = time.subsec_nanos().div_ceil(1_000_000);
+        let milliseconds = time.as_secs() as f64 * 1000.0 + f64::from(begun) + 1.0;
         let id = set_timeout(callback.as_ref().unchecked_ref(), milliseconds);
         Self {
             id,
@@ -214,9 +219,7 @@ pub(crate) fn code_argument(value: &JsValue) -> Result<Option<Code>, Error> {
         return Ok(None);
     }
     match value.as_f64() {
-        Some(number) if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) => {
-            Ok(Some(Code::new(number as u32)))
-        }
+        Some(number) if f64::from(number as u32) == number => Ok(Some(Code::new(number as u32))),
         _ => Err(Error::argument(format!(
             "a code is an integer from 0 to 4294967295, not {}",
             text(value)

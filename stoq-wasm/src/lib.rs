@@ -24,6 +24,11 @@
 //! The JavaScript side is documented in `js/index.d.ts`, whose example starts with `await init()` and
 //! `new StoqClient()`. On other targets than `wasm32` the crate holds the [words](word) for the codes and nothing else.
 
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+#[cfg(target_arch = "wasm32")]
+extern crate alloc;
+
 mod word;
 
 pub use word::word;
@@ -70,6 +75,8 @@ mod pins;
 mod record;
 #[cfg(target_arch = "wasm32")]
 mod request;
+#[cfg(target_arch = "wasm32")]
+mod runtime;
 #[cfg(target_arch = "wasm32")]
 mod seal;
 #[cfg(target_arch = "wasm32")]

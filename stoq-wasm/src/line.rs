@@ -1,6 +1,7 @@
 //! One after the other.
 
-use std::cell::{Cell, RefCell};
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
 
 use crate::signal::Signal;
 

@@ -1,8 +1,9 @@
 //! Messages of a session, in shards.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::rc::Rc;
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use alloc::string::ToString;
+use core::cell::{Cell, RefCell};
 
 use bytes::{Bytes, BytesMut};
 use js_sys::{Object, Uint8Array};
@@ -158,9 +159,7 @@ fn parity(value: &JsValue) -> Result<Parity, Error> {
         return Ok(Parity::Auto);
     }
     match value.as_f64() {
-        Some(number) if number.fract() == 0.0 && (0.0..=f64::from(u8::MAX)).contains(&number) => {
-            Ok(Parity::Fixed(number as u8))
-        }
+        Some(number) if f64::from(number as u8) == number => Ok(Parity::Fixed(number as u8)),
         _ => Err(Error::argument("parity is an integer from 0 to 255")),
     }
 }

@@ -1,6 +1,7 @@
 //! What a page may choose, checked once.
 
-use std::time::Duration;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;

@@ -1,5 +1,8 @@
 //! Knowing the gateway before connecting: its endpoint record, by somebody whom the page has pinned.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use stoq_core::endpoint_record::EndpointRecord;
 use stoq_core::{Code, FalconId};
 use wasm_bindgen::prelude::*;

@@ -1,5 +1,9 @@
 //! Who may speak for which gateway.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use js_sys::{Array, Map, Object};
 use stoq_core::FalconId;
 use wasm_bindgen::prelude::*;

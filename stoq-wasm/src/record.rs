@@ -1,5 +1,8 @@
 //! What a gateway's endpoint record says, once it is verified.
 
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use js_sys::{Array, ArrayBuffer, Date, Object, Uint8Array};
 use stoq_core::endpoint_record::{EndpointRecord, EndpointRecordError, SignedEndpointRecord};
 use stoq_core::time::UnixMicros;

@@ -1,5 +1,7 @@
 //! What a page may choose of one session.
 
+use alloc::format;
+use alloc::vec::Vec;
 use stoq_core::frame::Route;
 use stoq_core::session::{Config, Side};
 use stoq_core::{FalconId, ServiceName};

@@ -1,7 +1,9 @@
 //! The sending end of a verified channel: tokens in front of what a page writes.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use alloc::rc::Rc;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use stoq_core::Code;
 use stoq_core::channel::{SealError, Sealer, Sent};

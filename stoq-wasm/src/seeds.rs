@@ -2,8 +2,10 @@
 
 mod value;
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use alloc::rc::Rc;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
 
 use bytes::BytesMut;
 use js_sys::Uint8Array;

@@ -1,7 +1,11 @@
 //! The highest serial seen of each gateway's endpoint record, so that an old record is not taken for a new one.
 
-use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::rc::{Rc, Weak};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use js_sys::{Function, Object, Promise};
 use stoq_core::Code;
@@ -12,6 +16,7 @@ use web_sys::Storage;
 use crate::error::Error;
 use crate::js;
 use crate::line::{Line, Turn};
+use crate::runtime::Global;
 
 /// Where the serials are kept: decimal digits, under the key that [`key`] makes.
 pub(crate) enum Serials {
@@ -177,7 +182,5 @@ fn storage() -> Option<Storage> {
 
 const PREFIX: &str = "stoq-serial:";
 
-thread_local! {
-    static MEMORY: RefCell<Vec<(String, u64)>> = const { RefCell::new(Vec::new()) };
-    static LINES: RefCell<Vec<(Object, Weak<Line>)>> = const { RefCell::new(Vec::new()) };
-}
+static MEMORY: Global<Vec<(String, u64)>> = Global::new(Vec::new());
+static LINES: Global<Vec<(Object, Weak<Line>)>> = Global::new(Vec::new());

@@ -3,9 +3,12 @@
 mod hops;
 mod verified;
 
-use std::cell::OnceCell;
-use std::rc::Rc;
-use std::time::Duration;
+use alloc::borrow::ToOwned;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::OnceCell;
+use core::time::Duration;
 
 use js_sys::Promise;
 use stoq_core::stream::Direction;

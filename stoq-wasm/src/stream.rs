@@ -3,8 +3,9 @@
 mod receive;
 mod send;
 
-use std::cell::OnceCell;
-use std::rc::Rc;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use js_sys::Promise;
 use stoq_core::channel::ChannelId;

@@ -4,8 +4,9 @@
 mod options;
 mod receive;
 
-use std::cell::{OnceCell, RefCell};
-use std::rc::Rc;
+use alloc::rc::Rc;
+use alloc::string::String;
+use core::cell::{OnceCell, RefCell};
 
 use js_sys::Promise;
 use stoq_core::Code;

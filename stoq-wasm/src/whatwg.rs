@@ -2,7 +2,8 @@
 //!
 //! Chunks pass through as the objects they are, and nothing is read ahead: back-pressure is the browser's own.
 
-use std::rc::Rc;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
 
 use js_sys::{Object, Promise, WeakRef};
 use wasm_bindgen::prelude::*;

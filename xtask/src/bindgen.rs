@@ -13,10 +13,14 @@ use crate::workspace::{locked_version, root, target};
 pub(crate) fn build(package: &str, profile: &str, out: &Path) -> Result<()> {
     same_release()?;
     require_target(BROWSER_TARGET)?;
+    // Of this kind alone: cargo optimises across crates only where every kind of the library allows it, and rlib does not.
     run(cargo(&[
-        "build",
+        "rustc",
         "--package",
         package,
+        "--lib",
+        "--crate-type",
+        "cdylib",
         "--target",
         BROWSER_TARGET,
         "--profile",

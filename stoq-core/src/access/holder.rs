@@ -51,11 +51,21 @@ impl HolderKey {
     /// # Errors
     /// [`InvalidHolderKey`] if they are no point of the curve.
     pub fn from_uncompressed(bytes: &[u8]) -> Result<Self, InvalidHolderKey> {
+        let key = Self::from_trusted(bytes)?;
+        VerifyingKey::from_sec1_bytes(bytes).map_err(|_| InvalidHolderKey)?;
+        Ok(key)
+    }
+
+    /// As [`from_uncompressed`](Self::from_uncompressed), from a library that has checked the point, as WebCrypto has: it is not
+    /// checked again, which would be the only use of the curve's arithmetic in a page.
+    ///
+    /// # Errors
+    /// [`InvalidHolderKey`] if they have not the form of an uncompressed point.
+    pub fn from_trusted(bytes: &[u8]) -> Result<Self, InvalidHolderKey> {
         let bytes: &[u8; 65] = bytes.try_into().map_err(|_| InvalidHolderKey)?;
         if bytes[0] != 4 {
             return Err(InvalidHolderKey);
         }
-        VerifyingKey::from_sec1_bytes(bytes).map_err(|_| InvalidHolderKey)?;
         let mut compressed = [2 | bytes[64] & 1; Self::LEN];
         compressed[1..].copy_from_slice(&bytes[1..33]);
         Ok(Self(compressed))

@@ -1,6 +1,9 @@
 //! Seeds as JavaScript sees them.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use js_sys::{Array, Uint8Array};
 use stoq_core::frame::{Seed, SeedNode, SeedPriority};
@@ -49,9 +52,7 @@ fn node_from_js(node: &JsValue) -> Result<SeedNode, Error> {
 
 fn integer(object: &JsValue, name: &str, most: u16) -> Result<u16, Error> {
     match js::get(object, name).as_f64() {
-        Some(number) if number.fract() == 0.0 && (0.0..=f64::from(most)).contains(&number) => {
-            Ok(number as u16)
-        }
+        Some(number) if f64::from((number as u16).min(most)) == number => Ok(number as u16),
         _ => Err(Error::argument(format!(
             "{name} must be an integer from 0 to {most}"
         ))),

@@ -1,6 +1,9 @@
 //! The relays that a session passes, as JavaScript sees them.
 
-use std::net::Ipv6Addr;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::Ipv6Addr;
 
 use js_sys::{Array, Object};
 use stoq_core::hops::{HopChain, PassedHop};

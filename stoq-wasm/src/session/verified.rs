@@ -1,7 +1,7 @@
 //! Verified streams of a session, opened from here and by the peer.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use alloc::rc::Rc;
+use core::cell::RefCell;
 
 use js_sys::Promise;
 use stoq_core::channel::{ChannelId, Sent};

@@ -1,7 +1,7 @@
 //! The receiving direction: the browser's readable stream.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use alloc::rc::Rc;
+use core::cell::Cell;
 
 use js_sys::Uint8Array;
 use stoq_core::Code;

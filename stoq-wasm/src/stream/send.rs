@@ -1,7 +1,7 @@
 //! The sending direction: the browser's writable stream.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use alloc::rc::Rc;
+use core::cell::Cell;
 
 use js_sys::{Promise, Uint8Array};
 use stoq_core::Code;

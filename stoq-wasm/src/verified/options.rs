@@ -1,5 +1,7 @@
 //! What a page may choose of a verified stream.
 
+use alloc::format;
+use alloc::vec::Vec;
 use stoq_core::FalconId;
 use stoq_core::channel::Delivery;
 use stoq_core::frame::TokenAlgorithm;

@@ -1,7 +1,9 @@
 //! The receiving end of a verified channel: what it hands out, and in which state.
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use alloc::rc::Rc;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
 
 use js_sys::Uint8Array;
 use stoq_core::Code;
