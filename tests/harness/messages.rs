@@ -10,13 +10,16 @@ use stoq_core::varint::VarInt;
 
 use bytes::Bytes;
 
+/// The shards of a message that have arrived: the digest that each announced, and which it is.
+type Shards = BTreeSet<([u8; 32], u16)>;
+
 /// Puts together what arrives, each session on its own, and checks the bounds after every shard.
 #[derive(Debug)]
 pub struct Messages {
     limits: Limits,
     sessions: BTreeMap<SessionId, Reassembly>,
     /// The shards of each message that have arrived, by the digest and the index that they announce.
-    arrived: BTreeMap<(SessionId, VarInt), BTreeSet<([u8; 32], u16)>>,
+    arrived: BTreeMap<(SessionId, VarInt), Shards>,
     /// Messages in the order in which they became whole.
     whole: Vec<(SessionId, Message)>,
 }
