@@ -22,7 +22,7 @@ function answering(items, { state = "pending", error } = {}) {
   /** @type {VerifiedItem[]} */
   const left = items.map((item) =>
     typeof item === "number"
-      ? { state: "verified", through: item, signer: "stoq1abc", final: false }
+      ? { state: "verified", through: item, signer: "stoq1abc", final: false, answers: 1, answersAll: true }
       : { state, sequence: sequence++, data: new TextEncoder().encode(item) },
   );
   const readable = new ReadableStream({
