@@ -22,7 +22,7 @@ pub(crate) async fn pass(
 ) -> Result<()> {
     let mut request = Request::new(asked.service().clone());
     request.random = asked.random();
-    request.hops = asked.hops().cloned();
+    // It does not say that it stands in the chain, nor who else does: the target knows whom it talks to.
     let there = target.open_session(request).await?;
     let mut answer = Answer::new(there.random(), there.max_datagram_size() as u32);
     answer.hops = there.hops().cloned();
