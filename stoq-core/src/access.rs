@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 use core::str::FromStr;
 use core::time::Duration;
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 
 pub use budget::VerificationBudget;
 pub use error::AccessError;
@@ -245,10 +245,13 @@ impl SignedAccessToken {
         &self.token
     }
 
-    /// Whether these bytes are a token that says that it is for `audience`. Who passes tokens on keeps its own to itself; what it
-    /// cannot read, it passes on.
-    pub fn is_for(token: &[u8], audience: FalconId) -> bool {
-        Self::decode(token).is_ok_and(|signed| signed.token.audience == audience)
+    /// Those of `tokens` that somebody who passes them on hands to the next: it keeps the ones that say that they are for `own`
+    /// to itself, and passes on what it cannot read.
+    pub fn for_others(tokens: &[Bytes], own: FalconId) -> Vec<Bytes> {
+        let ours =
+            |token: &Bytes| Self::decode(token).is_ok_and(|signed| signed.token.audience == own);
+        let others = tokens.iter().filter(|token| !ours(token));
+        others.cloned().collect()
     }
 
     /// The hash of its bytes, by which AUTH frames name it.

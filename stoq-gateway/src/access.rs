@@ -98,15 +98,10 @@ impl Guard {
 
     /// The tokens that are not for the gateway: whoever stands behind it looks at them.
     pub(crate) fn others(&self, tokens: &[Bytes]) -> Vec<Bytes> {
-        let ours = |token: &Bytes| {
-            let is_for = |own| SignedAccessToken::is_for(token, own);
-            self.own.is_some_and(is_for)
-        };
-        tokens
-            .iter()
-            .filter(|token| !ours(token))
-            .cloned()
-            .collect()
+        match self.own {
+            Some(own) => SignedAccessToken::for_others(tokens, own),
+            None => tokens.to_vec(),
+        }
     }
 
     /// Whether the browser's token is still good.

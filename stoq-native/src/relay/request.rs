@@ -3,7 +3,6 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use bytes::Bytes;
 use stoq_core::access::SignedAccessToken;
 use stoq_core::close::Code;
 use stoq_core::hops::{HopChain, HopError, Passage};
@@ -101,7 +100,7 @@ impl Shared {
             random: request.random(),
             authority: request.authority().into(),
             headers: request.headers().to_vec(),
-            access_tokens: self.for_others(request.access_tokens()),
+            access_tokens: SignedAccessToken::for_others(request.access_tokens(), self.id),
             holders: HolderKeys::new(),
             route: passage.route,
             hops: Some(passage.hops),
@@ -124,14 +123,6 @@ impl Shared {
         }
         let pace = clients.entry(key).or_insert_with(Pace::of_client);
         pace.take(now, frames_for(shows_tokens(request)))
-    }
-
-    /// Tokens that are for this relay are nobody else's business.
-    fn for_others(&self, tokens: &[Bytes]) -> Vec<Bytes> {
-        let others = tokens
-            .iter()
-            .filter(|token| !SignedAccessToken::is_for(token, self.id));
-        others.cloned().collect()
     }
 
     fn failed(&self, next: &FalconId, failure: OpenFailure) -> Refusal {
