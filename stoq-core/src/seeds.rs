@@ -26,15 +26,20 @@ pub struct Limits {
     pub per_second: u32,
 }
 
+impl Limits {
+    /// The defaults, which a sender goes by that does not know those of its peer.
+    pub const DEFAULT: Self = Self {
+        contents: 256,
+        memory: 1024 * 1024,
+        lifetime: Duration::from_secs(600),
+        burst: 512,
+        per_second: 64,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            contents: 256,
-            memory: 1024 * 1024,
-            lifetime: Duration::from_secs(600),
-            burst: 512,
-            per_second: 64,
-        }
+        Self::DEFAULT
     }
 }
 

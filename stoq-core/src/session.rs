@@ -36,6 +36,7 @@ use core::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 pub use config::{Config, Limits, Side};
+pub use control::{MAX_CONTROL_BURST, MAX_CONTROL_RATE};
 pub use error::{OpenError, PingError, SessionError};
 pub use event::{Answer, IncomingRequest, Input, Output, PingId, Request};
 pub use proving::{ForeignAuth, Holder, PROOF_TIMEOUT};

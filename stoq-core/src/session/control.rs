@@ -13,7 +13,7 @@ pub(super) struct FrameBudget(Rate);
 
 impl FrameBudget {
     pub(super) const fn new() -> Self {
-        Self(Rate::new(BURST, PER_SECOND))
+        Self(Rate::new(MAX_CONTROL_BURST, MAX_CONTROL_RATE))
     }
 
     /// Spends one frame.
@@ -21,7 +21,7 @@ impl FrameBudget {
         if self.0.spend(now) {
             return Ok(());
         }
-        let limit = PER_SECOND.into();
+        let limit = MAX_CONTROL_RATE.into();
         Err(SessionError::ControlFlood { limit })
     }
 }
@@ -48,7 +48,7 @@ impl PartialFrame {
     }
 }
 
-/// Frames a second over time. A gateway that opens and closes 250 sessions a second stays below it.
-const PER_SECOND: u32 = 1024;
-/// Frames at once: a gateway that reconnects all of its sessions.
-const BURST: u32 = 4096;
+/// Control frames a second that a peer may send over time. A gateway that opens and closes 250 sessions a second stays below it.
+pub const MAX_CONTROL_RATE: u32 = 1024;
+/// Control frames that a peer may send at once: a gateway that reconnects all of its sessions.
+pub const MAX_CONTROL_BURST: u32 = 4096;

@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::time::Instant;
 
+use stoq_core::session::{MAX_CONTROL_BURST, MAX_CONTROL_RATE};
+
 /// A token bucket that is told the time: so many frames at once, and so many a second over time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
@@ -14,17 +16,17 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// For one connection to a next hop: half of what the core lets a peer send before it closes the connection, 4096 control
-    /// frames at once and 1024 a second. The other half is for what nobody asks for: keep-alives, answers to pings, and
+    /// For one connection to a next hop: half of what a peer may send before the core closes the connection
+    /// ([`MAX_CONTROL_BURST`], [`MAX_CONTROL_RATE`]). The other half is for what nobody asks for: keep-alives, answers to pings, and
     /// frames that were held up on the way and come together.
     pub(super) const fn of_connection() -> Self {
-        Self::new(2048, 512)
+        Self::new(MAX_CONTROL_BURST / 2, MAX_CONTROL_RATE / 2)
     }
 
     /// For all requests of one neighbour's connection that comes without having passed a relay, so a client: a quarter of
     /// [`of_connection`](Self::of_connection).
     pub(super) const fn of_client() -> Self {
-        Self::new(512, 128)
+        Self::new(MAX_CONTROL_BURST / 8, MAX_CONTROL_RATE / 8)
     }
 
     const fn new(burst: u32, per_second: u32) -> Self {

@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// So many at once, and so many a second over time: half of what a peer takes by default ([`SeedLimits`](crate::SeedLimits)), which
+use crate::SeedLimits;
+
+/// So many at once, and so many a second over time: half of what a peer takes by default ([`SeedLimits`]), which
 /// gives the stream up when more come. The other half is for what waits on the way and then comes at once.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -26,9 +28,9 @@ impl Pace {
 }
 
 /// Seeds at once: all that a peer remembers by default.
-const BURST: u32 = 256;
-/// 32 a second.
-const INTERVAL: Duration = Duration::from_micros(31_250);
+const BURST: u32 = SeedLimits::DEFAULT.burst / 2;
+/// Between two seeds over time.
+const INTERVAL: Duration = Duration::from_micros(2_000_000 / SeedLimits::DEFAULT.per_second as u64);
 
 #[cfg(test)]
 mod tests {
