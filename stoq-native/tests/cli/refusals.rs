@@ -179,3 +179,26 @@ fn a_directory_and_a_port_are_served_once() {
         "{complaint}"
     );
 }
+
+#[test]
+fn settings_that_cannot_work_are_named() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("transport.toml");
+    let server = Server::start(&directory, &[]);
+    for (settings, code, said) in [
+        ("idle_timeout = \"0s\"", 64, "idle_timeout is 0ns, but"),
+        ("limits.max_stream = 1", 64, "unknown field `max_stream`"),
+        // Works, and is heeded: nothing there is reached over IPv6 alone.
+        ("ip = \"v6-only\"", 69, "cannot connect to"),
+    ] {
+        fs::write(&file, settings).unwrap();
+        let words = ["list", "URL", "--transport", file.to_str().unwrap()];
+        let (found, complaint) = server.failed(&words);
+        assert!(complaint.contains(said), "{complaint}");
+        assert_eq!(found, code, "{complaint}");
+    }
+    let missing = ["list", "URL", "--transport", "absent.toml"];
+    let (code, complaint) = server.failed(&missing);
+    assert_eq!(code, 66, "{complaint}");
+    assert!(complaint.contains("cannot read absent.toml"), "{complaint}");
+}
