@@ -126,7 +126,7 @@ fn bad_settings_are_named() {
     let run = |words: &[&str]| Process::start(words, directory.path()).end();
     for (words, found) in [
         (&["serve"][..], "--dir"),
-        (&["serve", "--dir", "d", "--quota", "10G"], "'10G'"),
+        (&["serve", "--dir", "d", "--quota", "10Gx"], "'10Gx'"),
         (&["serve", "--dir", "d", "--listen", "4433"], "'4433'"),
         (&["serve", "--dir", "d", "--cert", "c"], "--key"),
         (
