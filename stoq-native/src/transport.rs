@@ -1,6 +1,6 @@
 //! How connections work, whichever end begins them: one set of settings, in code or from a file.
 
-mod as_text;
+pub(crate) mod as_text;
 mod keep_alive;
 mod limits;
 mod messages;
