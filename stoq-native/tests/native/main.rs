@@ -9,6 +9,7 @@ mod announcements;
 mod closing;
 mod datagrams;
 mod early;
+mod examples;
 mod falcon;
 mod flights;
 mod gone;
