@@ -20,6 +20,7 @@ use crate::connect::{ConnectError, ConnectOptions, Connector, EarlyConnection};
 use crate::connection::Connection;
 use crate::driver;
 use crate::early::EarlyRequest;
+use crate::metrics::EndpointStats;
 use crate::request::SessionRequest;
 use crate::security::Judge;
 use crate::session::Session;
@@ -74,8 +75,7 @@ impl Endpoint {
         Ok(Self(Arc::new(Inner {
             quinn,
             drivers: Arc::new(driver::Shared::new(
-                config.transport.limits,
-                config.transport.messages,
+                &config.transport,
                 config.framed_streams,
                 false,
                 judge,
@@ -129,8 +129,7 @@ impl Endpoint {
         let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
         let early_sender = config.early_data.then_some(early_sender);
         let drivers = driver::Shared::new(
-            config.transport.limits,
-            config.transport.messages,
+            &config.transport,
             config.framed_streams,
             config.relay,
             judge,
@@ -293,6 +292,11 @@ impl Endpoint {
     /// Connections that are open now, or closing.
     pub fn open_connections(&self) -> usize {
         self.0.drivers.tasks.len()
+    }
+
+    /// What it has done so far, all its connections together. Takes a lock of each.
+    pub fn stats(&self) -> EndpointStats {
+        self.0.drivers.counters.get()
     }
 
     /// Ends in order: takes no new sessions, tells the peers so (GOAWAY), gives running sessions `grace` to end, closes what

@@ -67,6 +67,7 @@ mod inspect;
 mod lanes;
 #[doc(hidden)]
 pub mod meter;
+mod metrics;
 mod parameter;
 mod policy;
 mod pool;
@@ -108,6 +109,7 @@ pub use inspect::{
     Agreed, AsksClients, ClassicalCertificate, FalconCertificate, HandshakeFailed, InspectError,
     Inspection, Offer, inspect,
 };
+pub use metrics::EndpointStats;
 pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPolicy};
 pub use pool::{Pool, PoolConfig, PoolError, PoolStats};
 pub use rejection::IdentityRejected;

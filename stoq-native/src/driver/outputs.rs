@@ -107,6 +107,7 @@ impl Driver {
                 let closed = Closed::peer(code, reason);
                 self.requested.closed(id, &closed);
                 if let Some(session) = self.forget(id) {
+                    self.endpoint.counters.session_ended(&closed);
                     session.end(closed);
                 } else if let Some(waiting) = self.waiting.remove(&id) {
                     // It has been answered, and a proof was awaited.
@@ -224,6 +225,7 @@ impl Driver {
                 shared.auths.push(auth, 0);
             }
             self.sessions.insert(id, shared.clone());
+            self.endpoint.counters.session_opened();
             self.count_sessions();
             Session::new(shared, self.connection())
         });
@@ -292,7 +294,9 @@ impl Driver {
         let now = self.now();
         self.machine.close(now, id, code, reason, &mut self.out);
         if let Some(session) = self.forget(id) {
-            session.end(Closed::local(code, reason));
+            let closed = Closed::local(code, reason);
+            self.endpoint.counters.session_ended(&closed);
+            session.end(closed);
         }
     }
 

@@ -18,6 +18,7 @@ mod hostile;
 mod identity;
 mod inspect;
 mod messages;
+mod metrics;
 mod multiplexed;
 mod pool;
 mod refusals;
