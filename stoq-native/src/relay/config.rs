@@ -13,6 +13,7 @@ use stoq_core::identity::FalconId;
 use stoq_core::service::ServiceName;
 use stoq_core::time::UnixMicros;
 
+use super::LARGEST_DATAGRAM;
 use crate::config::{ClientConfig, ConfigError, IpVersions, Limits, ServerConfig};
 use crate::endpoint::BindError;
 use crate::identity::Identity;
@@ -222,6 +223,7 @@ impl RelayConfig {
         client.keep_alive = Some(self.keep_alive);
         client.framed_streams = true;
         client.limits = self.limits;
+        client.limits.max_datagram_size = self.limits.max_datagram_size.min(LARGEST_DATAGRAM);
         client
     }
 }

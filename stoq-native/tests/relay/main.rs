@@ -11,3 +11,9 @@ mod garbage;
 mod pace;
 mod priority;
 mod refusals;
+#[allow(
+    dead_code,
+    reason = "made for the tests of two peers, which lose datagrams, too"
+)]
+#[path = "../native/road.rs"]
+mod road;
