@@ -33,6 +33,7 @@ mod pump;
 mod request;
 mod session;
 mod stats;
+mod urgency;
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -52,8 +53,9 @@ pub use carrier::{NativeSink, NativeSource, stream_code};
 pub use config::{NextHop, RelayConfig, passed_hop};
 pub use ending::was_lost;
 pub use pool::{Lease, OpenFailure, Pool, PoolSettings};
-pub use pump::{Heed, Read, Sink, Source, Unfinished, Urgency, pump};
+pub use pump::{Read, Sink, Source, Unfinished, pump};
 pub use stats::RelayStats;
+pub use urgency::{Heed, Urgency};
 
 use crate::endpoint::{BindError, Endpoint};
 use pace::Pace;
