@@ -80,6 +80,7 @@ mod socket;
 mod stream;
 mod target;
 mod tls;
+mod transport;
 mod trust;
 mod verified;
 
@@ -91,9 +92,7 @@ pub use access::{
 pub use announce::{AnnouncementsError, SendSeedError};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
-pub use config::{
-    ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
-};
+pub use config::{ClientConfig, ConfigError, ServerConfig};
 pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
@@ -141,6 +140,9 @@ pub use stoq_core::time::UnixMicros;
 pub use stoq_core::transport_parameter::{Capabilities, ParameterError, TransportParameter};
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
+pub use transport::{
+    IpVersions, KeepAlive, Limits, MessageConfig, Parity, TransportConfig, TransportConfigError,
+};
 pub use trust::{Trust, TrustError};
 pub use verified::{
     ChannelConfig, DatagramsInUse, HashFunction, OpenVerifiedError, RefusedChannels,
