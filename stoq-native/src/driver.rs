@@ -52,7 +52,7 @@ use crate::connection::{self, Connection};
 use crate::early::{self, EarlyRequest};
 use crate::metrics::{self, Counted, Counters};
 use crate::rejection::IdentityRejected;
-use crate::request::{Asked, MAX_DATAGRAM_SIZE, OpenError, Request, SessionRequest, fresh_random};
+use crate::request::{Asked, OpenError, Request, SessionRequest, fresh_random};
 use crate::security::{Admitted, Judge};
 use crate::session::{self, Session};
 use crate::stream::{Arrived, Introduction, Place};
@@ -298,7 +298,7 @@ impl Driver {
         let mut limits = machine::Limits::default();
         limits.max_sessions = endpoint.limits.max_sessions;
         limits.max_streams = endpoint.limits.max_streams;
-        limits.max_datagram_size = MAX_DATAGRAM_SIZE;
+        limits.max_datagram_size = endpoint.limits.max_datagram_size;
         config.limits = limits;
         let mut out = Vec::new();
         let machine = machine::Session::new(Timestamp::default(), config, &mut out)

@@ -156,7 +156,7 @@ impl Driver {
         let Some(service) = request.service.clone() else {
             // The client only wants to multiplex sessions: there is nothing to decide yet.
             let random = fresh_random();
-            let answer = Answer::new(random, MAX_DATAGRAM_SIZE);
+            let answer = Answer::new(random, self.endpoint.limits.max_datagram_size);
             let now = self.now();
             self.machine.accept(now, request.id, &answer, &mut self.out);
             return;
@@ -183,7 +183,13 @@ impl Driver {
             unreachable!("only servers are asked");
         };
         let withdrawn = self.requested.come(request.id);
-        let request = SessionRequest::new(request, asked, connection, withdrawn);
+        let request = SessionRequest::new(
+            request,
+            asked,
+            self.endpoint.limits.max_datagram_size,
+            connection,
+            withdrawn,
+        );
         match requests.try_send(request) {
             Ok(()) => {}
             Err(TrySendError::Full(request)) => {

@@ -6,6 +6,7 @@
 mod access;
 mod addresses;
 mod announcements;
+mod bare;
 mod closing;
 mod datagrams;
 mod early;
