@@ -40,7 +40,7 @@ impl Run {
             while let Some(item) = self.opener.next_item() {
                 let DatagramItem::Data {
                     sequence,
-                    verified: false,
+                    signer: None,
                     ..
                 } = item
                 else {

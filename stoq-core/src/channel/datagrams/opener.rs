@@ -27,8 +27,9 @@ pub enum DatagramItem {
         sequence: VarInt,
         /// Its data.
         data: Bytes,
-        /// Whether a signature vouches for it already.
-        verified: bool,
+        /// Who signed it. `None` if no signature vouches for it yet: it is whole as far as its hash says, which any relay could
+        /// have made anew.
+        signer: Option<FalconId>,
     },
     /// A signature vouches for a datagram that was handed out as pending.
     Verified {
@@ -58,7 +59,8 @@ pub struct OpenedDatagrams {
 
 /// Checks the tokens of datagrams, and the signatures of lists of them.
 ///
-/// Memory: the replay window; with origins 4 KB for the key of each, and of [`MAX_UNSIGNED`] datagrams the tags, 64 KiB or so;
+/// Memory: the replay window; with origins 4 KB for the key of each, and of [`MAX_UNSIGNED`] datagrams the tags and signers, 100 KiB or
+/// so;
 /// with [`Delivery::Verified`] their data as well, [`MAX_HELD_BYTES`] at most.
 #[derive(Clone, Debug)]
 pub struct DatagramOpener {
@@ -87,7 +89,7 @@ enum Waiting {
     /// The datagram has come; its data is held back, or was handed out.
     Arrived { tag: [u8; 32], data: Option<Bytes> },
     /// Its signature has come.
-    Signed { tag: [u8; 32] },
+    Signed { tag: [u8; 32], signer: FalconId },
 }
 
 impl DatagramOpener {
@@ -179,26 +181,29 @@ impl DatagramOpener {
         if tag != Some(token.tag) {
             return Err(ChannelError::BadTag { sequence });
         }
-        let signed = match self.waiting.get(&sequence) {
-            Some(Waiting::Signed { tag }) if *tag != token.tag => {
+        let signer = match self.waiting.get(&sequence) {
+            Some(Waiting::Signed { tag, .. }) if *tag != token.tag => {
                 self.counters.forged += 1;
                 return Err(ChannelError::BadTag { sequence });
             }
-            waiting => waiting.is_some(),
+            Some(Waiting::Signed { signer, .. }) => Some(*signer),
+            // What has arrived does not come again: the window has seen it.
+            Some(Waiting::Arrived { .. }) | None => None,
         };
         self.window.note(sequence);
-        if signed {
+        if signer.is_some() {
             self.waiting.remove(&sequence);
         }
-        let hold = !signed && !self.origins.is_empty() && self.delivery == Delivery::Verified;
+        let awaits = signer.is_none() && !self.origins.is_empty();
+        let hold = awaits && self.delivery == Delivery::Verified;
         if !hold {
             self.ready.push_back(DatagramItem::Data {
                 sequence,
                 data: data.clone(),
-                verified: signed,
+                signer,
             });
         }
-        if !signed && !self.origins.is_empty() {
+        if awaits {
             let data = hold.then_some(data);
             self.held += data.as_ref().map_or(0, Bytes::len);
             let tag = token.tag;
@@ -337,7 +342,7 @@ impl DatagramOpener {
                     (true, Some(data)) => DatagramItem::Data {
                         sequence,
                         data,
-                        verified: true,
+                        signer: Some(signer),
                     },
                     (true, None) => DatagramItem::Verified { sequence, signer },
                 };
@@ -346,7 +351,13 @@ impl DatagramOpener {
             Some(Waiting::Signed { .. }) => {}
             // Lost, or on its way. What came so long ago that it is not known any more does not come again.
             None if self.window.check(sequence).is_ok() => {
-                self.wait(sequence, Waiting::Signed { tag: signed });
+                self.wait(
+                    sequence,
+                    Waiting::Signed {
+                        tag: signed,
+                        signer,
+                    },
+                );
             }
             None => {}
         }

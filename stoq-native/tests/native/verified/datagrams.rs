@@ -73,14 +73,14 @@ async fn settled(session: &Session, count: usize) -> Vec<(u64, Option<Bytes>)> {
             DatagramItem::Data {
                 sequence,
                 data: content,
-                verified,
-            } => {
-                if verified {
+                signer,
+            } => match signer {
+                Some(signer) => {
+                    assert_eq!(signer, ORIGIN.id());
                     settled.push((sequence.into_inner(), Some(content)));
-                } else {
-                    data.push((sequence, content));
                 }
-            }
+                None => data.push((sequence, content)),
+            },
             DatagramItem::Verified { sequence, signer } => {
                 assert_eq!(signer, ORIGIN.id());
                 let at = data.iter().position(|it| it.0 == sequence).unwrap();
@@ -130,7 +130,7 @@ async fn without_a_signer_datagrams_are_pending() {
         let item = DatagramItem::Data {
             sequence: 0u8.into(),
             data: "data".into(),
-            verified: false,
+            signer: None,
         };
         assert_eq!(server.recv_verified_datagram().await, Ok(item));
         let limit = client.max_verified_datagram_size();
