@@ -30,7 +30,7 @@ use stoq_core::token::Scope;
 
 pub(crate) use channels::Channels;
 pub use config::{ChannelConfig, HashFunction};
-pub use datagrams::DatagramsInUse;
+pub use datagrams::{DatagramsInUse, VerifiedDatagramError};
 pub use receive::{VerifiedReadError, VerifiedRecvStream};
 pub(crate) use refused::Refused;
 pub use refused::RefusedChannels;

@@ -138,7 +138,7 @@ async fn without_a_signer_datagrams_are_pending() {
         let got = limit + 1;
         assert_eq!(
             client.send_verified_datagram(&vec![1; got]),
-            Err(SendDatagramError::TooLarge { limit, got })
+            Err(SendDatagramError::TooLarge { limit, got }.into())
         );
         let Ok(DatagramItem::Data { data, .. }) = server.recv_verified_datagram().await else {
             panic!("the largest arrives")
