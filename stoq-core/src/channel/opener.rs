@@ -77,6 +77,7 @@ pub enum Item {
 /// ```
 /// use stoq_core::channel::{ChannelId, Delivery, Item, Opener, Sealer, Sent};
 /// use stoq_core::frame::TokenAlgorithm;
+/// use stoq_core::stream::Direction;
 /// use stoq_core::time::UnixMicros;
 /// use stoq_core::token::{Flow, Scope};
 /// use stoq_core::{SessionHash, VarInt};
@@ -84,6 +85,7 @@ pub enum Item {
 /// let scope = Scope {
 ///     session: SessionHash::new(&[1; 32], &[2; 32], "files"),
 ///     flow: Flow::ToClient,
+///     kind: Direction::Bidirectional,
 ///     channel: ChannelId::new([7; 16]),
 /// };
 /// let mut sealer = Sealer::new(scope, TokenAlgorithm::SHA256, None)?;

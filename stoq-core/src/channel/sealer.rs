@@ -20,6 +20,7 @@ use crate::varint::VarInt;
 /// ```
 /// use stoq_core::channel::{ChannelId, Received, Sealer};
 /// use stoq_core::frame::TokenAlgorithm;
+/// use stoq_core::stream::Direction;
 /// use stoq_core::time::UnixMicros;
 /// use stoq_core::token::{Flow, Scope};
 /// use stoq_core::{FalconId, SessionHash};
@@ -27,6 +28,7 @@ use crate::varint::VarInt;
 /// let scope = Scope {
 ///     session: SessionHash::new(&[1; 32], &[2; 32], "files"),
 ///     flow: Flow::ToClient,
+///     kind: Direction::Bidirectional,
 ///     channel: ChannelId::new([7; 16]),
 /// };
 /// let signer = FalconId::new([9; 32]);

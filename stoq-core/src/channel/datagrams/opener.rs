@@ -14,6 +14,7 @@ use crate::hash::{SessionHash, Sha256};
 use crate::identity::{FalconId, SignatureAlgorithm};
 use crate::replay::{ReplayWindow, TimeWindow};
 use crate::run::Statement;
+use crate::stream::Direction;
 use crate::time::UnixMicros;
 use crate::token::{Flow, Scope};
 use crate::varint::VarInt;
@@ -105,6 +106,7 @@ impl DatagramOpener {
             scope: Scope {
                 session,
                 flow,
+                kind: Direction::Bidirectional,
                 channel: ChannelId::DATAGRAMS,
             },
             origins: origins.into(),

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use stoq_core::channel::ChannelId;
 use stoq_core::datagram::Content;
 use stoq_core::frame::{Frame, Token, TokenAlgorithm};
+use stoq_core::stream::Direction;
 use stoq_core::token::{Flow, Scope};
 use stoq_native::{
     DatagramItem, DatagramsInUse, Delivery, Payload, RecvStream, RefusedChannels,
@@ -218,6 +219,7 @@ fn sealed(path: &Path, token: &Token, data: &'static str) -> Bytes {
     let scope = Scope {
         session: path.client.hash(),
         flow: Flow::ToClient,
+        kind: Direction::Bidirectional,
         channel: ChannelId::DATAGRAMS,
     };
     let (at, time) = (token.sequence, token.timestamp);
