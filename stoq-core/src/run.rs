@@ -29,7 +29,7 @@ pub struct Statement {
     pub signer: FalconId,
     /// The channel.
     pub channel: ChannelId,
-    /// SHA-256 of the data of the other direction that the run answers; of nothing if it answers nothing.
+    /// SHA-256 of what the run answers: see [`Request`](crate::channel::Request).
     pub request: [u8; 32],
     /// The first sequence.
     pub first: VarInt,

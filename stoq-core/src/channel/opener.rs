@@ -53,8 +53,8 @@ pub enum Item {
         signer: FalconId,
         /// Whether the signer ended here.
         is_final: bool,
-        /// How many frames of this end's data the signer had been given when it closed the run. No relay has changed them;
-        /// that it was given no more may be a relay's doing.
+        /// How many frames of this end's data the run [answers](super::Request). No relay has changed them; that the signer
+        /// was given no more may be a relay's doing.
         answers: VarInt,
         /// Whether those are all that this end had sent when the signature came.
         answers_all: bool,
