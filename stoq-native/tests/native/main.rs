@@ -18,6 +18,7 @@ mod identity;
 mod inspect;
 mod messages;
 mod multiplexed;
+mod pool;
 mod refusals;
 mod road;
 mod stats;
