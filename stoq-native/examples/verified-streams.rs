@@ -12,6 +12,7 @@ use stoq_core::hops::{HopChain, PassedHop};
 use stoq_core::identity::FalconId;
 use stoq_core::run::Statement;
 use stoq_core::session::{Answer, Config, Input, Output, Session, Side};
+use stoq_core::stream::Direction;
 use stoq_core::time::{Timestamp, UnixMicros};
 use stoq_core::token::{Flow, Scope};
 use stoq_core::{ServiceName, SessionHash, SessionId};
@@ -151,6 +152,7 @@ fn scope(flow: Flow) -> Scope {
     Scope {
         session: session(),
         flow,
+        kind: Direction::Bidirectional,
         channel: CHANNEL,
     }
 }

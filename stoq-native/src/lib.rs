@@ -150,7 +150,8 @@ pub use transport::{
 pub use trust::{Trust, TrustError};
 pub use verified::{
     ChannelConfig, DatagramsInUse, HashFunction, OpenVerifiedError, RefusedChannels,
-    VerifiedReadError, VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
+    VerifiedDatagramError, VerifiedReadError, VerifiedRecvStream, VerifiedSendStream,
+    VerifiedWriteError,
 };
 
 /// The name by which both ends agree in the TLS handshake that they speak STOQ version 1 (ALPN, RFC 7301).

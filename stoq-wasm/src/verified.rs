@@ -49,7 +49,8 @@ impl VerifiedBidirectionalStream {
         let whole = opened && !options.partial;
         // Without origins nobody's signature is looked at.
         let sent = (!options.origins.is_empty()).then(Rc::<RefCell<Sent>>::default);
-        let scope = scope(handle, channel, Flow::ToTarget);
+        let kind = Direction::Bidirectional;
+        let scope = scope(handle, channel, kind, Flow::ToTarget);
         let seal = Seal::new(scope, options.algorithm, sent.clone(), whole)?;
         Ok(Self {
             channel,
@@ -57,7 +58,7 @@ impl VerifiedBidirectionalStream {
             receive: VerifiedReceiveStream::new(
                 handle,
                 &stream.readable(),
-                channel,
+                (channel, kind),
                 options,
                 sent.unwrap_or_default(),
             ),
@@ -125,11 +126,11 @@ impl VerifiedReceiveStream {
     pub(crate) fn new(
         handle: &Rc<Handle>,
         stream: &ReadableStream,
-        channel: ChannelId,
+        (channel, kind): (ChannelId, Direction),
         options: Options,
         sent: Rc<RefCell<Sent>>,
     ) -> Self {
-        let scope = scope(handle, channel, Flow::ToClient);
+        let scope = scope(handle, channel, kind, Flow::ToClient);
         let opener = Opener::new(scope, options.origins, options.delivery);
         Self(Rc::new(ReceiveSide {
             half: Rc::new(VerifiedHalf::new(handle, stream, opener, sent)),
@@ -166,10 +167,11 @@ impl VerifiedReceiveStream {
 }
 
 /// Where tokens of this channel are at home. A page is always the session's client.
-pub(crate) fn scope(handle: &Handle, channel: ChannelId, flow: Flow) -> Scope {
+pub(crate) fn scope(handle: &Handle, channel: ChannelId, kind: Direction, flow: Flow) -> Scope {
     Scope {
         session: handle.opened.hash,
         flow,
+        kind,
         channel,
     }
 }

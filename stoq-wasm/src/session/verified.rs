@@ -44,13 +44,14 @@ impl Session {
         js::promise(async move {
             let options = Options::from_js(&options)?;
             let channel = fresh_channel(&handle)?;
-            let scope = scope(&handle, channel, Flow::ToTarget);
+            let kind = Direction::Unidirectional;
+            let scope = scope(&handle, channel, kind, Flow::ToTarget);
             let seal = Seal::new(scope, options.algorithm, None, false)?;
             let stream = handle
                 .open_stream(WebTransport::create_unidirectional_stream)
                 .await?;
             let stream = SendStream::new(&handle, &stream, Some(seal))?;
-            stream.write_header(Direction::Unidirectional, Some(channel));
+            stream.write_header(kind, Some(channel));
             Ok(stream)
         })
     }
@@ -75,6 +76,7 @@ impl Session {
             let (stream, channel) = handle.accept_verified_unidirectional().await?;
             // Nothing is sent on it, so that nothing is answered.
             let sent = Rc::<RefCell<Sent>>::default();
+            let channel = (channel, Direction::Unidirectional);
             Ok(VerifiedReceiveStream::new(
                 &handle, &stream, channel, options, sent,
             ))
