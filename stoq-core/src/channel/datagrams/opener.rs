@@ -1,4 +1,4 @@
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -70,8 +70,8 @@ pub struct DatagramOpener {
     keys: Vec<VerifyingKey>,
     /// The payload of the TOKEN_RUN that the next signature is for.
     run: Option<Vec<u8>>,
-    /// By sequence. The lowest go first.
-    waiting: BTreeMap<VarInt, Waiting>,
+    /// By sequence, ascending. The lowest go first, and most come last.
+    waiting: VecDeque<(VarInt, Waiting)>,
     held: usize,
     ready: VecDeque<DatagramItem>,
     counters: OpenedDatagrams,
@@ -111,7 +111,7 @@ impl DatagramOpener {
             time: TimeWindow::default(),
             keys: Vec::new(),
             run: None,
-            waiting: BTreeMap::new(),
+            waiting: VecDeque::new(),
             held: 0,
             ready: VecDeque::new(),
             counters: OpenedDatagrams::default(),
@@ -179,16 +179,17 @@ impl DatagramOpener {
         if tag != Some(token.tag) {
             return Err(ChannelError::BadTag { sequence });
         }
-        let signed = match self.waiting.get(&sequence) {
-            Some(Waiting::Signed { tag }) if *tag != token.tag => {
-                self.counters.forged += 1;
-                return Err(ChannelError::BadTag { sequence });
-            }
-            waiting => waiting.is_some(),
-        };
+        let place = self.place(sequence).ok();
+        if let Some((_, Waiting::Signed { tag })) = place.map(|at| &self.waiting[at])
+            && *tag != token.tag
+        {
+            self.counters.forged += 1;
+            return Err(ChannelError::BadTag { sequence });
+        }
         self.window.note(sequence);
-        if signed {
-            self.waiting.remove(&sequence);
+        let signed = place.is_some();
+        if let Some(at) = place {
+            self.waiting.remove(at);
         }
         let hold = !signed && !self.origins.is_empty() && self.delivery == Delivery::Verified;
         if !hold {
@@ -323,39 +324,47 @@ impl DatagramOpener {
 
     /// Takes a signature's word for one datagram.
     fn vouch(&mut self, sequence: VarInt, signed: [u8; 32], signer: FalconId) {
-        match self.waiting.get(&sequence) {
-            Some(Waiting::Arrived { .. }) => {
-                let Some(Waiting::Arrived { tag, data }) = self.waiting.remove(&sequence) else {
-                    return;
-                };
-                self.held -= data.as_ref().map_or(0, Bytes::len);
-                let item = match (tag == signed, data) {
-                    (false, _) => {
-                        self.counters.forged += 1;
-                        DatagramItem::Forged { sequence }
-                    }
-                    (true, Some(data)) => DatagramItem::Data {
-                        sequence,
-                        data,
-                        verified: true,
-                    },
-                    (true, None) => DatagramItem::Verified { sequence, signer },
-                };
-                self.ready.push_back(item);
-            }
-            Some(Waiting::Signed { .. }) => {}
+        let Ok(at) = self.place(sequence) else {
             // Lost, or on its way. What came so long ago that it is not known any more does not come again.
-            None if self.window.check(sequence).is_ok() => {
+            if self.window.check(sequence).is_ok() {
                 self.wait(sequence, Waiting::Signed { tag: signed });
             }
-            None => {}
+            return;
+        };
+        if matches!(self.waiting[at].1, Waiting::Signed { .. }) {
+            return;
         }
+        let Some((_, Waiting::Arrived { tag, data })) = self.waiting.remove(at) else {
+            return;
+        };
+        self.held -= data.as_ref().map_or(0, Bytes::len);
+        let item = match (tag == signed, data) {
+            (false, _) => {
+                self.counters.forged += 1;
+                DatagramItem::Forged { sequence }
+            }
+            (true, Some(data)) => DatagramItem::Data {
+                sequence,
+                data,
+                verified: true,
+            },
+            (true, None) => DatagramItem::Verified { sequence, signer },
+        };
+        self.ready.push_back(item);
+    }
+
+    /// Where what is known of a datagram stands, or would.
+    fn place(&self, sequence: VarInt) -> Result<usize, usize> {
+        self.waiting
+            .binary_search_by_key(&sequence, |(known, _)| *known)
     }
 
     fn wait(&mut self, sequence: VarInt, waiting: Waiting) {
-        self.waiting.insert(sequence, waiting);
+        if let Err(at) = self.place(sequence) {
+            self.waiting.insert(at, (sequence, waiting));
+        }
         while self.waiting.len() > MAX_UNSIGNED || self.held > MAX_HELD_BYTES {
-            let Some((_, oldest)) = self.waiting.pop_first() else {
+            let Some((_, oldest)) = self.waiting.pop_front() else {
                 return;
             };
             if let Waiting::Arrived {
