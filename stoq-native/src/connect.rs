@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::access::HolderKeys;
-use crate::config::{ClientConfig, ConfigError, IpVersions, check_access_tokens};
+use crate::config::{ClientConfig, ConfigError, check_access_tokens};
 use crate::connection::Connection;
 use crate::driver::{self, Role};
 use crate::identity::Identity;
@@ -25,6 +25,7 @@ use crate::security::{Admitted, Judge};
 use crate::session::Session;
 use crate::target::Target;
 use crate::tls::servers::Servers;
+use crate::transport::IpVersions;
 use crate::trust::TrustError;
 
 use attempt::Attempt;
@@ -46,9 +47,7 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
-        let transport = config
-            .limits
-            .transport(config.idle_timeout, config.keep_alive)?;
+        let transport = config.transport.quinn(quinn::Side::Client)?;
         check_access_tokens(&config.access_tokens)?;
         let falcon_id = config.identity.as_ref().and_then(Identity::falcon_id);
         Ok(Self {
@@ -57,7 +56,7 @@ impl Connector {
             identity: config.identity.clone(),
             access_tokens: config.access_tokens.clone(),
             holders: config.holders.clone(),
-            ip: config.ip,
+            ip: config.transport.ip,
             timeout: config.connect_timeout,
         })
     }

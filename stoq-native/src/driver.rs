@@ -46,7 +46,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{AccessRefusals, AccessRules, Proofs};
 use crate::closed::{Closed, Ending};
-use crate::config::{Limits, MessageConfig};
 use crate::connect::{ConnectError, ConnectOptions};
 use crate::connection::{self, Connection};
 use crate::early::{self, EarlyRequest};
@@ -55,6 +54,7 @@ use crate::request::{Asked, MAX_DATAGRAM_SIZE, OpenError, Request, SessionReques
 use crate::security::{Admitted, Judge};
 use crate::session::{self, Session};
 use crate::stream::{Arrived, Introduction, Place};
+use crate::transport::{Limits, MessageConfig};
 pub(crate) use command::Command;
 use control::{Incoming, Outgoing};
 use end::End;

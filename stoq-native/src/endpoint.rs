@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::acceptor::{self, Door};
 use crate::closed::Closed;
-use crate::config::{ClientConfig, ConfigError, IpVersions, ServerConfig};
+use crate::config::{ClientConfig, ConfigError, ServerConfig};
 use crate::connect::{ConnectError, ConnectOptions, Connector, EarlyConnection};
 use crate::connection::Connection;
 use crate::driver;
@@ -26,6 +26,7 @@ use crate::session::Session;
 use crate::socket;
 use crate::target::Target;
 use crate::tls::clients::Clients;
+use crate::transport::IpVersions;
 use crate::trust::TrustError;
 use trust::House;
 pub use trust::PolicyError;
@@ -65,7 +66,7 @@ impl Endpoint {
     pub fn client(config: ClientConfig) -> Result<Self, BindError> {
         let connector = Connector::new(&config).map_err(BindError::Config)?;
         let judge = connector.judge(config.policy).map_err(BindError::Trust)?;
-        let socket = socket::bind_any(config.ip).map_err(|error| BindError::Socket {
+        let socket = socket::bind_any(config.transport.ip).map_err(|error| BindError::Socket {
             address: None,
             error,
         })?;
@@ -73,8 +74,8 @@ impl Endpoint {
         Ok(Self(Arc::new(Inner {
             quinn,
             drivers: Arc::new(driver::Shared::new(
-                config.limits,
-                config.messages,
+                config.transport.limits,
+                config.transport.messages,
                 config.framed_streams,
                 false,
                 judge,
@@ -91,7 +92,7 @@ impl Endpoint {
     /// # Errors
     /// [`BindError`] if a setting cannot work, or the system does not give the address.
     pub fn server(address: SocketAddr, config: ServerConfig) -> Result<Self, BindError> {
-        let family_fits = match config.ip {
+        let family_fits = match config.transport.ip {
             IpVersions::Both => true,
             IpVersions::V6Only => address.is_ipv6(),
             IpVersions::V4Only => address.is_ipv4(),
@@ -99,13 +100,13 @@ impl Endpoint {
         if !family_fits {
             return Err(BindError::Config(ConfigError {
                 setting: "ip",
-                value: format!("{:?}", config.ip),
+                value: format!("{:?}", config.transport.ip),
                 rule: "the address to bind is of the other version",
             }));
         }
         let transport = config
-            .limits
-            .transport(config.idle_timeout, config.keep_alive)
+            .transport
+            .quinn(quinn::Side::Server)
             .map_err(BindError::Config)?;
         let door = Door::new(&config);
         let house = House {
@@ -119,16 +120,17 @@ impl Endpoint {
         let server = house.quinn();
         let judge = Judge::Clients(house.clients.clone());
 
-        let socket = socket::bind(address, config.ip).map_err(|error| BindError::Socket {
-            address: Some(address),
-            error,
-        })?;
+        let socket =
+            socket::bind(address, config.transport.ip).map_err(|error| BindError::Socket {
+                address: Some(address),
+                error,
+            })?;
         let quinn = endpoint(socket, Some(address), Some(server))?;
         let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
         let early_sender = config.early_data.then_some(early_sender);
         let drivers = driver::Shared::new(
-            config.limits,
-            config.messages,
+            config.transport.limits,
+            config.transport.messages,
             config.framed_streams,
             config.relay,
             judge,

@@ -69,6 +69,7 @@ mod lanes;
 pub mod meter;
 mod parameter;
 mod policy;
+mod pool;
 mod queue;
 mod rejection;
 pub mod relay;
@@ -80,6 +81,7 @@ mod socket;
 mod stream;
 mod target;
 mod tls;
+mod transport;
 mod trust;
 mod verified;
 
@@ -91,9 +93,7 @@ pub use access::{
 pub use announce::{AnnouncementsError, SendSeedError};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
-pub use config::{
-    ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
-};
+pub use config::{ClientConfig, ConfigError, ServerConfig};
 pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
@@ -109,6 +109,7 @@ pub use inspect::{
     Inspection, Offer, inspect,
 };
 pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPolicy};
+pub use pool::{Pool, PoolConfig, PoolError, PoolStats};
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
 pub use security::{KeyExchange, Security};
@@ -141,6 +142,9 @@ pub use stoq_core::time::UnixMicros;
 pub use stoq_core::transport_parameter::{Capabilities, ParameterError, TransportParameter};
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
+pub use transport::{
+    IpVersions, KeepAlive, Limits, MessageConfig, Parity, TransportConfig, TransportConfigError,
+};
 pub use trust::{Trust, TrustError};
 pub use verified::{
     ChannelConfig, DatagramsInUse, HashFunction, OpenVerifiedError, RefusedChannels,

@@ -9,10 +9,10 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::*;
 use crate::announce::Announcing;
-use crate::config::MULTIPLEXED_SLACK;
 use crate::lanes::Lanes;
 use crate::queue::Queue;
 use crate::security::facts;
+use crate::transport::MULTIPLEXED_SLACK;
 
 impl Driver {
     /// Does all that the machine wants done, in its order.

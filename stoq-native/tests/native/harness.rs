@@ -48,8 +48,8 @@ impl Peers {
 
     pub(crate) fn with_limits(limits: Limits) -> Self {
         Self::with(|server, client| {
-            server.limits = limits;
-            client.limits = limits;
+            server.transport.limits = limits;
+            client.transport.limits = limits;
         })
     }
 

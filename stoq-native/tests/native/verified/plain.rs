@@ -377,7 +377,7 @@ async fn progress_is_reported_while_much_is_sent() {
                     answers = frames.into_inner();
                 }
             }
-            assert_eq!(answers, FRAMES.into());
+            assert_eq!(answers, u64::from(FRAMES));
         };
         tokio::join!(answer, ask, read);
         peers.close().await;
