@@ -9,7 +9,7 @@ use clap::Args;
 use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 
-use crate::process::{command, output, run};
+use crate::process::{command, output};
 use crate::setup::require_node;
 use crate::workspace::{empty_folder, path, target};
 use crate::{bindgen, names, workspace};
