@@ -46,7 +46,7 @@ impl Services {
         let address = "127.0.0.1:0".parse().expect("a constant address");
         let mut config = ServerConfig::new(identity);
         // What is lost between a browser and the gateway does not show here.
-        config.messages.parity = Parity::Fixed(12);
+        config.transport.messages.parity = Parity::Fixed(12);
         // For announcements.
         config.framed_streams = true;
         let endpoint = Endpoint::server(address, config).expect("loopback has free ports");
