@@ -1,6 +1,8 @@
 //! Verified streams: what arrives is held against the signatures of those whom the page named, what is sent has tokens, so that
 //! the other end finds out what was changed on the way.
 
+mod datagrams;
+mod held;
 mod options;
 mod receive;
 
@@ -16,13 +18,16 @@ use stoq_core::token::{Flow, Scope};
 use wasm_bindgen::prelude::*;
 use web_sys::{ReadableStream, WebTransportBidirectionalStream, WritableStream};
 
+pub(crate) use datagrams::DatagramHalf;
+pub use datagrams::VerifiedDatagrams;
+pub(crate) use held::Held;
 pub(crate) use options::Options;
 pub(crate) use receive::VerifiedHalf;
 
 use crate::driver::Handle;
 use crate::error::Error;
 use crate::hash::hex;
-use crate::seal::Seal;
+use crate::seal::{Seal, impossible};
 use crate::stream::SendStream;
 use crate::{js, whatwg};
 

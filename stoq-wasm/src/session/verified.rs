@@ -16,7 +16,9 @@ use crate::error::Error;
 use crate::js;
 use crate::seal::Seal;
 use crate::stream::SendStream;
-use crate::verified::{Options, VerifiedBidirectionalStream, VerifiedReceiveStream, scope};
+use crate::verified::{
+    Options, VerifiedBidirectionalStream, VerifiedDatagrams, VerifiedReceiveStream, scope,
+};
 
 #[wasm_bindgen]
 impl Session {
@@ -82,7 +84,24 @@ impl Session {
             ))
         })
     }
+
+    /// The datagrams of the session that have tokens. The first call says how.
+    #[wasm_bindgen(js_name = verifiedDatagrams)]
+    pub fn verified_datagrams(&self, options: JsValue) -> Result<JsValue, JsValue> {
+        if let Some(known) = self.verified_datagrams.get() {
+            return match options.is_undefined() {
+                true => Ok(known.clone()),
+                false => Err(Error::argument(IN_USE).into()),
+            };
+        }
+        let options = Options::from_js(&options)?;
+        let made = VerifiedDatagrams::new(self.channel.clone(), options)?;
+        Ok(self.verified_datagrams.get_or_init(|| made.into()).clone())
+    }
 }
+
+const IN_USE: &str =
+    "the session's verified datagrams have their options: only the first call takes some";
 
 /// A channel that this session has not had.
 fn fresh_channel(handle: &Handle) -> Result<ChannelId, Error> {

@@ -1,6 +1,6 @@
 mod lists;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -33,8 +33,8 @@ pub struct DatagramOpener {
     keys: Vec<VerifyingKey>,
     /// The payload of the TOKEN_RUN that the next signature is for.
     run: Option<Vec<u8>>,
-    /// By sequence. The lowest go first.
-    waiting: BTreeMap<VarInt, Waiting>,
+    /// By sequence, ascending. The lowest go first, and most come last.
+    waiting: VecDeque<(VarInt, Waiting)>,
     held: usize,
     ready: VecDeque<DatagramItem>,
     counters: OpenedDatagrams,
@@ -75,7 +75,7 @@ impl DatagramOpener {
             time: TimeWindow::default(),
             keys: Vec::new(),
             run: None,
-            waiting: BTreeMap::new(),
+            waiting: VecDeque::new(),
             held: 0,
             ready: VecDeque::new(),
             counters: OpenedDatagrams::default(),
@@ -143,7 +143,8 @@ impl DatagramOpener {
         if tag != Some(token.tag) {
             return Err(ChannelError::BadTag { sequence });
         }
-        let signer = match self.waiting.get(&sequence) {
+        let place = self.place(sequence).ok();
+        let signer = match place.map(|at| &self.waiting[at].1) {
             Some(Waiting::Signed { tag, .. }) if *tag != token.tag => {
                 self.counters.forged += 1;
                 return Err(ChannelError::BadTag { sequence });
@@ -153,8 +154,10 @@ impl DatagramOpener {
             Some(Waiting::Arrived { .. }) | None => None,
         };
         self.window.note(sequence);
-        if signer.is_some() {
-            self.waiting.remove(&sequence);
+        if signer.is_some()
+            && let Some(at) = place
+        {
+            self.waiting.remove(at);
         }
         let awaits = signer.is_none() && !self.origins.is_empty();
         let hold = awaits && self.delivery == Delivery::Verified;
@@ -191,10 +194,18 @@ impl DatagramOpener {
         }
     }
 
+    /// Where what is known of a datagram stands, or would.
+    fn place(&self, sequence: VarInt) -> Result<usize, usize> {
+        self.waiting
+            .binary_search_by_key(&sequence, |(known, _)| *known)
+    }
+
     fn wait(&mut self, sequence: VarInt, waiting: Waiting) {
-        self.waiting.insert(sequence, waiting);
+        if let Err(at) = self.place(sequence) {
+            self.waiting.insert(at, (sequence, waiting));
+        }
         while self.waiting.len() > MAX_UNSIGNED || self.held > MAX_HELD_BYTES {
-            let Some((_, oldest)) = self.waiting.pop_first() else {
+            let Some((_, oldest)) = self.waiting.pop_front() else {
                 return;
             };
             if let Waiting::Arrived {

@@ -114,38 +114,33 @@ impl DatagramOpener {
 
     /// Takes a signature's word for one datagram.
     fn vouch(&mut self, sequence: VarInt, signed: [u8; 32], signer: FalconId) {
-        match self.waiting.get(&sequence) {
-            Some(Waiting::Arrived { .. }) => {
-                let Some(Waiting::Arrived { tag, data }) = self.waiting.remove(&sequence) else {
-                    return;
-                };
-                self.held -= data.as_ref().map_or(0, Bytes::len);
-                let item = match (tag == signed, data) {
-                    (false, _) => {
-                        self.counters.forged += 1;
-                        DatagramItem::Forged { sequence }
-                    }
-                    (true, Some(data)) => DatagramItem::Data {
-                        sequence,
-                        data,
-                        signer: Some(signer),
-                    },
-                    (true, None) => DatagramItem::Verified { sequence, signer },
-                };
-                self.ready.push_back(item);
-            }
-            Some(Waiting::Signed { .. }) => {}
+        let Ok(at) = self.place(sequence) else {
             // Lost, or on its way. What came so long ago that it is not known any more does not come again.
-            None if self.window.check(sequence).is_ok() => {
-                self.wait(
-                    sequence,
-                    Waiting::Signed {
-                        tag: signed,
-                        signer,
-                    },
-                );
+            if self.window.check(sequence).is_ok() {
+                let tag = signed;
+                self.wait(sequence, Waiting::Signed { tag, signer });
             }
-            None => {}
+            return;
+        };
+        if matches!(self.waiting[at].1, Waiting::Signed { .. }) {
+            return;
         }
+        let Some((_, Waiting::Arrived { tag, data })) = self.waiting.remove(at) else {
+            return;
+        };
+        self.held -= data.as_ref().map_or(0, Bytes::len);
+        let item = match (tag == signed, data) {
+            (false, _) => {
+                self.counters.forged += 1;
+                DatagramItem::Forged { sequence }
+            }
+            (true, Some(data)) => DatagramItem::Data {
+                sequence,
+                data,
+                signer: Some(signer),
+            },
+            (true, None) => DatagramItem::Verified { sequence, signer },
+        };
+        self.ready.push_back(item);
     }
 }
