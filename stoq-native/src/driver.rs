@@ -45,6 +45,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use crate::access::{AccessRefusals, AccessRules, Proofs};
+use crate::adapt::{self, Live};
 use crate::closed::{Closed, Ending};
 use crate::connect::{ConnectError, ConnectOptions};
 use crate::connection::{self, Connection};
@@ -55,7 +56,7 @@ use crate::security::{Admitted, Judge};
 use crate::session::{self, Session};
 use crate::stream::{Arrived, Introduction, Place};
 use crate::transport::{Limits, MessageConfig};
-pub(crate) use command::Command;
+pub(crate) use command::{Command, Watch};
 use control::{Incoming, Outgoing};
 use end::End;
 use event::Event;
@@ -147,6 +148,7 @@ pub(crate) fn start(
 ) -> Connection {
     let (sender, commands) = mpsc::unbounded_channel();
     let shared = Arc::new(connection::Shared {
+        live: Live::new(&quinn, endpoint.limits),
         quinn: quinn.clone(),
         commands: sender,
         ending: Ending::default(),
@@ -201,6 +203,8 @@ struct Driver {
     /// Streams of early data whose service is being read.
     early: JoinSet<()>,
     lingering: JoinSet<()>,
+    /// Who watches the path, if somebody does.
+    adaptation: JoinSet<()>,
 
     sessions: HashMap<SessionId, Arc<session::Shared>>,
     waiting: HashMap<SessionId, Waiting>,
@@ -312,6 +316,7 @@ impl Driver {
             discards: JoinSet::new(),
             early: unintroduced.early,
             lingering: JoinSet::new(),
+            adaptation: JoinSet::new(),
             sessions: HashMap::new(),
             waiting,
             pings: HashMap::new(),
@@ -359,6 +364,7 @@ impl Driver {
             Some(_) = self.discards.join_next() => Event::Finished,
             Some(_) = self.early.join_next() => Event::Finished,
             Some(_) = self.lingering.join_next() => Event::Finished,
+            Some(_) = self.adaptation.join_next() => Event::Finished,
             error = self.quinn.closed() => Event::Lost(error),
         }
     }

@@ -17,7 +17,7 @@ pub use messages::{MessageConfig, Parity};
 pub(crate) use limits::MULTIPLEXED_SLACK;
 
 use crate::config::ConfigError;
-use crate::meter;
+use crate::congestion::{self, CongestionAlgorithm};
 
 /// How the connections of an endpoint work, a client's or a server's.
 ///
@@ -56,6 +56,9 @@ pub struct TransportConfig {
     /// How often a silent connection sends something, so that neither end nor a NAT forgets it. Default
     /// [`KeepAlive::Auto`]: clients do, servers do not. More often: a packet each way, and a radio that cannot sleep.
     pub keep_alive: KeepAlive,
+    /// How congestion is controlled when a connection begins. Default [`CongestionAlgorithm::Cubic`].
+    /// [`Connection::update_live_config`](crate::Connection::update_live_config) changes it while one runs.
+    pub congestion: CongestionAlgorithm,
     /// Messages in shards: how they are sent, and what they can make this end hold.
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
@@ -68,6 +71,7 @@ impl Default for TransportConfig {
             ip: IpVersions::default(),
             idle_timeout: Duration::from_secs(30),
             keep_alive: KeepAlive::default(),
+            congestion: CongestionAlgorithm::default(),
             messages: MessageConfig::default(),
             limits: Limits::default(),
         }
@@ -139,16 +143,16 @@ impl TransportConfig {
         self.limits.check()
     }
 
-    /// What QUIC is told for the connections of one end.
-    pub(crate) fn quinn(&self, side: quinn::Side) -> Result<quinn::TransportConfig, ConfigError> {
-        self.check()?;
+    /// What QUIC is told for a connection of one end.
+    /// What was [checked](Self::check). For one connection: what is chosen for it later is its own.
+    pub(crate) fn quinn(&self, side: quinn::Side) -> quinn::TransportConfig {
         let mut transport = quinn::TransportConfig::default();
-        meter::install(&mut transport);
         transport
+            .congestion_controller_factory(congestion::Factory::new(self.congestion))
             .max_idle_timeout(self.idle_timeout.try_into().ok())
             .keep_alive_interval(self.keep_alive.interval(self.idle_timeout, side));
         self.limits.apply(&mut transport);
-        Ok(transport)
+        transport
     }
 }
 

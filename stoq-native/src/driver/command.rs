@@ -47,8 +47,17 @@ pub(crate) enum Command {
         until: Pin<Box<dyn Future<Output = ()> + Send>>,
         place: Option<Place>,
     },
+    /// Watch the path, and no longer as before; `None`: do not.
+    Adapt(Option<Watch>),
     /// A handle of the connection was dropped with its last clone. It is the last command that comes from this handle.
     HandlesGone,
+}
+
+/// How a path is watched.
+pub(crate) struct Watch {
+    pub(crate) interval: Duration,
+    /// From when on samples are told the time.
+    pub(crate) start: std::time::Instant,
 }
 
 impl Driver {
@@ -124,6 +133,13 @@ impl Driver {
                     until.await;
                     drop(place);
                 });
+            }
+            Command::Adapt(watch) => {
+                self.adaptation.abort_all();
+                if let Some(Watch { interval, start }) = watch {
+                    let watching = adapt::run(self.shared.clone(), interval, start);
+                    self.adaptation.spawn(watching);
+                }
             }
             Command::HandlesGone => {
                 self.handles -= 1;

@@ -49,6 +49,29 @@ pub(super) mod size {
     }
 }
 
+/// A number of bytes, or none: then it is not written.
+pub(super) mod optional_size {
+    use serde::{Deserializer, Serializer};
+
+    use super::size;
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<u64>, D::Error> {
+        size::deserialize(from).map(Some)
+    }
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        value: &Option<u64>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(bytes) => size::serialize(bytes, to),
+            None => to.serialize_none(),
+        }
+    }
+}
+
 /// `"auto"`, or a number of shards.
 pub(super) mod parity {
     use serde::{Deserialize, Deserializer, Serializer, de};

@@ -20,6 +20,10 @@ fn names_the_setting_that_cannot_work() {
     let limits = |change: fn(&mut Limits)| fault(|config| change(&mut config.limits));
     assert_eq!(limits(|it| it.stream_window = 0), "limits.stream_window");
     assert_eq!(limits(|it| it.send_window = 1199), "limits.send_window");
+    let received = |bytes| fault(|config| config.limits.receive_window = Some(bytes));
+    assert_eq!(received(1199), "limits.receive_window");
+    assert_eq!(received(1 << 62), "limits.receive_window");
+    assert_eq!(received((1 << 62) - 1), "");
     assert_eq!(
         limits(|it| it.datagram_buffer = 9),
         "limits.datagram_buffer"
@@ -71,7 +75,9 @@ fn what_is_written_is_read() {
         ..TransportConfig::default()
     };
     config.messages.parity = Parity::Fixed(3);
+    config.congestion = CongestionAlgorithm::NewReno;
     config.limits.stream_window = 4_000_001;
+    config.limits.receive_window = Some(64_000_001);
     config.limits.seeds.lifetime = Duration::from_secs(61);
     let written = toml::to_string(&config).unwrap();
     assert_eq!(TransportConfig::from_toml(&written).unwrap(), config);
@@ -100,6 +106,7 @@ fn says_what_stands_there_and_what_could() {
         ("idle_timeout = '30'", "\"250ms\" or \"10s\""),
         ("keep_alive = 'often'", "\"auto\", \"off\" or a time"),
         ("ip = 'v5'", "v6-only"),
+        ("congestion = 'reno'", "new-reno"),
         ("idel_timeout = '30s'", "idle_timeout"),
         ("limits.stream_window = '5 GiB'", "below 4 GiB"),
         ("limits.stream_window = '5 parsecs'", "parsecs"),
