@@ -10,6 +10,7 @@ mod announcements;
 mod closing;
 mod datagrams;
 mod early;
+mod examples;
 mod falcon;
 mod flights;
 mod gone;
