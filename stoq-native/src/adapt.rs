@@ -14,6 +14,7 @@ mod task;
 
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use stoq_core::tier::Tier;
 
 pub(crate) use live::Live;
@@ -24,6 +25,7 @@ pub(crate) use task::run;
 use crate::closed::Closed;
 use crate::config::ConfigError;
 use crate::congestion::CongestionAlgorithm;
+use crate::transport::as_text;
 
 /// What can be changed on a connection that runs; `None` leaves as it is.
 ///
@@ -38,23 +40,34 @@ use crate::congestion::CongestionAlgorithm;
 /// change.congestion = Some(CongestionAlgorithm::NewReno);
 /// change.send_window = Some(32_000_000);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LiveConfig {
     /// How congestion is controlled, from the next packet on, sent or acknowledged. From NewReno to Cubic and back the window,
     /// its threshold and the round trip stay as they are; BBR begins with the window that there is, and leaves its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub congestion: Option<CongestionAlgorithm>,
     /// Bytes of all streams that may wait for the peer's acknowledgement; from 1200 on. Memory ≤ this. If more than this waits,
     /// writers wait until it is less.
+    #[serde(
+        with = "as_text::optional_size",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub send_window: Option<u64>,
     /// Bytes of all streams that the peer may send before they are read; from 1200 on and below 2^62. Only on connections that
     /// began with such a bound ([`Limits::receive_window`](crate::Limits::receive_window)). Others have promised
     /// their peer 2^62 - 1 bytes, so that no session that nobody reads can stall the others, and QUIC has no way to take that back:
     /// the bounds on their streams are what holds there. To lower it, the difference is kept from what is granted as data is
     /// read.
+    #[serde(
+        with = "as_text::optional_size",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub receive_window: Option<u64>,
     /// Streams of each kind that the peer may have open at once in the connection's own session; at least 1. To lower it, no
     /// new ones are granted until so many have ended. Multiplexed sessions keep what they were told when they were opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_streams: Option<u32>,
 }
 
@@ -103,27 +116,33 @@ impl LiveConfig {
 /// config.highest = Tier::Performance; // no more than 32 MB for each connection
 /// config.profiles[Tier::Slow].congestion = Some(CongestionAlgorithm::Bbr);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AdaptationConfig {
     /// How long a sample is, if that is at least two round trips: otherwise those. Default 250 ms: some round trips of most
     /// paths. Shorter: samples differ by chance, and each costs some microseconds. When nothing arrives, samples are up to eight
     /// times as long.
+    #[serde(with = "as_text::duration")]
     pub interval: Duration,
     /// Samples in a row that have to agree before a connection changes, from 1 to 16. Default 3: a burst, or somebody
     /// else's, is over by then. More: changes come later.
     pub samples: u8,
     /// How long a connection stays with a change at least. Default 5 s: long enough for windows to fill and to be seen to be
     /// filled. Shorter: a path at the edge of two tiers goes to and fro.
+    #[serde(with = "as_text::duration")]
     pub pause: Duration,
     /// The tier that the path is taken to be of at first. Default [`Tier::Home`], whose profile is the default of
     /// [`Limits`](crate::Limits).
+    #[serde(with = "as_text::tier")]
     pub start: Tier,
     /// The lowest tier that is gone to. Default [`Tier::Slow`].
+    #[serde(with = "as_text::tier")]
     pub lowest: Tier,
     /// The highest tier that is gone to. Default [`Tier::DataCenter`]. It bounds what the connection may hold: by
     /// [default](Profiles) up to 128 MB to be sent, and 2 × 256 streams' windows received in its own session. A peer that means
     /// harm can pretend to a fast path.
+    #[serde(with = "as_text::tier")]
     pub highest: Tier,
     /// What each tier means.
     pub profiles: Profiles,
@@ -158,23 +177,27 @@ impl AdaptationConfig {
         };
         if self.interval < SHORTEST_INTERVAL {
             let rule = "must be at least 10 ms";
-            return refuse("interval", format!("{:?}", self.interval), rule);
+            return refuse("adaptation.interval", format!("{:?}", self.interval), rule);
         }
         if !(1..=16).contains(&self.samples) {
             let rule = "must be from 1 to 16";
-            return refuse("samples", self.samples.to_string(), rule);
+            return refuse("adaptation.samples", self.samples.to_string(), rule);
         }
         if self.lowest > self.highest {
             let rule = "must not be above highest";
-            return refuse("lowest", self.lowest.to_string(), rule);
+            return refuse("adaptation.lowest", self.lowest.to_string(), rule);
         }
         if !(self.lowest..=self.highest).contains(&self.start) {
             let rule = "must be from lowest to highest";
-            return refuse("start", self.start.to_string(), rule);
+            return refuse("adaptation.start", self.start.to_string(), rule);
         }
-        Tier::ALL
-            .into_iter()
-            .try_for_each(|tier| self.profiles[tier].check())
+        for tier in Tier::ALL {
+            if let Err(error) = self.profiles[tier].check() {
+                let found = format!("{tier}: {} {}", error.setting, error.value);
+                return refuse("adaptation.profiles", found, error.rule);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -252,21 +275,30 @@ mod tests {
         assert_eq!(adaptation(|_| ()), "");
         assert_eq!(
             adaptation(|config| config.interval = Duration::ZERO),
-            "interval"
+            "adaptation.interval"
         );
-        assert_eq!(adaptation(|config| config.samples = 0), "samples");
-        assert_eq!(adaptation(|config| config.samples = 17), "samples");
+        assert_eq!(
+            adaptation(|config| config.samples = 0),
+            "adaptation.samples"
+        );
+        assert_eq!(
+            adaptation(|config| config.samples = 17),
+            "adaptation.samples"
+        );
         assert_eq!(
             adaptation(|config| {
                 config.lowest = Tier::Enterprise;
                 config.highest = Tier::Home;
             }),
-            "lowest"
+            "adaptation.lowest"
         );
-        assert_eq!(adaptation(|config| config.lowest = Tier::Standard), "start");
+        assert_eq!(
+            adaptation(|config| config.lowest = Tier::Standard),
+            "adaptation.start"
+        );
         assert_eq!(
             adaptation(|config| config.profiles[Tier::Enterprise].max_streams = Some(0)),
-            "max_streams"
+            "adaptation.profiles"
         );
     }
 }

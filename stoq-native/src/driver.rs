@@ -45,7 +45,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use crate::access::{AccessRefusals, AccessRules, Proofs};
-use crate::adapt::{self, Live};
+use crate::adapt::{self, AdaptationConfig, Live};
 use crate::closed::{Closed, Ending};
 use crate::connect::{ConnectError, ConnectOptions};
 use crate::connection::{self, Connection};
@@ -55,7 +55,7 @@ use crate::request::{Asked, MAX_DATAGRAM_SIZE, OpenError, Request, SessionReques
 use crate::security::{Admitted, Judge};
 use crate::session::{self, Session};
 use crate::stream::{Arrived, Introduction, Place};
-use crate::transport::{Limits, MessageConfig};
+use crate::transport::{Limits, MessageConfig, TransportConfig};
 pub(crate) use command::{Command, Watch};
 use control::{Incoming, Outgoing};
 use end::End;
@@ -67,6 +67,8 @@ use requested::Requested;
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) messages: MessageConfig,
+    /// Whether connections change by themselves from the beginning.
+    pub(crate) adaptation: Option<AdaptationConfig>,
     /// Whether framed streams are taken.
     pub(crate) framed_streams: bool,
     /// Whether requests that have relays still to pass are taken.
@@ -87,8 +89,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(
-        limits: Limits,
-        messages: MessageConfig,
+        transport: &TransportConfig,
         framed_streams: bool,
         relay: bool,
         judge: Judge,
@@ -98,8 +99,9 @@ impl Shared {
         // A tracker that is closed takes tasks all the same, and `wait` resolves whenever it has none.
         tasks.close();
         Self {
-            limits,
-            messages,
+            limits: transport.limits,
+            messages: transport.messages,
+            adaptation: transport.adaptation,
             framed_streams,
             relay,
             tasks,
@@ -161,7 +163,7 @@ pub(crate) fn start(
         endpoint_ending: endpoint.ending.clone(),
     });
     let handle = connection::Handle::new(shared.clone());
-    let driver = Driver::new(
+    let mut driver = Driver::new(
         quinn,
         role,
         endpoint.clone(),
@@ -170,6 +172,9 @@ pub(crate) fn start(
         commands,
         peer,
     );
+    if let Some(config) = &endpoint.adaptation {
+        driver.watch(Watch::begin(&driver.shared, config));
+    }
     endpoint.tasks.spawn(driver.run());
     Connection::new(handle)
 }

@@ -76,8 +76,7 @@ impl Endpoint {
         Ok(Self(Arc::new(Inner {
             quinn,
             drivers: Arc::new(driver::Shared::new(
-                config.transport.limits,
-                config.transport.messages,
+                &config.transport,
                 config.framed_streams,
                 false,
                 judge,
@@ -129,8 +128,7 @@ impl Endpoint {
         let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
         let early_sender = config.early_data.then_some(early_sender);
         let drivers = driver::Shared::new(
-            config.transport.limits,
-            config.transport.messages,
+            &config.transport,
             config.framed_streams,
             config.relay,
             judge,

@@ -1,6 +1,6 @@
 //! How connections work, whichever end begins them: one set of settings, in code or from a file.
 
-mod as_text;
+pub(crate) mod as_text;
 mod keep_alive;
 mod limits;
 mod messages;
@@ -16,6 +16,7 @@ pub use messages::{MessageConfig, Parity};
 
 pub(crate) use limits::MULTIPLEXED_SLACK;
 
+use crate::adapt::AdaptationConfig;
 use crate::config::ConfigError;
 use crate::congestion::{self, CongestionAlgorithm};
 
@@ -63,6 +64,12 @@ pub struct TransportConfig {
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
     pub limits: Limits,
+    /// Have connections change with the tier of their path from the beginning, as by
+    /// [`Connection::start_adaptation`](crate::Connection::start_adaptation). Default `None`: they stay as they begin, within
+    /// these limits. It costs a timer and some microseconds a sample for each connection. In a file, the table's being there
+    /// turns it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adaptation: Option<AdaptationConfig>,
 }
 
 impl Default for TransportConfig {
@@ -74,6 +81,7 @@ impl Default for TransportConfig {
             congestion: CongestionAlgorithm::default(),
             messages: MessageConfig::default(),
             limits: Limits::default(),
+            adaptation: None,
         }
     }
 }
@@ -140,7 +148,10 @@ impl TransportConfig {
             return bad("keep_alive", interval, rule);
         }
         self.messages.check()?;
-        self.limits.check()
+        self.limits.check()?;
+        self.adaptation
+            .as_ref()
+            .map_or(Ok(()), AdaptationConfig::check)
     }
 
     /// What QUIC is told for a connection of one end.

@@ -3,6 +3,7 @@
 use core::ops::{Index, IndexMut};
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use stoq_core::tier::Tier;
 
 use super::LiveConfig;
@@ -31,8 +32,16 @@ use crate::congestion::CongestionAlgorithm;
 ///   millisecond, and it takes less than a second; there Cubic does what NewReno does (RFC 9438, section 4.3), with more
 ///   arithmetic for every packet. Who has such a rate over longer ways sets Cubic there too.
 /// - BBR is in no tier: see [`CongestionAlgorithm::Bbr`]. It is there for who chooses it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Profiles([LiveConfig; 6]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Profiles {
+    slow: LiveConfig,
+    home: LiveConfig,
+    standard: LiveConfig,
+    performance: LiveConfig,
+    enterprise: LiveConfig,
+    data_center: LiveConfig,
+}
 
 impl Default for Profiles {
     fn default() -> Self {
@@ -43,14 +52,14 @@ impl Default for Profiles {
             max_streams: Some(streams),
         };
         use CongestionAlgorithm::{Cubic, NewReno};
-        Self([
-            profile(2_500_000, 32, Cubic),
-            profile(10_000_000, 64, Cubic),
-            profile(16_000_000, 96, Cubic),
-            profile(32_000_000, 128, Cubic),
-            profile(64_000_000, 192, Cubic),
-            profile(128_000_000, 256, NewReno),
-        ])
+        Self {
+            slow: profile(2_500_000, 32, Cubic),
+            home: profile(10_000_000, 64, Cubic),
+            standard: profile(16_000_000, 96, Cubic),
+            performance: profile(32_000_000, 128, Cubic),
+            enterprise: profile(64_000_000, 192, Cubic),
+            data_center: profile(128_000_000, 256, NewReno),
+        }
     }
 }
 
@@ -58,19 +67,28 @@ impl Index<Tier> for Profiles {
     type Output = LiveConfig;
 
     fn index(&self, tier: Tier) -> &LiveConfig {
-        &self.0[place(tier)]
+        match tier {
+            Tier::Slow => &self.slow,
+            Tier::Home => &self.home,
+            Tier::Standard => &self.standard,
+            Tier::Performance => &self.performance,
+            Tier::Enterprise => &self.enterprise,
+            Tier::DataCenter => &self.data_center,
+        }
     }
 }
 
 impl IndexMut<Tier> for Profiles {
     fn index_mut(&mut self, tier: Tier) -> &mut LiveConfig {
-        &mut self.0[place(tier)]
+        match tier {
+            Tier::Slow => &mut self.slow,
+            Tier::Home => &mut self.home,
+            Tier::Standard => &mut self.standard,
+            Tier::Performance => &mut self.performance,
+            Tier::Enterprise => &mut self.enterprise,
+            Tier::DataCenter => &mut self.data_center,
+        }
     }
-}
-
-fn place(tier: Tier) -> usize {
-    // Tiers are numbered from 1.
-    usize::from(tier.number()) - 1
 }
 
 /// What suits a path of a tier, and has to be known when the connection begins: QUIC's handshake tells it to the peer once, or

@@ -1,7 +1,5 @@
 //! Changing how a connection works while it runs.
 
-use std::time::Instant;
-
 use stoq_core::tier::Tier;
 
 use super::Connection;
@@ -31,16 +29,15 @@ impl Connection {
     /// endpoint's [`Limits`](crate::Limits) say.
     ///
     /// The task that watches the path is the connection's own, and ends with it.
+    /// [`TransportConfig::adaptation`](crate::TransportConfig::adaptation) does this for all connections of an endpoint.
     ///
     /// # Errors
     /// [`LiveConfigError`] if a setting cannot work, or the connection has ended.
     pub fn start_adaptation(&self, config: AdaptationConfig) -> Result<(), LiveConfigError> {
         config.check()?;
         self.unless_ended()?;
-        let start = Instant::now();
-        self.shared().live.begin(self.quinn(), &config, start);
-        let interval = config.interval;
-        self.command(Command::Adapt(Some(Watch { interval, start })));
+        let watch = Watch::begin(self.shared(), &config);
+        self.command(Command::Adapt(Some(watch)));
         Ok(())
     }
 

@@ -55,12 +55,30 @@ pub(crate) enum Command {
 
 /// How a path is watched.
 pub(crate) struct Watch {
-    pub(crate) interval: Duration,
+    interval: Duration,
     /// From when on samples are told the time.
-    pub(crate) start: std::time::Instant,
+    start: std::time::Instant,
+}
+
+impl Watch {
+    /// The connection changes by itself from now on; who watches it still has to be told. What was
+    /// [checked](AdaptationConfig::check).
+    pub(crate) fn begin(connection: &connection::Shared, config: &AdaptationConfig) -> Self {
+        let start = std::time::Instant::now();
+        connection.live.begin(&connection.quinn, config, start);
+        Self {
+            interval: config.interval,
+            start,
+        }
+    }
 }
 
 impl Driver {
+    pub(super) fn watch(&mut self, Watch { interval, start }: Watch) {
+        let watching = adapt::run(self.shared.clone(), interval, start);
+        self.adaptation.spawn(watching);
+    }
+
     pub(super) fn on_command(&mut self, command: Command) {
         let now = self.now();
         match command {
@@ -136,9 +154,8 @@ impl Driver {
             }
             Command::Adapt(watch) => {
                 self.adaptation.abort_all();
-                if let Some(Watch { interval, start }) = watch {
-                    let watching = adapt::run(self.shared.clone(), interval, start);
-                    self.adaptation.spawn(watching);
+                if let Some(watch) = watch {
+                    self.watch(watch);
                 }
             }
             Command::HandlesGone => {

@@ -1,14 +1,12 @@
 //! Values as people write them in a file, for `#[serde(with = …)]`.
 
 /// A time: `"250ms"`, `"1m 30s"`.
-pub(super) mod duration {
+pub(crate) mod duration {
     use core::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(from)?;
         humantime::parse_duration(&text).map_err(|_| {
             let found = de::Unexpected::Str(&text);
@@ -16,20 +14,17 @@ pub(super) mod duration {
         })
     }
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        value: &Duration,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&humantime::format_duration(*value))
     }
 }
 
 /// A number of bytes: `"1 MiB"`, `1048576`. Written as the number, which is exact.
-pub(super) mod size {
+pub(crate) mod size {
     use bytesize::ByteSize;
     use serde::{Deserialize, Deserializer, Serializer, de, ser};
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>, T: TryFrom<u64>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: TryFrom<u64>>(
         from: D,
     ) -> Result<T, D::Error> {
         let ByteSize(bytes) = ByteSize::deserialize(from)?;
@@ -39,7 +34,7 @@ pub(super) mod size {
         })
     }
 
-    pub(in super::super) fn serialize<S: Serializer, T: TryInto<u64> + Copy>(
+    pub(crate) fn serialize<S: Serializer, T: TryInto<u64> + Copy>(
         value: &T,
         to: S,
     ) -> Result<S::Ok, S::Error> {
@@ -50,26 +45,46 @@ pub(super) mod size {
 }
 
 /// A number of bytes, or none: then it is not written.
-pub(super) mod optional_size {
+pub(crate) mod optional_size {
     use serde::{Deserializer, Serializer};
 
     use super::size;
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<u64>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
         size::deserialize(from).map(Some)
     }
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        value: &Option<u64>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(bytes) => size::serialize(bytes, to),
             None => to.serialize_none(),
         }
     }
+}
+
+/// A tier by its name: core knows no formats.
+pub(crate) mod tier {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use stoq_core::tier::Tier;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tier, D::Error> {
+        let name = String::deserialize(from)?;
+        let unknown = || de::Error::unknown_variant(&name, &NAMES);
+        Tier::from_name(&name).ok_or_else(unknown)
+    }
+
+    pub(crate) fn serialize<S: Serializer>(value: &Tier, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(value.name())
+    }
+
+    const NAMES: [&str; 6] = [
+        Tier::Slow.name(),
+        Tier::Home.name(),
+        Tier::Standard.name(),
+        Tier::Performance.name(),
+        Tier::Enterprise.name(),
+        Tier::DataCenter.name(),
+    ];
 }
 
 /// `"auto"`, or a number of shards.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{LiveConfig, Profiles, Tier};
 
 /// The setting that a change to the defaults makes impossible.
 fn fault(change: impl FnOnce(&mut TransportConfig)) -> &'static str {
@@ -78,6 +79,14 @@ fn what_is_written_is_read() {
     config.congestion = CongestionAlgorithm::NewReno;
     config.limits.stream_window = 4_000_001;
     config.limits.receive_window = Some(64_000_001);
+    let mut adaptation = AdaptationConfig {
+        pause: Duration::from_millis(7500),
+        highest: Tier::Enterprise,
+        ..AdaptationConfig::default()
+    };
+    adaptation.profiles[Tier::DataCenter] = LiveConfig::default();
+    adaptation.profiles[Tier::Slow].congestion = Some(CongestionAlgorithm::Bbr);
+    config.adaptation = Some(adaptation);
     config.limits.seeds.lifetime = Duration::from_secs(61);
     let written = toml::to_string(&config).unwrap();
     assert_eq!(TransportConfig::from_toml(&written).unwrap(), config);
@@ -99,6 +108,24 @@ fn what_a_file_does_not_name_stays() {
 }
 
 #[test]
+fn a_table_turns_adaptation_on() {
+    let adaptation = |text| TransportConfig::from_toml(text).unwrap().adaptation;
+    assert_eq!(adaptation(""), None);
+    assert_eq!(
+        adaptation("[adaptation]"),
+        Some(AdaptationConfig::default())
+    );
+    let text = "[adaptation.profiles.data-center]\nsend_window = '1 GiB'";
+    let found = adaptation(text).unwrap();
+    let named = LiveConfig {
+        send_window: Some(1 << 30),
+        ..LiveConfig::default()
+    };
+    assert_eq!(found.profiles[Tier::DataCenter], named, "all of it");
+    assert_eq!(found.profiles[Tier::Slow], Profiles::default()[Tier::Slow]);
+}
+
+#[test]
 fn says_what_stands_there_and_what_could() {
     let error = |text: &str| TransportConfig::from_toml(text).unwrap_err().to_string();
     for (text, said) in [
@@ -114,6 +141,12 @@ fn says_what_stands_there_and_what_could() {
         ("messages.parity = 256", "from 0 to 255"),
         ("messages.parity = 'all'", "\"auto\" or a number"),
         ("limits.max_streams = 0", "limits.max_streams is 0, but"),
+        ("adaptation.start = 'fast'", "data-center"),
+        ("adaptation.samples = 0", "adaptation.samples is 0, but"),
+        (
+            "adaptation.profiles.slow.max_streams = 0",
+            "adaptation.profiles is slow: max_streams 0, but a session",
+        ),
     ] {
         let error = error(text);
         assert!(error.contains(said), "{text}: {error}");

@@ -237,7 +237,11 @@ async fn adaptation_goes_on_at_another_address() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_is_slower_than_thought_is_found_out() {
     within(async {
-        let peers = Peers::new();
+        let peers = Peers::with(|_, client| {
+            let mut config = AdaptationConfig::default();
+            config.start = Tier::DataCenter;
+            client.transport.adaptation = Some(config);
+        });
         let road = Road::to(peers.address()).await;
         let url = format!("stoq://{}/test", road.address);
         let accept = async { peers.server.accept().await.unwrap().accept().await.unwrap() };
@@ -246,9 +250,7 @@ async fn a_path_that_is_slower_than_thought_is_found_out() {
         // Losses keep the window small, so there is always more to send.
         road.lose(20);
         let connection = client.connection();
-        let mut config = AdaptationConfig::default();
-        config.start = Tier::DataCenter;
-        connection.start_adaptation(config).unwrap();
+        assert!(connection.adaptation_stats().running);
         assert_eq!(connection.adaptation_stats().tier, Some(Tier::DataCenter));
         let flow = Flow::new(&client, &server).await;
         until(|| connection.adaptation_stats().tier < Some(Tier::DataCenter)).await;
