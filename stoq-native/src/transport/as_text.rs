@@ -88,7 +88,7 @@ pub(crate) mod tier {
 }
 
 /// `"auto"`, or a number of shards.
-pub(super) mod parity {
+pub(crate) mod parity {
     use serde::{Deserialize, Deserializer, Serializer, de};
     use stoq_core::shards::Parity;
 
@@ -100,9 +100,7 @@ pub(super) mod parity {
         Number(u8),
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Parity, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Parity, D::Error> {
         let word = match Written::deserialize(from) {
             Ok(Written::Number(shards)) => return Ok(Parity::Fixed(shards)),
             Ok(Written::Word(word)) => Ok(word == "auto"),
@@ -117,10 +115,7 @@ pub(super) mod parity {
         ))
     }
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        value: &Parity,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Parity, to: S) -> Result<S::Ok, S::Error> {
         match value {
             Parity::Auto => to.serialize_str("auto"),
             Parity::Fixed(shards) => to.serialize_u8(*shards),
@@ -129,7 +124,7 @@ pub(super) mod parity {
 }
 
 /// The limits of core, which knows no formats.
-pub(super) mod seeds {
+pub(crate) mod seeds {
     use core::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -172,9 +167,7 @@ pub(super) mod seeds {
         }
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Limits, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Limits, D::Error> {
         let Written {
             contents,
             memory,
@@ -191,10 +184,7 @@ pub(super) mod seeds {
         })
     }
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        value: &Limits,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Limits, to: S) -> Result<S::Ok, S::Error> {
         Written::from(*value).serialize(to)
     }
 }

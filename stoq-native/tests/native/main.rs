@@ -20,6 +20,7 @@ mod identity;
 mod inspect;
 mod messages;
 mod multiplexed;
+mod pool;
 mod refusals;
 mod road;
 mod stats;
