@@ -362,6 +362,27 @@ async fn a_bound_on_all_that_is_unread_can_be_moved() {
 }
 
 #[tokio::test]
+async fn a_change_is_of_one_connection() {
+    within(async {
+        let peers = Peers::new();
+        // Of the same two endpoints.
+        let (client, server) = peers.session().await;
+        let (other, beside) = peers.session().await;
+        let pairs = [(&client, &other), (&server, &beside)];
+        for (changed, not) in pairs {
+            let algorithm = CongestionAlgorithm::NewReno;
+            swap(changed.connection(), changed, algorithm).await;
+            not.ping().await.unwrap();
+            let stats = not.connection().adaptation_stats();
+            assert_eq!(stats.congestion, CongestionAlgorithm::Cubic);
+            assert_eq!(stats.changes, 0);
+        }
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_changed_is_said_and_nothing_is() {
     within(async {
         let peers = Peers::new();

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const QUARTER: Duration = Duration::from_millis(250);
@@ -123,6 +125,52 @@ fn what_was_forced_stays_for_the_pause() {
     let seen = (2..40).map(|at| sample(at, 1_500));
     // 5 s are twenty samples, the first of which is number 1.
     assert_eq!(decisions(&mut policy, seen), [(19, Tier::Standard)]);
+}
+
+proptest! {
+    /// Whatever a path does: changes have their distance, stay in their bounds, and are what each of the last samples that count
+    /// says at least (or at most).
+    #[test]
+    fn no_path_moves_it_against_the_rules(
+        seen in prop::collection::vec((1..8u32, 0..40_000u64, any::<[bool; 2]>()), 1..300),
+        samples in 1..=5u8,
+    ) {
+        let config = AdaptationConfig {
+            samples,
+            start: Tier::Standard,
+            lowest: Tier::Home,
+            highest: Tier::Enterprise,
+            ..AdaptationConfig::default()
+        };
+        let mut policy = Policy::new(&config);
+        let (mut at, mut last) = (0, None);
+        let mut counted = Vec::new();
+        for (wait, rate, [limited, ramping]) in seen {
+            at += wait;
+            let before = policy.tier();
+            let sample = Sample { limited, ramping, ..sample(at, rate) };
+            let place = Tier::of(sample.delivery_rate).clamp(config.lowest, config.highest);
+            let verdict = policy.observe(&sample);
+            if verdict != Verdict::Ignored {
+                counted.push(place);
+            }
+            let Verdict::Change(tier) = verdict else {
+                prop_assert_eq!(policy.tier(), before);
+                continue;
+            };
+            prop_assert!(last.is_none_or(|last| (at - last) * QUARTER >= config.pause));
+            let row = &counted[counted.len() - usize::from(samples)..];
+            if tier > before {
+                prop_assert_eq!(row.iter().min(), Some(&tier));
+            } else {
+                prop_assert_eq!(row.iter().max(), Some(&tier));
+                prop_assert!(!limited && !ramping);
+            }
+            prop_assert!((config.lowest..=config.highest).contains(&tier));
+            last = Some(at);
+            counted.clear();
+        }
+    }
 }
 
 /// A recorded run comes to the same decisions again.
