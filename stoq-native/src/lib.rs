@@ -150,7 +150,8 @@ pub use stoq_core::transport_parameter::{Capabilities, ParameterError, Transport
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
 pub use transport::{
-    IpVersions, KeepAlive, Limits, MessageConfig, Parity, TransportConfig, TransportConfigError,
+    AckFrequency, IpVersions, KeepAlive, Limits, MessageConfig, Parity, TransportConfig,
+    TransportConfigError,
 };
 pub use trust::{Trust, TrustError};
 pub use verified::{

@@ -1,5 +1,6 @@
 //! How connections work, whichever end begins them: one set of settings, in code or from a file.
 
+mod acks;
 pub(crate) mod as_text;
 mod keep_alive;
 mod limits;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use acks::AckFrequency;
 pub use keep_alive::KeepAlive;
 pub use limits::Limits;
 pub use messages::{MessageConfig, Parity};
@@ -60,6 +62,9 @@ pub struct TransportConfig {
     /// How congestion is controlled when a connection begins. Default [`CongestionAlgorithm::Cubic`].
     /// [`Connection::update_live_config`](crate::Connection::update_live_config) changes it while one runs.
     pub congestion: CongestionAlgorithm,
+    /// How often the peer is asked to acknowledge. Default `None`: it is not asked, and does as RFC 9000 says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ack_frequency: Option<AckFrequency>,
     /// Messages in shards: how they are sent, and what they can make this end hold.
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
@@ -79,6 +84,7 @@ impl Default for TransportConfig {
             idle_timeout: Duration::from_secs(30),
             keep_alive: KeepAlive::default(),
             congestion: CongestionAlgorithm::default(),
+            ack_frequency: None,
             messages: MessageConfig::default(),
             limits: Limits::default(),
             adaptation: None,
@@ -147,6 +153,9 @@ impl TransportConfig {
             let rule = "must be above zero and below idle_timeout";
             return bad("keep_alive", interval, rule);
         }
+        self.ack_frequency
+            .as_ref()
+            .map_or(Ok(()), AckFrequency::check)?;
         self.messages.check()?;
         self.limits.check()?;
         self.adaptation
@@ -162,6 +171,7 @@ impl TransportConfig {
             .congestion_controller_factory(congestion::Factory::new(self.congestion))
             .max_idle_timeout(self.idle_timeout.try_into().ok())
             .keep_alive_interval(self.keep_alive.interval(self.idle_timeout, side));
+        transport.ack_frequency_config(self.ack_frequency.as_ref().map(AckFrequency::quinn));
         self.limits.apply(&mut transport);
         transport
     }

@@ -8,6 +8,7 @@ use stoq_core::tier::Tier;
 
 use super::LiveConfig;
 use crate::congestion::CongestionAlgorithm;
+use crate::transport::{AckFrequency, TransportConfig};
 
 /// What a connection is changed to when it comes into a tier, for each of them.
 ///
@@ -109,16 +110,12 @@ pub struct NewConnectionProfile {
     /// Bytes that may wait unread in one stream: the default, and from standard on a quarter of the connection's window, so
     /// that a single stream comes to a fair rate. Told in the handshake (RFC 9000, section 18.2).
     pub stream_window: u32,
-    /// Packets that ask for an acknowledgement until the peer has to send one: the standard's two (RFC 9000, section 13.2.2)
-    /// while acknowledgements are rare anyway, and fewer of them where they would be a load of their own. Beyond ten, losses
-    /// are found late. quinn asks for it once ([draft-ietf-quic-ack-frequency]).
-    ///
-    /// [draft-ietf-quic-ack-frequency]: https://datatracker.ietf.org/doc/html/draft-ietf-quic-ack-frequency
-    pub packets_per_ack: u32,
-    /// How long the peer may hold an acknowledgement back; a fraction of the tier's round trips.
-    pub max_ack_delay: Duration,
+    /// The standard's two packets for each acknowledgement while those are rare anyway, and more where they would be a load of
+    /// their own; and a wait that is a fraction of the tier's round trips. quinn asks for it when a connection begins.
+    pub ack_frequency: AckFrequency,
     /// Where the search for larger datagrams ends, in bytes of UDP payload: the 1500 of Ethernet or the 9000 of its jumbo frames,
-    /// less 48 of IPv6 and UDP. Where no larger one passes, the search costs some lost probes.
+    /// less 48 of IPv6 and UDP. Where no larger one passes, the search costs some lost probes. [`apply`](Self::apply) leaves it
+    /// alone: it depends on the network's equipment more than on its rate.
     pub max_datagram: u16,
     /// Silence after which the connection counts as lost: longer where radios come and go, shorter where a peer that is
     /// silent for long has failed. Told in the handshake.
@@ -128,7 +125,7 @@ pub struct NewConnectionProfile {
 impl NewConnectionProfile {
     /// For connections whose paths are of this tier.
     pub const fn of(tier: Tier) -> Self {
-        let (stream_window, packets_per_ack, ack_millis, max_datagram, idle_secs) = match tier {
+        let (stream_window, packets, ack_millis, max_datagram, idle_secs) = match tier {
             Tier::Slow => (1_250_000, 2, 25, 1452, 60),
             Tier::Home => (1_250_000, 2, 25, 1452, 30),
             Tier::Standard => (4_000_000, 4, 10, 1452, 30),
@@ -138,11 +135,28 @@ impl NewConnectionProfile {
         };
         Self {
             stream_window,
-            packets_per_ack,
-            max_ack_delay: Duration::from_millis(ack_millis),
+            ack_frequency: AckFrequency {
+                packets,
+                delay: Duration::from_millis(ack_millis),
+            },
             max_datagram,
             idle_timeout: Duration::from_secs(idle_secs),
         }
+    }
+
+    /// Changes the settings of an endpoint to these. Its connections are taken to have such paths from the beginning.
+    ///
+    /// ```
+    /// use stoq_native::{NewConnectionProfile, Tier, TransportConfig};
+    ///
+    /// let mut config = TransportConfig::default();
+    /// NewConnectionProfile::of(Tier::Performance).apply(&mut config);
+    /// assert_eq!(config.limits.stream_window, 8_000_000);
+    /// ```
+    pub fn apply(&self, config: &mut TransportConfig) {
+        config.limits.stream_window = self.stream_window;
+        config.ack_frequency = Some(self.ack_frequency);
+        config.idle_timeout = self.idle_timeout;
     }
 }
 
@@ -167,9 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_fits_into_its_connection() {
+    fn a_stream_fits_into_its_connection_and_an_endpoint_works_with_it() {
         for tier in Tier::ALL {
-            let stream = u64::from(NewConnectionProfile::of(tier).stream_window);
+            let profile = NewConnectionProfile::of(tier);
+            let mut config = TransportConfig::default();
+            profile.apply(&mut config);
+            assert_eq!(config.check(), Ok(()), "{tier}");
+            let stream = u64::from(profile.stream_window);
             let live = Profiles::default()[tier];
             assert!(live.receive_window >= Some(2 * stream), "{tier}");
         }

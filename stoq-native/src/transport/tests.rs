@@ -30,6 +30,14 @@ fn names_the_setting_that_cannot_work() {
         "limits.datagram_buffer"
     );
     assert_eq!(limits(|it| it.max_streams = 0), "limits.max_streams");
+    let acks = |packets, delay| {
+        let asked = AckFrequency { packets, delay };
+        fault(|config| config.ack_frequency = Some(asked))
+    };
+    assert_eq!(acks(0, Duration::from_millis(9)), "ack_frequency.packets");
+    assert_eq!(acks(9, Duration::ZERO), "ack_frequency.delay");
+    assert_eq!(acks(9, Duration::from_secs(20)), "ack_frequency.delay");
+    assert_eq!(acks(u32::MAX, Duration::from_secs(16)), "");
     assert_eq!(limits(|it| it.max_sessions = 0), "");
     let both = |it: &mut Limits| (it.max_sessions, it.max_streams) = (u32::MAX, u32::MAX);
     assert_eq!(limits(both), "limits.max_sessions");
@@ -77,6 +85,10 @@ fn what_is_written_is_read() {
     };
     config.messages.parity = Parity::Fixed(3);
     config.congestion = CongestionAlgorithm::NewReno;
+    config.ack_frequency = Some(AckFrequency {
+        packets: 9,
+        delay: Duration::from_millis(3),
+    });
     config.limits.stream_window = 4_000_001;
     config.limits.receive_window = Some(64_000_001);
     let mut adaptation = AdaptationConfig {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 
 use stoq_native::{
-    AdaptationConfig, CongestionAlgorithm, Connection, LiveConfig, LiveConfigError, Profiles,
-    RecvStream, SendStream, Session, Tier,
+    AdaptationConfig, CongestionAlgorithm, Connection, LiveConfig, LiveConfigError,
+    NewConnectionProfile, Profiles, RecvStream, SendStream, Session, Tier,
 };
 use tokio::task::JoinHandle;
 
@@ -356,6 +356,29 @@ async fn a_bound_on_all_that_is_unread_can_be_moved() {
         let flow = Flow::new(&client, &server).await;
         flow.goes_on().await;
         flow.ends_whole().await;
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_can_be_made_for_a_tier() {
+    within(async {
+        let profile = NewConnectionProfile::of(Tier::Performance);
+        let peers = Peers::with(|server, client| {
+            profile.apply(&mut server.transport);
+            profile.apply(&mut client.transport);
+        });
+        let (client, server) = peers.session().await;
+        let mut send = client.open_uni().await.unwrap();
+        let data = pattern(profile.stream_window as usize / 8 * 7);
+        send.write_all(&data).await.unwrap();
+        send.finish().unwrap();
+        let mut receive = server.accept_uni().await.unwrap();
+        // All of it comes before anything is read, and it is more than a stream holds by default.
+        let received = || server.connection().stats().received_bytes;
+        until(|| received() > data.len() as u64).await;
+        assert!(receive.read_to_end(data.len()).await.unwrap() == data);
         peers.close().await;
     })
     .await;
