@@ -24,11 +24,11 @@ pub(super) struct Cubic {
 #[derive(Clone, Debug)]
 pub(super) struct Curve {
     /// t_epoch.
-    pub(super) start: Instant,
+    start: Instant,
     /// Seconds from there to where it is flat (K).
     pub(super) flat_at: f64,
     /// The window there, in bytes (W_max).
-    pub(super) flat: f64,
+    flat: f64,
     /// What NewReno would have come to (W_est).
     estimate: f64,
     /// Growth that is less than a byte.
@@ -132,8 +132,8 @@ impl Cubic {
 }
 
 /// What remains of the window (section 4.6).
-pub(super) const BETA: f64 = 0.7;
+const BETA: f64 = 0.7;
 /// How steep the curve is, in segments a second cubed (section 5).
-pub(super) const C: f64 = 0.4;
+const C: f64 = 0.4;
 /// What NewReno would add in a round trip, if it kept as much as Cubic does (section 4.3).
-pub(super) const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
+const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
