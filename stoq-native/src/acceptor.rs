@@ -98,19 +98,23 @@ pub(crate) async fn accept(
             || handshakes.len() >= MAX_HANDSHAKES
             || proven && crowd.from(network) >= MAX_OF_NETWORK
         {
+            drivers.counters.handshake_refused();
             incoming.refuse();
         } else if !proven && (handshakes.len() >= RETRY_AT || !unvalidated.allows(Instant::now())) {
             // Whoever only pretends to be at that address never sees the answer. No signature has been made yet.
+            drivers.counters.retried();
             let _ = incoming.retry();
         } else {
             let early_data = door.early_data;
             let welcome = welcomes.next();
-            let (drivers, requests) = (drivers.clone(), requests.clone());
-            let handshake = handshake(incoming, welcome, early_data, drivers, requests);
+            let requests = requests.clone();
+            let handshake = handshake(incoming, welcome, early_data, drivers.clone(), requests);
             let within = door.handshake_timeout;
+            let counters = drivers.counters.clone();
             crowd.enter(network);
             handshakes.spawn(async move {
                 if timeout(within, handshake).await.is_err() {
+                    counters.handshake_failed(Code::TIMEOUT);
                     tracing::debug!("handshake took too long");
                 }
                 network
@@ -132,8 +136,12 @@ async fn handshake(
             let role = Role::Server { requests, waiting };
             driver::start(connection, role, drivers, admitted);
         }
-        Err(NotAdmitted::Handshake(error)) => tracing::debug!(%peer, %error, "handshake failed"),
+        Err(NotAdmitted::Handshake(error)) => {
+            drivers.counters.handshake_failed(Code::HANDSHAKE);
+            tracing::debug!(%peer, %error, "handshake failed");
+        }
         Err(NotAdmitted::Peer(connection, rejected)) => {
+            drivers.counters.handshake_failed(Code::UNTRUSTED);
             tracing::debug!(%peer, %rejected, "client not admitted");
             let reason = rejected.to_string();
             connection.close(Code::UNTRUSTED.value().into(), reason.as_bytes());

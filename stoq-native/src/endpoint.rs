@@ -20,6 +20,7 @@ use crate::connect::{ConnectError, ConnectOptions, Connector, EarlyConnection};
 use crate::connection::Connection;
 use crate::driver;
 use crate::early::EarlyRequest;
+use crate::metrics::EndpointStats;
 use crate::request::SessionRequest;
 use crate::security::Judge;
 use crate::session::Session;
@@ -293,6 +294,11 @@ impl Endpoint {
     /// Connections that are open now, or closing.
     pub fn open_connections(&self) -> usize {
         self.0.drivers.tasks.len()
+    }
+
+    /// What it has done so far, all its connections together. Takes a lock of each.
+    pub fn stats(&self) -> EndpointStats {
+        self.0.drivers.counters.get()
     }
 
     /// Ends in order: takes no new sessions, tells the peers so (GOAWAY), gives running sessions `grace` to end, closes what

@@ -65,6 +65,10 @@ pub struct TransportConfig {
     /// How often the peer is asked to acknowledge. Default `None`: it is not asked, and does as RFC 9000 says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ack_frequency: Option<AckFrequency>,
+    /// How often what connections have sent and received is added to the counters of the `metrics` facade. Default 5 s. More often: a lock
+    /// of each connection each time, some 200 ns.
+    #[serde(with = "as_text::duration")]
+    pub metrics_interval: Duration,
     /// Messages in shards: how they are sent, and what they can make this end hold.
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
@@ -85,6 +89,7 @@ impl Default for TransportConfig {
             keep_alive: KeepAlive::default(),
             congestion: CongestionAlgorithm::default(),
             ack_frequency: None,
+            metrics_interval: Duration::from_secs(5),
             messages: MessageConfig::default(),
             limits: Limits::default(),
             adaptation: None,
@@ -156,6 +161,10 @@ impl TransportConfig {
         self.ack_frequency
             .as_ref()
             .map_or(Ok(()), AckFrequency::check)?;
+        if self.metrics_interval < Duration::from_millis(1) {
+            let rule = "must be at least 1 ms";
+            return bad("metrics_interval", self.metrics_interval, rule);
+        }
         self.messages.check()?;
         self.limits.check()?;
         self.adaptation
@@ -163,8 +172,8 @@ impl TransportConfig {
             .map_or(Ok(()), AdaptationConfig::check)
     }
 
-    /// What QUIC is told for a connection of one end.
-    /// What was [checked](Self::check). For one connection: what is chosen for it later is its own.
+    /// What QUIC is told for one connection of one end, which has to be its own: a controller that two share, both would change.
+    /// What was [checked](Self::check).
     pub(crate) fn quinn(&self, side: quinn::Side) -> quinn::TransportConfig {
         let mut transport = quinn::TransportConfig::default();
         transport

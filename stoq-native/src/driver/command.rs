@@ -76,7 +76,7 @@ impl Watch {
 impl Driver {
     pub(super) fn watch(&mut self, Watch { interval, start }: Watch) {
         let watching = adapt::run(self.shared.clone(), interval, start);
-        self.adaptation.spawn(watching);
+        self.adaptation.spawn(watching.in_current_span());
     }
 
     pub(super) fn on_command(&mut self, command: Command) {
