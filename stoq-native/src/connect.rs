@@ -25,7 +25,7 @@ use crate::security::{Admitted, Judge};
 use crate::session::Session;
 use crate::target::Target;
 use crate::tls::servers::Servers;
-use crate::transport::IpVersions;
+use crate::transport::TransportConfig;
 use crate::trust::TrustError;
 
 use attempt::Attempt;
@@ -36,27 +36,25 @@ pub use options::ConnectOptions;
 /// What an endpoint needs in order to connect.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    transport: Arc<quinn::TransportConfig>,
+    transport: TransportConfig,
     identity: Option<Identity>,
     parameter: TransportParameter,
     access_tokens: Vec<Bytes>,
     holders: HolderKeys,
-    ip: IpVersions,
     timeout: Duration,
 }
 
 impl Connector {
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
-        let transport = config.transport.quinn(quinn::Side::Client)?;
+        config.transport.check()?;
         check_access_tokens(&config.access_tokens)?;
         let falcon_id = config.identity.as_ref().and_then(Identity::falcon_id);
         Ok(Self {
-            transport: Arc::new(transport),
+            transport: config.transport.clone(),
             parameter: parameter::ours(falcon_id, config.framed_streams, false),
             identity: config.identity.clone(),
             access_tokens: config.access_tokens.clone(),
             holders: config.holders.clone(),
-            ip: config.transport.ip,
             timeout: config.connect_timeout,
         })
     }
@@ -133,7 +131,7 @@ impl Connector {
         };
         // Before the network is asked anything: whom nobody could be there, nobody needs to be looked for.
         self.attempt(&servers, host, *port)?;
-        let addresses = resolve(host, *port, self.ip).await;
+        let addresses = resolve(host, *port, self.transport.ip).await;
         let addresses = addresses.map_err(|error| ConnectError::Resolve {
             host: host.clone(),
             error,

@@ -9,11 +9,11 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex as StdMutex};
 
 use stoq_core::close::Code;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::acceptor::{self, Door};
+use crate::acceptor::{self, Door, Welcomes};
 use crate::closed::Closed;
 use crate::config::{ClientConfig, ConfigError, ServerConfig};
 use crate::connect::{ConnectError, ConnectOptions, Connector, EarlyConnection};
@@ -52,6 +52,8 @@ enum Role {
 
 struct Server {
     house: StdMutex<House>,
+    /// What new connections are accepted with. Replaced when the house changes.
+    welcome: watch::Sender<quinn::ServerConfig>,
     requests: Mutex<mpsc::Receiver<SessionRequest>>,
     early: Mutex<mpsc::Receiver<EarlyRequest>>,
     _acceptor: AbortOnDropHandle<()>,
@@ -104,15 +106,12 @@ impl Endpoint {
                 rule: "the address to bind is of the other version",
             }));
         }
-        let transport = config
-            .transport
-            .quinn(quinn::Side::Server)
-            .map_err(BindError::Config)?;
+        config.transport.check().map_err(BindError::Config)?;
         let door = Door::new(&config);
         let house = House {
             identity: config.identity,
             clients: Arc::new(Clients::new(config.clients)),
-            transport: Arc::new(transport),
+            transport: config.transport.clone(),
             framed_streams: config.framed_streams,
             early_data: config.early_data,
             token_key: House::token_key(),
@@ -125,7 +124,8 @@ impl Endpoint {
                 address: Some(address),
                 error,
             })?;
-        let quinn = endpoint(socket, Some(address), Some(server))?;
+        let quinn = endpoint(socket, Some(address), Some(server.clone()))?;
+        let welcome = watch::Sender::new(server);
         let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
         let early_sender = config.early_data.then_some(early_sender);
         let drivers = driver::Shared::new(
@@ -138,12 +138,14 @@ impl Endpoint {
         drivers.access.send_replace(config.access.map(Arc::new));
         let drivers = Arc::new(drivers);
         let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
-        let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door);
+        let welcomes = Welcomes::new(welcome.subscribe(), config.transport);
+        let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door, welcomes);
         Ok(Self(Arc::new(Inner {
             quinn,
             drivers,
             role: Role::Server(Box::new(Server {
                 house: StdMutex::new(house),
+                welcome,
                 requests: Mutex::new(requests),
                 early: Mutex::new(early),
                 _acceptor: AbortOnDropHandle::new(tokio::spawn(accepting)),
