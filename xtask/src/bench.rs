@@ -18,21 +18,39 @@ pub(crate) enum Bench {
     },
     /// Verified streams, messages in shards, and relays, beside raw streams, side by side
     Extensions,
+    /// Ten thousand connections between two processes, an echo a second each; nothing lost, nothing left behind
+    Crowd {
+        /// Connections at once, in place of 10,000
+        #[arg(long)]
+        connections: Option<u32>,
+        /// Seconds of echoes, in place of 60
+        #[arg(long)]
+        seconds: Option<u32>,
+    },
 }
 
 /// Builds with optimisation, then measures.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
-    let (binary, options) = match bench {
+    let (binary, words) = match bench {
         Bench::Relay => ("bench-relay", Vec::new()),
         Bench::Extensions => ("bench-extensions", Vec::new()),
-        Bench::Handshake { rounds } => ("bench-handshake", rounds_option(*rounds)),
+        Bench::Handshake { rounds } => ("bench-handshake", options(&[("--rounds", *rounds)])),
+        Bench::Crowd {
+            connections,
+            seconds,
+        } => {
+            let named = [("--connections", *connections), ("--seconds", *seconds)];
+            ("bench-crowd", options(&named))
+        }
     };
     let run = ["run", "--release", "--package", "stoq-tests", "--bin"];
-    crate::process::run(cargo(&run).arg(binary).arg("--").args(options))
+    crate::process::run(cargo(&run).arg(binary).arg("--").args(words))
 }
 
-fn rounds_option(rounds: Option<u32>) -> Vec<String> {
-    rounds.map_or_else(Vec::new, |rounds| {
-        vec!["--rounds".into(), rounds.to_string()]
-    })
+/// Those that were given; the others are the measurement's own.
+fn options(named: &[(&str, Option<u32>)]) -> Vec<String> {
+    let given = named
+        .iter()
+        .filter_map(|(name, value)| Some([name.to_string(), (*value)?.to_string()]));
+    given.flatten().collect()
 }
