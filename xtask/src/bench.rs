@@ -27,6 +27,18 @@ pub(crate) enum Bench {
         #[arg(long)]
         seconds: Option<u32>,
     },
+    /// Paths with delay and loss: goodput, queues and losses of STOQ and quinn with each congestion control, and fairness
+    Paths {
+        /// Rounds, in place of the measurement's own number
+        #[arg(long)]
+        rounds: Option<u32>,
+        /// Mbit/s of the short path, in place of the highest that the emulator passes
+        #[arg(long)]
+        rate: Option<u32>,
+        /// One short round, to see that it works
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 /// Builds with optimisation, then measures.
@@ -41,6 +53,15 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         } => {
             let named = [("--connections", *connections), ("--seconds", *seconds)];
             ("bench-crowd", options(&named))
+        }
+        Bench::Paths {
+            rounds,
+            rate,
+            quick,
+        } => {
+            let mut words = options(&[("--rounds", *rounds), ("--rate", *rate)]);
+            words.extend(quick.then(|| "--quick".into()));
+            ("bench-paths", words)
         }
     };
     let run = ["run", "--release", "--package", "stoq-tests", "--bin"];
