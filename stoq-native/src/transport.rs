@@ -1,6 +1,7 @@
 //! How connections work, whichever end begins them: one set of settings, in code or from a file.
 
-mod as_text;
+pub(crate) mod as_text;
+mod by_peer;
 mod keep_alive;
 mod limits;
 mod messages;
@@ -14,10 +15,12 @@ pub use keep_alive::KeepAlive;
 pub use limits::Limits;
 pub use messages::{MessageConfig, Parity};
 
+pub(crate) use by_peer::Transports;
 pub(crate) use limits::MULTIPLEXED_SLACK;
 
 use crate::config::ConfigError;
 use crate::meter;
+use crate::socket::SocketConfig;
 
 /// How the connections of an endpoint work, a client's or a server's.
 ///
@@ -56,6 +59,8 @@ pub struct TransportConfig {
     /// How often a silent connection sends something, so that neither end nor a NAT forgets it. Default
     /// [`KeepAlive::Auto`]: clients do, servers do not. More often: a packet each way, and a radio that cannot sleep.
     pub keep_alive: KeepAlive,
+    /// The UDP socket: its buffers, and the size of packets.
+    pub socket: SocketConfig,
     /// Messages in shards: how they are sent, and what they can make this end hold.
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
@@ -68,6 +73,7 @@ impl Default for TransportConfig {
             ip: IpVersions::default(),
             idle_timeout: Duration::from_secs(30),
             keep_alive: KeepAlive::default(),
+            socket: SocketConfig::default(),
             messages: MessageConfig::default(),
             limits: Limits::default(),
         }
@@ -135,6 +141,7 @@ impl TransportConfig {
             let rule = "must be above zero and below idle_timeout";
             return bad("keep_alive", interval, rule);
         }
+        self.socket.check()?;
         self.messages.check()?;
         self.limits.check()
     }

@@ -25,11 +25,11 @@ pub(super) mod duration {
 }
 
 /// A number of bytes: `"1 MiB"`, `1048576`. Written as the number, which is exact.
-pub(super) mod size {
+pub(crate) mod size {
     use bytesize::ByteSize;
     use serde::{Deserialize, Deserializer, Serializer, de, ser};
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>, T: TryFrom<u64>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: TryFrom<u64>>(
         from: D,
     ) -> Result<T, D::Error> {
         let ByteSize(bytes) = ByteSize::deserialize(from)?;
@@ -39,7 +39,7 @@ pub(super) mod size {
         })
     }
 
-    pub(in super::super) fn serialize<S: Serializer, T: TryInto<u64> + Copy>(
+    pub(crate) fn serialize<S: Serializer, T: TryInto<u64> + Copy>(
         value: &T,
         to: S,
     ) -> Result<S::Ok, S::Error> {

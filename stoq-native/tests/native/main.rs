@@ -20,6 +20,8 @@ mod messages;
 mod multiplexed;
 mod refusals;
 mod road;
+mod sockets;
 mod stats;
 mod streams;
 mod verified;
+mod workers;
