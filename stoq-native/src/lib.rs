@@ -71,6 +71,7 @@ mod lanes;
 pub mod meter;
 mod parameter;
 mod policy;
+mod pool;
 mod queue;
 mod rejection;
 pub mod relay;
@@ -112,6 +113,7 @@ pub use inspect::{
     Inspection, Offer, inspect,
 };
 pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPolicy};
+pub use pool::{Pool, PoolConfig, PoolError, PoolStats};
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
 pub use reset_key::{ResetKey, ResetKeyError};

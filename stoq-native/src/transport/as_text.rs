@@ -1,14 +1,12 @@
 //! Values as people write them in a file, for `#[serde(with = …)]`.
 
 /// A time: `"250ms"`, `"1m 30s"`.
-pub(super) mod duration {
+pub(crate) mod duration {
     use core::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(from)?;
         humantime::parse_duration(&text).map_err(|_| {
             let found = de::Unexpected::Str(&text);
@@ -16,10 +14,7 @@ pub(super) mod duration {
         })
     }
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        value: &Duration,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&humantime::format_duration(*value))
     }
 }
@@ -50,7 +45,7 @@ pub(crate) mod size {
 }
 
 /// `"auto"`, or a number of shards.
-pub(super) mod parity {
+pub(crate) mod parity {
     use serde::{Deserialize, Deserializer, Serializer, de};
     use stoq_core::shards::Parity;
 
@@ -62,9 +57,7 @@ pub(super) mod parity {
         Number(u8),
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Parity, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Parity, D::Error> {
         let word = match Written::deserialize(from) {
             Ok(Written::Number(shards)) => return Ok(Parity::Fixed(shards)),
             Ok(Written::Word(word)) => Ok(word == "auto"),
@@ -79,10 +72,7 @@ pub(super) mod parity {
         ))
     }
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        value: &Parity,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Parity, to: S) -> Result<S::Ok, S::Error> {
         match value {
             Parity::Auto => to.serialize_str("auto"),
             Parity::Fixed(shards) => to.serialize_u8(*shards),
@@ -91,7 +81,7 @@ pub(super) mod parity {
 }
 
 /// The limits of core, which knows no formats.
-pub(super) mod seeds {
+pub(crate) mod seeds {
     use core::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -134,9 +124,7 @@ pub(super) mod seeds {
         }
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Limits, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Limits, D::Error> {
         let Written {
             contents,
             memory,
@@ -153,10 +141,7 @@ pub(super) mod seeds {
         })
     }
 
-    pub(in super::super) fn serialize<S: Serializer>(
-        value: &Limits,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Limits, to: S) -> Result<S::Ok, S::Error> {
         Written::from(*value).serialize(to)
     }
 }
