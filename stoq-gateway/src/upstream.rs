@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stoq_core::close::Code;
-use stoq_native::relay::{Lease, NextHop, OpenFailure, Pool, PoolSettings};
+use stoq_native::relay::{LARGEST_DATAGRAM, Lease, NextHop, OpenFailure, Pool, PoolSettings};
 use stoq_native::{BindError, ClientConfig, Endpoint, KeepAlive, Pins, PqPolicy, Request};
 
 use crate::config::{Config, Route};
@@ -49,6 +49,7 @@ impl Upstream {
         client.transport.keep_alive = KeepAlive::Every(timing.keep_alive);
         client.framed_streams = true;
         client.transport.limits.max_streams = limits.max_streams.get();
+        client.transport.limits.max_datagram_size = LARGEST_DATAGRAM;
         client.transport.limits.stream_window = limits.upstream_stream_window.get();
         let endpoint = Endpoint::client(client)?;
         let pool = Arc::new(Pool::new(endpoint.clone(), settings));

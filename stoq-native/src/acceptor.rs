@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::config::ServerConfig;
 use crate::driver::{self, Role, Unintroduced};
+use crate::metrics::Counters;
 use crate::rejection::IdentityRejected;
 use crate::request::SessionRequest;
 use crate::security::{Admitted, facts};
@@ -104,13 +105,20 @@ pub(crate) async fn accept(
         };
         let Some(incoming) = incoming else { return };
         match handshakes.door.judge(&incoming, &drivers) {
-            Judgement::Refuse => incoming.refuse(),
-            // Whoever only pretends to be at that address never sees the answer. No signature has been made yet.
-            Judgement::Prove => drop(incoming.retry()),
+            Judgement::Refuse => {
+                drivers.counters.handshake_refused();
+                incoming.refuse();
+            }
+            Judgement::Prove => {
+                // Whoever only pretends to be at that address never sees the answer. No signature has been made yet.
+                drivers.counters.retried();
+                let _ = incoming.retry();
+            }
             Judgement::Enter(network) => {
                 let (building, drivers) = (building.clone(), drivers.clone());
+                let counters = drivers.counters.clone();
                 let handshake = handshake(incoming, building, drivers, requests.clone());
-                handshakes.begin(network, handshake);
+                handshakes.begin(network, counters, handshake);
             }
         }
     }
@@ -123,10 +131,16 @@ struct Handshakes {
 }
 
 impl Handshakes {
-    fn begin(&mut self, network: IpAddr, handshake: impl Future<Output = ()> + Send + 'static) {
+    fn begin(
+        &mut self,
+        network: IpAddr,
+        counters: Arc<Counters>,
+        handshake: impl Future<Output = ()> + Send + 'static,
+    ) {
         let within = self.door.handshake_timeout;
         self.tasks.spawn(async move {
             if timeout(within, handshake).await.is_err() {
+                counters.handshake_failed(Code::TIMEOUT);
                 tracing::debug!("handshake took too long");
             }
             network
@@ -151,8 +165,12 @@ async fn handshake(
             let role = Role::Server { requests, waiting };
             driver::start(connection, role, drivers, admitted);
         }
-        Err(NotAdmitted::Handshake(error)) => tracing::debug!(%peer, %error, "handshake failed"),
+        Err(NotAdmitted::Handshake(error)) => {
+            drivers.counters.handshake_failed(Code::HANDSHAKE);
+            tracing::debug!(%peer, %error, "handshake failed");
+        }
         Err(NotAdmitted::Peer(connection, rejected)) => {
+            drivers.counters.handshake_failed(Code::UNTRUSTED);
             tracing::debug!(%peer, %rejected, "client not admitted");
             let reason = rejected.to_string();
             connection.close(Code::UNTRUSTED.value().into(), reason.as_bytes());

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stoq_core::transport_parameter::TransportParameter;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::access::HolderKeys;
 use crate::config::{ClientConfig, ConfigError, check_access_tokens};
@@ -81,14 +81,16 @@ impl Connector {
         options: ConnectOptions,
     ) -> Result<(Connection, Option<Session>), ConnectError> {
         options.check()?;
-        let connecting = async {
-            let (quinn, peer) = self.reach(endpoint, drivers, target).await?;
-            self.open(quinn, peer, drivers, target, options).await
-        };
         let after = self.timeout;
-        timeout(after, connecting)
-            .await
-            .unwrap_or(Err(ConnectError::Timeout { after }))
+        let deadline = Instant::now() + after;
+        let too_late = |_| Err(ConnectError::Timeout { after });
+        let reaching = timeout_at(deadline, self.reach(endpoint, drivers, target)).await;
+        let (quinn, peer) = reaching
+            .unwrap_or_else(too_late)
+            .inspect_err(|error| drivers.counters.handshake_failed(error.code()))?;
+        let opening = self.open(quinn, peer, drivers, target, options);
+        let too_late = |_| Err(ConnectError::Timeout { after });
+        (timeout_at(deadline, opening).await).unwrap_or_else(too_late)
     }
 
     /// Asks for the target's service, if it names one, on a connection that has just come about.

@@ -44,6 +44,8 @@ impl Drop for Asking<'_> {
 /// What the handles and the driver know of a connection.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// Numbers the connections of this process.
+    pub(crate) id: u64,
     pub(crate) quinn: quinn::Connection,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) ending: Ending,
@@ -95,6 +97,11 @@ impl Connection {
             Ok(answer) => answer,
             Err(_) => Err(OpenError::ConnectionClosed(self.closed().await)),
         }
+    }
+
+    /// Numbers the connections of this process, from 1. Spans and log lines of the connection have it as `connection`.
+    pub fn id(&self) -> u64 {
+        self.shared().id
     }
 
     /// The peer's address; it changes when a client moves to another network.
@@ -187,8 +194,7 @@ impl Connection {
             received_bytes: stats.udp_rx.bytes,
             sent_datagrams: stats.frame_tx.datagram,
             received_datagrams: stats.frame_rx.datagram,
-            dropped_datagrams: self.shared().dropped_in_queues.load(Ordering::Relaxed)
-                + self.shared().dropped_unplaced.load(Ordering::Relaxed),
+            dropped_datagrams: self.shared().dropped_datagrams(),
             refused_announcements: self.shared().refused_announcements.load(Ordering::Relaxed),
             sessions: self.session_count(),
         }
@@ -219,6 +225,11 @@ impl Connection {
 }
 
 impl Shared {
+    pub(crate) fn dropped_datagrams(&self) -> u64 {
+        self.dropped_in_queues.load(Ordering::Relaxed)
+            + self.dropped_unplaced.load(Ordering::Relaxed)
+    }
+
     /// Tells the driver. When it has ended, there is nothing left to tell it.
     pub(crate) fn command(&self, command: Command) {
         let _ = self.commands.send(command);

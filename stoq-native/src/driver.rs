@@ -43,18 +43,20 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::access::{AccessRefusals, AccessRules, Proofs};
 use crate::closed::{Closed, Ending};
 use crate::connect::{ConnectError, ConnectOptions};
 use crate::connection::{self, Connection};
 use crate::early::{self, EarlyRequest};
+use crate::metrics::{self, Counted, Counters};
 use crate::rejection::IdentityRejected;
-use crate::request::{Asked, MAX_DATAGRAM_SIZE, OpenError, Request, SessionRequest, fresh_random};
+use crate::request::{Asked, OpenError, Request, SessionRequest, fresh_random};
 use crate::security::{Admitted, Judge};
 use crate::session::{self, Session};
 use crate::stream::{Arrived, Introduction, Place};
-use crate::transport::{Limits, MessageConfig};
+use crate::transport::{Limits, MessageConfig, TransportConfig};
 pub(crate) use command::Command;
 use control::{Incoming, Outgoing};
 use end::End;
@@ -82,23 +84,29 @@ pub(crate) struct Shared {
     pub(crate) access_refusals: AccessRefusals,
     /// Replaced when the policy changes: every connection is judged again then.
     pub(crate) judge: watch::Sender<Judge>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl Shared {
     pub(crate) fn new(
-        limits: Limits,
-        messages: MessageConfig,
+        transport: &TransportConfig,
         framed_streams: bool,
         relay: bool,
         judge: Judge,
         early: Option<mpsc::Sender<EarlyRequest>>,
     ) -> Self {
+        let side = match judge {
+            Judge::Servers(_) => quinn::Side::Client,
+            Judge::Clients(_) => quinn::Side::Server,
+        };
         let tasks = TaskTracker::new();
         // A tracker that is closed takes tasks all the same, and `wait` resolves whenever it has none.
         tasks.close();
+        let counters = Arc::new(Counters::new(side));
+        metrics::start_publishing(&counters, transport.metrics_interval);
         Self {
-            limits,
-            messages,
+            limits: transport.limits,
+            messages: transport.messages,
             framed_streams,
             relay,
             tasks,
@@ -108,6 +116,7 @@ impl Shared {
             access: watch::Sender::default(),
             access_refusals: AccessRefusals::default(),
             judge: watch::Sender::new(judge),
+            counters,
         }
     }
 }
@@ -146,7 +155,10 @@ pub(crate) fn start(
     peer: Admitted,
 ) -> Connection {
     let (sender, commands) = mpsc::unbounded_channel();
+    let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    let span = tracing::info_span!("stoq", connection = id, side = ?quinn.side(), peer = %quinn.remote_address());
     let shared = Arc::new(connection::Shared {
+        id,
         quinn: quinn.clone(),
         commands: sender,
         ending: Ending::default(),
@@ -168,7 +180,7 @@ pub(crate) fn start(
         commands,
         peer,
     );
-    endpoint.tasks.spawn(driver.run());
+    endpoint.tasks.spawn(driver.run().instrument(span));
     Connection::new(handle)
 }
 
@@ -177,6 +189,8 @@ struct Driver {
     peer: Admitted,
     endpoint: Arc<Shared>,
     shared: Arc<connection::Shared>,
+    /// Dropped with the driver.
+    _counted: Counted,
     handle: Weak<connection::Handle>,
     commands: mpsc::UnboundedReceiver<Command>,
     shutdown: watch::Receiver<Option<Duration>>,
@@ -284,12 +298,13 @@ impl Driver {
         let mut limits = machine::Limits::default();
         limits.max_sessions = endpoint.limits.max_sessions;
         limits.max_streams = endpoint.limits.max_streams;
-        limits.max_datagram_size = MAX_DATAGRAM_SIZE;
+        limits.max_datagram_size = endpoint.limits.max_datagram_size;
         config.limits = limits;
         let mut out = Vec::new();
         let machine = machine::Session::new(Timestamp::default(), config, &mut out)
             .expect("what the connection shows and the way it goes were checked");
         Self {
+            _counted: endpoint.counters.open(shared.id, &shared),
             shutdown: endpoint.shutdown.subscribe(),
             access: endpoint.access.subscribe(),
             quinn,
@@ -383,6 +398,8 @@ fn poll_once<T>(future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     }
 }
 
+/// Connections of this process so far.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 /// Streams whose header may be missing at once: a burst of new streams in packets that overtake each other.
 const MAX_UNINTRODUCED: usize = 64;
 /// Streams of unknown type that are read at once; more are stopped.

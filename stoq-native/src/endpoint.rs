@@ -20,6 +20,7 @@ use crate::connect::{ConnectError, ConnectOptions, Connector, EarlyConnection};
 use crate::connection::Connection;
 use crate::driver;
 use crate::early::EarlyRequest;
+use crate::metrics::EndpointStats;
 use crate::request::SessionRequest;
 use crate::session::Session;
 use crate::socket::SocketConfig;
@@ -212,10 +213,15 @@ impl Endpoint {
         self.0.drivers.tasks.len()
     }
 
-    /// Connections of each [worker](ServerConfig::workers), those included that are closing; a client has one worker.
+    /// Connections of each [worker](crate::ServerConfig::workers), those included that are closing; a client has one worker.
     pub fn connections_by_worker(&self) -> Vec<usize> {
         let quinn = self.0.quinn.iter();
         quinn.map(quinn::Endpoint::open_connections).collect()
+    }
+
+    /// What it has done so far, all its connections together. Takes a lock of each.
+    pub fn stats(&self) -> EndpointStats {
+        self.0.drivers.counters.get()
     }
 
     /// Ends in order: takes no new sessions, tells the peers so (GOAWAY), gives running sessions `grace` to end, closes what

@@ -69,6 +69,7 @@ mod inspect;
 mod lanes;
 #[doc(hidden)]
 pub mod meter;
+mod metrics;
 mod parameter;
 mod policy;
 mod pool;
@@ -112,6 +113,7 @@ pub use inspect::{
     Agreed, AsksClients, ClassicalCertificate, FalconCertificate, HandshakeFailed, InspectError,
     Inspection, Offer, inspect,
 };
+pub use metrics::EndpointStats;
 pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPolicy};
 pub use pool::{Pool, PoolConfig, PoolError, PoolStats};
 pub use rejection::IdentityRejected;
@@ -154,7 +156,8 @@ pub use transport::{
 pub use trust::{Trust, TrustError};
 pub use verified::{
     ChannelConfig, DatagramsInUse, HashFunction, OpenVerifiedError, RefusedChannels,
-    VerifiedReadError, VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
+    VerifiedDatagramError, VerifiedReadError, VerifiedRecvStream, VerifiedSendStream,
+    VerifiedWriteError,
 };
 
 /// The name by which both ends agree in the TLS handshake that they speak STOQ version 1 (ALPN, RFC 7301).

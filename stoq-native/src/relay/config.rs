@@ -13,6 +13,7 @@ use stoq_core::identity::FalconId;
 use stoq_core::service::ServiceName;
 use stoq_core::time::UnixMicros;
 
+use super::LARGEST_DATAGRAM;
 use crate::config::{ClientConfig, ConfigError, ServerConfig};
 use crate::endpoint::BindError;
 use crate::identity::Identity;
@@ -213,6 +214,8 @@ impl RelayConfig {
         client.connect_timeout = self.connect_timeout;
         client.transport = self.transport.clone();
         client.framed_streams = true;
+        let largest = &mut client.transport.limits.max_datagram_size;
+        *largest = LARGEST_DATAGRAM.min(*largest);
         client
     }
 }

@@ -38,6 +38,10 @@ pub struct Limits {
     /// this.
     #[serde(with = "as_text::size")]
     pub datagram_buffer: usize,
+    /// Largest datagram, in bytes, that the peer may send in a session; it may learn of less on the way. Default 65,535: the
+    /// path always carries less. Lower: messages go in more shards. Who passes datagrams on to others promises no more than
+    /// those surely take; relays do so themselves, with [`relay::LARGEST_DATAGRAM`](crate::relay::LARGEST_DATAGRAM).
+    pub max_datagram_size: u32,
     /// What the peer's SEED frames may make a session remember, with the reasons there. By default 256 contents and 1 MiB, for
     /// ten minutes; only sessions whose announcements are asked for remember any. Memory ≤ (1 + sessions) × 1 MiB.
     #[serde(with = "as_text::seeds")]
@@ -52,6 +56,7 @@ impl Default for Limits {
             stream_window: 1_250_000,
             send_window: 10_000_000,
             datagram_buffer: 1024 * 1024,
+            max_datagram_size: 65_535,
             seeds: SeedLimits::default(),
         }
     }

@@ -17,6 +17,8 @@ fn names_the_setting_that_cannot_work() {
     assert_eq!(kept(Duration::from_secs(29)), "");
     assert_eq!(kept(Duration::from_secs(30)), "keep_alive");
     assert_eq!(kept(Duration::ZERO), "keep_alive");
+    let often = fault(|config| config.metrics_interval = Duration::ZERO);
+    assert_eq!(often, "metrics_interval");
     let limits = |change: fn(&mut Limits)| fault(|config| change(&mut config.limits));
     assert_eq!(limits(|it| it.stream_window = 0), "limits.stream_window");
     assert_eq!(limits(|it| it.send_window = 1199), "limits.send_window");

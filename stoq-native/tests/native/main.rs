@@ -6,6 +6,7 @@
 mod access;
 mod addresses;
 mod announcements;
+mod bare;
 mod closing;
 mod datagrams;
 mod early;
@@ -18,6 +19,7 @@ mod hostile;
 mod identity;
 mod inspect;
 mod messages;
+mod metrics;
 mod multiplexed;
 mod pool;
 mod refusals;

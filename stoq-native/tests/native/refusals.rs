@@ -7,7 +7,8 @@ use stoq_native::{
     Trust,
 };
 
-use crate::harness::{Peers, bare_client, bare_server, service, until, waits, within};
+use crate::bare::{bare_client, bare_server};
+use crate::harness::{Peers, service, until, waits, within};
 
 #[tokio::test]
 async fn an_unknown_service_is_refused() {
