@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) grace: OnceLock<Duration>,
     /// Set when this end's endpoint closes all of its connections.
     pub(crate) endpoint_ending: Arc<Ending>,
+    /// The one that the driver runs in.
+    pub(crate) runtime: tokio::runtime::Handle,
 }
 
 impl Connection {
@@ -169,6 +171,13 @@ impl Connection {
     /// Whether [`open_session`](Self::open_session) may be of use: the connection is open and the peer stays.
     pub fn takes_sessions(&self) -> bool {
         self.is_open() && self.shared().going_away.get().is_none()
+    }
+
+    /// The runtime that drives the connection: its [worker's](crate::ServerConfig::workers), or the one that the endpoint was made
+    /// in. Who works with the connection's sessions in a task of that runtime spares a change of threads for each chunk; such a
+    /// task ends with the worker, when the endpoint and all its connections are gone.
+    pub fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.shared().runtime
     }
 
     /// Sessions that are open now, the connection's own included.
