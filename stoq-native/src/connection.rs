@@ -1,5 +1,7 @@
 //! The handle of one QUIC connection.
 
+mod live;
+
 use core::fmt;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
@@ -11,6 +13,7 @@ use stoq_core::session_id::SessionId;
 use stoq_core::tier::Tier;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::adapt::Live;
 use crate::closed::{Closed, Ending};
 use crate::driver::Command;
 use crate::meter;
@@ -47,6 +50,7 @@ pub(crate) struct Shared {
     /// Numbers the connections of this process.
     pub(crate) id: u64,
     pub(crate) quinn: quinn::Connection,
+    pub(crate) live: Live,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) ending: Ending,
     pub(crate) sessions: AtomicUsize,
