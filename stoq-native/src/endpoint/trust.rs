@@ -23,7 +23,7 @@ impl Endpoint {
     /// # Errors
     /// [`PolicyError`] if there is nothing to trust, which leaves the old policy in force, or this is a server's endpoint.
     pub fn set_policy(&self, policy: impl Into<PqPolicy>) -> Result<(), PolicyError> {
-        let Role::Client(connector) = &self.0.role else {
+        let Role::Client(connector, _) = &self.0.role else {
             return Err(PolicyError::WrongRole);
         };
         self.0
@@ -83,7 +83,9 @@ impl Endpoint {
         if self.0.drivers.ending.get().is_none() {
             let config = house.quinn();
             server.welcome.send_replace(config.clone());
-            self.0.quinn.set_server_config(Some(config));
+            for quinn in &self.0.quinn {
+                quinn.set_server_config(Some(config.clone()));
+            }
         }
         Ok(())
     }
