@@ -92,7 +92,7 @@ pub use announce::{AnnouncementsError, SendSeedError};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
 pub use config::{
-    ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
+    Cipher, ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
 };
 pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
