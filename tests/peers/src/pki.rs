@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
 use rustls::CipherSuite;
 use rustls::NamedGroup;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -28,9 +30,15 @@ impl Pki {
     pub(crate) fn make(folder: &Path) -> Result<Self> {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        // By another name than the leaf's, or OpenSSL's heirs take the leaf for its own issuer.
+        let name = &mut authority.distinguished_name;
+        name.push(DnType::CommonName, "authority");
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
-        let leaf = CertificateParams::new(vec![NAME.into()])?.signed_by(&key, &authority)?;
+        let mut leaf = CertificateParams::new(vec![NAME.into()])?;
+        leaf.distinguished_name.push(DnType::CommonName, NAME);
+        let leaf = leaf.signed_by(&key, &authority)?;
         let pki = Self(folder.to_owned());
         fs::write(pki.authority(), authority.pem())?;
         fs::write(pki.leaf(), leaf.pem())?;

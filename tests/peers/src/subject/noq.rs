@@ -41,7 +41,10 @@ impl Transport for Noq {
 
 fn transport(setup: &Setup) -> Arc<noq::TransportConfig> {
     let mut transport = noq::TransportConfig::default();
-    transport.initial_mtu(setup.mtu).mtu_discovery_config(None);
+    transport
+        .initial_mtu(setup.mtu)
+        .min_mtu(setup.mtu)
+        .mtu_discovery_config(None);
     Arc::new(transport)
 }
 

@@ -42,7 +42,10 @@ impl Transport for Quinn {
 
 fn transport(setup: &Setup) -> Arc<quinn::TransportConfig> {
     let mut transport = quinn::TransportConfig::default();
-    transport.initial_mtu(setup.mtu).mtu_discovery_config(None);
+    transport
+        .initial_mtu(setup.mtu)
+        .min_mtu(setup.mtu)
+        .mtu_discovery_config(None);
     Arc::new(transport)
 }
 
