@@ -39,7 +39,7 @@ impl Transport for S2n {
         let server = s2n_quic::Server::builder()
             .with_tls(tls)?
             .with_io(io(setup)?)?
-            .with_datagram(Datagrams::builder().build()?)?
+            .with_datagram(datagrams()?)?
             .with_event(Watch)?
             .start()?;
         Ok(server)
@@ -56,7 +56,7 @@ impl Transport for S2n {
         let client = s2n_quic::Client::builder()
             .with_tls(tls)?
             .with_io(io(setup)?)?
-            .with_datagram(Datagrams::builder().build()?)?
+            .with_datagram(datagrams()?)?
             .with_event(Watch)?
             .start()?;
         Ok(Dialer {
@@ -82,6 +82,15 @@ fn io(setup: &Setup) -> Result<io::tokio::Provider> {
         .with_base_mtu(mtu)?
         .build()?;
     Ok(io)
+}
+
+/// As many as its queues hold by themselves: those that its builder makes hold none until it is told.
+fn datagrams() -> Result<Datagrams> {
+    let queue = 200;
+    let builder = Datagrams::builder().with_send_capacity(queue);
+    let builder = builder.and_then(|builder| builder.with_recv_capacity(queue));
+    let builder = builder.map_err(|error| anyhow!("{error}"))?;
+    Ok(builder.build()?)
 }
 
 /// Ends the process if another suite than AES-128-GCM protects data.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio_quiche::metrics::Metrics;
 use tokio_quiche::quic::{HandshakeInfo, QuicheConnection};
 use tokio_quiche::quiche::Error;
 use tokio_quiche::{ApplicationOverQuic, QuicResult};
@@ -268,5 +269,17 @@ impl ApplicationOverQuic for App {
         }
         self.write(connection);
         Ok(())
+    }
+
+    fn on_conn_close<M: Metrics>(
+        &mut self,
+        connection: &mut QuicheConnection,
+        _: &M,
+        result: &QuicResult<()>,
+    ) {
+        if let Err(error) = result {
+            let (local, peer) = (connection.local_error(), connection.peer_error());
+            eprintln!("quiche ended: {error}, {local:?} here, {peer:?} there");
+        }
     }
 }
