@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::child::Run;
 use crate::subject::Subject;
 use crate::workload::Outcome;
@@ -24,6 +26,9 @@ impl Sizes {
 
 /// What is tried: what a path carries at most, what batches of segments divide well, jumbo frames, and steps between.
 const LADDER: [u16; 8] = [65_507, 32_000, 16_000, 13_000, 8_972, 6_500, 4_000, 2_800];
+
+/// What a try may take: packets that the kernel refuses are sent again and again.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long each is tried.
 const TRIED: Duration = Duration::from_millis(300);
@@ -47,7 +52,7 @@ pub(super) async fn largest(run: &Run<'_>, tries: u32) -> Option<u16> {
         let mut rate = 0.0_f64;
         for _ in 0..tries {
             // One that does not end, or is closed, does not manage this size.
-            if let Ok(ran) = run.carry_out().await {
+            if let Ok(Ok(ran)) = timeout(PATIENCE, run.carry_out()).await {
                 let Outcome { bytes, time, .. } = ran.client.outcome;
                 rate = rate.max(bytes.unwrap_or(0) as f64 * 8.0 / time.as_secs_f64());
             }
