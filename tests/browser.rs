@@ -189,6 +189,16 @@ fn verified_in_firefox() {
 }
 
 #[test]
+fn access_in_chromium() {
+    node_tests("access.test.mjs", "chromium");
+}
+
+#[test]
+fn access_in_firefox() {
+    node_tests("access.test.mjs", "firefox");
+}
+
+#[test]
 fn faults_in_chromium() {
     node_tests("faults.test.mjs", "chromium");
 }

@@ -1,7 +1,10 @@
-//! Two session machines across a bad link, on a virtual clock: streams, datagrams, and messages in shards. A failure prints
-//! its seed; run one seed with `STOQ_SEED=… cargo test -p stoq-tests --test simulation`.
+//! Two session machines across a bad link, on a virtual clock: streams, datagrams, messages in shards, and verified streams past
+//! a relay that tampers. A failure prints its seed; run one seed with `STOQ_SEED=… cargo test -p stoq-tests --test simulation`.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[path = "simulation/verified.rs"]
+mod verified;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,6 +29,9 @@ const SEEDS: u64 = 10_000;
 
 /// How many tests share the seeds.
 const SHARES: u64 = 4;
+
+/// One seed of so many, in each share, also has verified streams: each of their signatures takes as long as a whole seed without.
+const VERIFIED: u64 = 20;
 
 #[test]
 fn sessions_agree_whatever_the_link_does_in_the_first_quarter() {
@@ -58,7 +64,12 @@ fn run(share: u64) {
             .collect(),
     };
     for seed in seeds {
-        let run = std::panic::catch_unwind(|| simulate(seed));
+        let run = std::panic::catch_unwind(|| {
+            simulate(seed);
+            if seed % VERIFIED == share || std::env::var("STOQ_SEED").is_ok() {
+                verified::simulate(seed);
+            }
+        });
         if let Err(failure) = run {
             eprintln!("seed {seed} failed; repeat it with STOQ_SEED={seed}");
             std::panic::resume_unwind(failure);
@@ -89,14 +100,19 @@ struct Sent {
     forged: bool,
 }
 
-fn simulate(seed: u64) {
-    let mut random = fastrand::Rng::with_seed(seed ^ 0x5354_4f51);
-    let conditions = Conditions {
+/// How bad the link is.
+fn conditions(random: &mut fastrand::Rng) -> Conditions {
+    Conditions {
         loss: random.f64() * 0.3,
         duplication: random.f64() * 0.2,
         delay: Duration::from_millis(random.u64(0..=200)),
         jitter: Duration::from_millis(random.u64(0..=800)),
-    };
+    }
+}
+
+fn simulate(seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed ^ 0x5354_4f51);
+    let conditions = conditions(&mut random);
     // Now and then so little that messages push each other out.
     let limits = match random.u32(0..4) {
         0 => Limits {

@@ -1,5 +1,6 @@
 // The page, put together.
 
+import { accessPanel } from "./access-panel.js";
 import { echoPanel } from "./echo-panel.js";
 import { filesPanel } from "./files-panel.js";
 import { find } from "./find.js";
@@ -26,6 +27,7 @@ identityPanel(files, (wrong) => {
 });
 filesPanel(files);
 originPanel(files);
+accessPanel();
 livePlots(files);
 echoPanel(echo);
 seedsPanel(echo);

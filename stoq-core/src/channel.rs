@@ -29,7 +29,8 @@ pub use sealer::{SealError, Sealer};
 
 /// The name of a channel: random, chosen by who opens the stream, and used once in a session.
 ///
-/// QUIC's stream ids change at each relay and browsers show none, so tokens and signatures bind to this.
+/// QUIC's stream ids change at each relay and browsers show none, so tokens and signatures bind to this, and tokens to the
+/// [kind of the stream](crate::token::Scope::kind).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelId([u8; Self::LEN]);
 

@@ -229,7 +229,7 @@ pub enum EndpointRecordError {
     #[error("the endpoint record: {0}")]
     Signature(BadSignature),
     /// It is for another gateway.
-    #[error("the endpoint record is for {got:?}, not for {wanted:?}")]
+    #[error("the endpoint record is for \"{got}\", not for \"{wanted}\"")]
     Authority {
         /// For whom it is.
         got: String,

@@ -18,7 +18,7 @@ use crate::varint::VarInt;
 /// the payload of the TOKEN_RUN with its sequences in eight bytes each.
 ///
 /// The session hash makes it worthless in another session, the channel on another stream, the request digest as the answer to
-/// another question; the tags hold direction, place, time and data.
+/// another question; the tags hold direction, kind of stream, place, time and data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Statement {
     /// For which kind of run.
@@ -29,7 +29,7 @@ pub struct Statement {
     pub signer: FalconId,
     /// The channel.
     pub channel: ChannelId,
-    /// SHA-256 of the data of the other direction that the run answers; of nothing if it answers nothing.
+    /// SHA-256 of what the run answers: see [`Request`](crate::channel::Request).
     pub request: [u8; 32],
     /// The first sequence.
     pub first: VarInt,

@@ -101,7 +101,8 @@ pub enum InvalidServiceName {
         got: usize,
     },
     /// A character that may not stand at all, or not first.
-    #[error("{found:?} cannot stand at byte {at} of a service name")]
+    // Not as text is shown for programmers: the tables for that are a sixtieth of a browser's module.
+    #[error("'{}' cannot stand at byte {at} of a service name", found.escape_default())]
     Character {
         /// Where, in bytes.
         at: usize,

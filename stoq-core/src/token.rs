@@ -3,6 +3,7 @@
 use crate::channel::ChannelId;
 use crate::frame::{Frame, TokenAlgorithm};
 use crate::hash::{SessionHash, Sha256};
+use crate::stream::Direction;
 use crate::time::UnixMicros;
 use crate::varint::VarInt;
 
@@ -34,6 +35,9 @@ pub struct Scope {
     pub session: SessionHash,
     /// Which way the data goes.
     pub flow: Flow,
+    /// Which kind of stream the channel is; [`Direction::Bidirectional`] for datagrams. Without it in the tags, a relay could
+    /// present a stream on which only the origin speaks as its answer, or an answer as such a stream.
+    pub kind: Direction,
     /// The channel; [`ChannelId::DATAGRAMS`] for datagrams.
     pub channel: ChannelId,
 }
@@ -42,8 +46,15 @@ impl Scope {
     /// The tag of the data with this number, made at this time.
     ///
     /// ```text
-    /// hash( "stoq token v1" · session hash [32] · flow [1] · channel [16] · sequence [8] · timestamp [8] · data )
+    /// hash( "stoq token v1" · session hash [32] · direction [1] · channel [16] · sequence [8] · timestamp [8] · data )
     /// ```
+    ///
+    /// The direction says which way the data goes, and on which kind of stream:
+    ///
+    /// | direction | bidirectional stream, or datagrams | unidirectional stream |
+    /// |---|---|---|
+    /// | from the client to the target | 0 | 2 |
+    /// | from the target to the client | 1 | 3 |
     ///
     /// The hash is SHA-256 or BLAKE3 with 32 bytes, as the algorithm says; `None` if it is neither. There is no key in it: a
     /// tag shows that data came whole and in their place, not from whom; for that, runs of tags are signed.
@@ -86,13 +97,21 @@ impl Scope {
         }
     }
 
+    /// Flow and kind in one byte.
+    const fn direction(&self) -> u8 {
+        match self.kind {
+            Direction::Bidirectional => self.flow as u8,
+            Direction::Unidirectional => self.flow as u8 + 2,
+        }
+    }
+
     fn prefix(&self, sequence: VarInt, timestamp: UnixMicros) -> [u8; PREFIX_LEN] {
         let mut prefix = [0; PREFIX_LEN];
         let mut rest = &mut prefix[..];
         for part in [
             LABEL,
             self.session.as_bytes(),
-            &[self.flow as u8],
+            &[self.direction()],
             self.channel.as_bytes(),
             &sequence.into_inner().to_be_bytes(),
             &timestamp.0.to_be_bytes(),
@@ -137,6 +156,7 @@ mod tests {
         Scope {
             session: SessionHash::new(&[1; 32], &[2; 32], "files"),
             flow: Flow::ToClient,
+            kind: Direction::Bidirectional,
             channel: ChannelId::new([3; 16]),
         }
     }
@@ -162,6 +182,7 @@ mod tests {
         for other in [
             with(|scope| scope.session = SessionHash::new(&[1; 32], &[3; 32], "files")),
             with(|scope| scope.flow = Flow::ToTarget),
+            with(|scope| scope.kind = Direction::Unidirectional),
             with(|scope| scope.channel = ChannelId::DATAGRAMS),
             tag(scope(), 5, 5, b"data"),
             tag(scope(), 4, 4, b"data"),
@@ -176,11 +197,36 @@ mod tests {
     fn known_answer() {
         // python3 -c 'import hashlib as h; s = h.sha256(b"stoq session v1"+b"\1"*32+b"\2"*32+b"files").digest();
         //   print(h.sha256(b"stoq token v1"+s+b"\1"+b"\3"*16+bytes(7)+b"\4"+bytes(7)+b"\5"+b"data").hexdigest())'
-        let hex: String = tag(scope(), 4, 5, b"data")
-            .iter()
+        assert_eq!(hex(tag(scope(), 4, 5, b"data")), KNOWN);
+        // With b"\3" in place of b"\1" as the direction.
+        let scope = Scope {
+            kind: Direction::Unidirectional,
+            ..scope()
+        };
+        assert_eq!(hex(tag(scope, 4, 5, b"data")), KNOWN_UNIDIRECTIONAL);
+    }
+
+    fn hex(tag: [u8; 32]) -> String {
+        tag.iter()
             .map(|byte| alloc::format!("{byte:02x}"))
-            .collect();
-        assert_eq!(hex, KNOWN);
+            .collect()
+    }
+
+    #[test]
+    fn each_direction_has_its_byte() {
+        let mut found = vec![];
+        for kind in [Direction::Bidirectional, Direction::Unidirectional] {
+            for flow in [Flow::ToTarget, Flow::ToClient] {
+                let scope = Scope {
+                    flow,
+                    kind,
+                    ..scope()
+                };
+                let prefix = scope.prefix(VarInt::default(), UnixMicros(0));
+                found.push(prefix[LABEL.len() + 32]);
+            }
+        }
+        assert_eq!(found, [0, 1, 2, 3]);
     }
 
     #[test]
@@ -204,4 +250,6 @@ mod tests {
     }
 
     const KNOWN: &str = "59d78efabd85f05b937874b372683585b40c9fd82970576fcfcb88a00e86e2e3";
+    const KNOWN_UNIDIRECTIONAL: &str =
+        "8e48c3e205b8c464601610fc42a68123c76ed54aae912b25a20e930663020f78";
 }

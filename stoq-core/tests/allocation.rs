@@ -154,6 +154,7 @@ fn scope() -> Scope {
     Scope {
         session: SessionHash::new(&[1; 32], &[2; 32], "files"),
         flow: Flow::ToClient,
+        kind: Direction::Bidirectional,
         channel: ChannelId::new([7; 16]),
     }
 }

@@ -139,7 +139,7 @@ impl Control {
         self.step(|machine, now, out| machine.close(now, SessionId::ZERO, code, reason, out));
     }
 
-    /// Tells the browser that the session will be closed after `grace`.
+    /// Tells the browser that the session will be closed after `grace`. The first time stands.
     pub(crate) fn go_away(&self, code: Code, grace: Duration) {
         self.step(|machine, _, out| machine.go_away(code, grace, out));
     }

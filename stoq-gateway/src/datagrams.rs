@@ -7,6 +7,7 @@ use stoq_core::datagram::Datagram;
 use stoq_core::session_id::SessionId;
 use stoq_core::varint::VarInt;
 use stoq_native::Session;
+use stoq_native::relay::LARGEST_DATAGRAM;
 use wtransport::Connection;
 
 use crate::metrics::{Metrics, count};
@@ -38,8 +39,7 @@ impl Datagrams {
         }
     }
 
-    /// Largest datagram that the path carries both ways, in bytes of the application. The path can change; then datagrams
-    /// that have become too large are dropped.
+    /// Largest datagram that the path carries both ways, in bytes of the application, whatever becomes of either hop.
     pub(crate) fn max_size(&self) -> u32 {
         let quic = self
             .browser
@@ -49,7 +49,7 @@ impl Datagrams {
         let max = quic
             .saturating_sub(self.prefix.len() + Datagram::header_len(SessionId::ZERO))
             .min(self.target.max_datagram_size());
-        u32::try_from(max).unwrap_or(u32::MAX)
+        u32::try_from(max).map_or(LARGEST_DATAGRAM, |max| max.min(LARGEST_DATAGRAM))
     }
 
     /// Starts to relay. The browser takes datagrams of at most `largest` bytes.

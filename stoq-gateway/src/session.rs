@@ -262,6 +262,8 @@ impl Visit {
             self.shared.config.timing.stats,
             streams.spawner(),
         );
+        let upstream = session.connection();
+        let mut going_away = false;
         loop {
             tokio::select! {
                 biased;
@@ -271,6 +273,14 @@ impl Visit {
                 },
                 closed = session.closed() => return Ending::at_target(&session, closed).await,
                 Ok(auth) = session.recv_auth() => control.send_auth(&auth),
+                // The pool gives its connection to no other session.
+                going = upstream.going_away(), if !going_away => {
+                    going_away = true;
+                    // Where it has ended instead, the end of the session says why.
+                    if upstream.is_open() {
+                        control.go_away(going.code, upstream.grace().unwrap_or_default());
+                    }
+                }
                 error = guard.revoked(access.as_ref()) => return self.revoked(&error),
                 now = next_phase(&mut phase) => match now {
                     Phase::Running => {}

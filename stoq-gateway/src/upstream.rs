@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use stoq_core::close::Code;
-use stoq_native::relay::{Lease, NextHop, OpenFailure, Pool, PoolSettings};
-use stoq_native::{BindError, ClientConfig, Endpoint, IpVersions, Pins, PqPolicy, Request};
+use stoq_native::relay::{LARGEST_DATAGRAM, Lease, NextHop, OpenFailure, Pool, PoolSettings};
+use stoq_native::{BindError, ClientConfig, Endpoint, KeepAlive, Pins, PqPolicy, Request};
 
 use crate::config::{Config, Route};
 
@@ -44,13 +44,13 @@ impl Upstream {
         if let Some(signer) = &config.identity {
             client.identity = Some(signer.identity());
         }
-        client.ip = IpVersions::Both;
         client.connect_timeout = timing.upstream_connect;
-        client.idle_timeout = timing.upstream_idle;
-        client.keep_alive = Some(timing.keep_alive);
+        client.transport.idle_timeout = timing.upstream_idle;
+        client.transport.keep_alive = KeepAlive::Every(timing.keep_alive);
         client.framed_streams = true;
-        client.limits.max_streams = limits.max_streams.get();
-        client.limits.stream_window = limits.upstream_stream_window.get();
+        client.transport.limits.max_streams = limits.max_streams.get();
+        client.transport.limits.max_datagram_size = LARGEST_DATAGRAM;
+        client.transport.limits.stream_window = limits.upstream_stream_window.get();
         let endpoint = Endpoint::client(client)?;
         let pool = Arc::new(Pool::new(endpoint.clone(), settings));
         Ok(Self { endpoint, pool })

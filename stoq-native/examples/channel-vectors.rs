@@ -11,6 +11,7 @@ use stoq_core::channel::{ChannelId, Received, Sealer};
 use stoq_core::frame::{FalconKey as KeyFrame, Frame, TokenAlgorithm};
 use stoq_core::hash::SessionHash;
 use stoq_core::run::Statement;
+use stoq_core::stream::Direction;
 use stoq_core::time::UnixMicros;
 use stoq_core::token::{Flow, Scope};
 use stoq_native::{FalconKey, FalconSigner};
@@ -20,11 +21,13 @@ fn main() -> ExitCode {
         eprintln!("name the folder to write to, stoq-core/tests/vectors");
         return ExitCode::from(64);
     };
-    for (name, algorithm) in [
-        ("channel-sha256.bin", TokenAlgorithm::SHA256),
-        ("channel-blake3.bin", TokenAlgorithm::BLAKE3),
+    let (both, one) = (Direction::Bidirectional, Direction::Unidirectional);
+    for (name, algorithm, kind) in [
+        ("channel-sha256.bin", TokenAlgorithm::SHA256, both),
+        ("channel-blake3.bin", TokenAlgorithm::BLAKE3, both),
+        ("channel-unidirectional.bin", TokenAlgorithm::BLAKE3, one),
     ] {
-        if let Err(error) = fs::write(folder.join(name), channel(algorithm)) {
+        if let Err(error) = fs::write(folder.join(name), channel(algorithm, kind)) {
             eprintln!("cannot write to {}: {error}", folder.display());
             return ExitCode::from(73);
         }
@@ -32,12 +35,14 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Three runs: two messages, two messages, and the end alone.
-fn channel(algorithm: TokenAlgorithm) -> Vec<u8> {
+/// Three runs: two messages, two messages, and the end alone. On a stream of both directions each of them is followed by a
+/// question.
+fn channel(algorithm: TokenAlgorithm, kind: Direction) -> Vec<u8> {
     let key = FalconKey::generate();
     let scope = Scope {
         session: SessionHash::new(&[1; 32], &[2; 32], "files"),
         flow: Flow::ToClient,
+        kind,
         channel: ChannelId::new([3; 16]),
     };
     let id = key.verifying_key().id();
@@ -64,7 +69,9 @@ fn channel(algorithm: TokenAlgorithm) -> Vec<u8> {
         if message % 2 == 1 {
             let statement = sealer.close(&received).expect("there is a run");
             sign(&mut sealer, statement, &mut wire);
-            received.note(b"question");
+            if kind == Direction::Bidirectional {
+                received.note(b"question");
+            }
         }
     }
     let now = UnixMicros(NOW.0 + 4);

@@ -6,12 +6,14 @@
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
+use stoq_core::channel::datagrams::DatagramSealer;
 use stoq_core::channel::{ChannelId, Received, Sealer};
 use stoq_core::frame::{FalconKey as KeyFrame, Frame, TokenAlgorithm};
 use stoq_core::hops::{HopChain, PassedHop};
 use stoq_core::identity::FalconId;
 use stoq_core::run::Statement;
 use stoq_core::session::{Answer, Config, Input, Output, Session, Side};
+use stoq_core::stream::Direction;
 use stoq_core::time::{Timestamp, UnixMicros};
 use stoq_core::token::{Flow, Scope};
 use stoq_core::{ServiceName, SessionHash, SessionId};
@@ -33,7 +35,10 @@ fn main() {
     println!(r#"  "asked": {:?},"#, asked());
     println!(r#"  "pieces": {:?},"#, PIECES);
     println!(r#"  "answer": {:?},"#, answer(&origin));
-    println!(r#"  "byAnother": {:?}"#, answer(&other));
+    println!(r#"  "byAnother": {:?},"#, answer(&other));
+    println!(r#"  "datagrams": {:?},"#, datagrams(&origin).0);
+    println!(r#"  "announced": {:?},"#, datagrams(&origin).1);
+    println!(r#"  "announcedByAnother": {:?}"#, datagrams(&other).1);
     println!("}}");
 }
 
@@ -53,16 +58,7 @@ fn answer(key: &FalconKey) -> Vec<String> {
     let signer = Some(key.id());
     let sealer = Sealer::new(scope(Flow::ToClient), TokenAlgorithm::SHA256, signer);
     let mut sealer = sealer.expect("a known algorithm");
-    let mut out = Vec::new();
-    let verifying = key.verifying_key();
-    let announced = Frame::FalconKey(KeyFrame {
-        algorithm: verifying.algorithm(),
-        key: verifying.as_bytes(),
-        created: NOW,
-    });
-    let mut bytes = Vec::new();
-    announced.encode(&mut bytes);
-    out.push(hex(&bytes));
+    let mut out = vec![announced(key)];
     let [first, second, third] = PIECES;
     put(&mut sealer, first, &mut out);
     put(&mut sealer, second, &mut out);
@@ -75,6 +71,42 @@ fn answer(key: &FalconKey) -> Vec<String> {
         .expect("somebody signs");
     sign(&mut sealer, key, &statement, &mut out);
     out
+}
+
+/// What is in each of three datagrams; and the key, the list of their tokens, and its signature.
+fn datagrams(key: &FalconKey) -> (Vec<String>, Vec<String>) {
+    let (hash, signer) = (TokenAlgorithm::BLAKE3, Some(key.id()));
+    let sealer = DatagramSealer::new(session(), Flow::ToClient, hash, signer);
+    let mut sealer = sealer.expect("a known algorithm");
+    let contents = PIECES.map(|piece| {
+        let mut content = Vec::new();
+        sealer.seal(NOW, piece.as_bytes(), &mut content);
+        content.extend_from_slice(piece.as_bytes());
+        hex(&content)
+    });
+    let statement = sealer.close().expect("a list has begun");
+    let signature = key.sign(statement.domain, &[&statement.to_be_signed()]);
+    let mut frames = Vec::new();
+    let signed = sealer.signed(&signature.expect("a new key signs"), &mut frames);
+    signed.expect("the list was closed");
+    let (_, list) = Frame::decode(&frames)
+        .expect("it was just encoded")
+        .expect("a list is whole");
+    let announced = vec![announced(key), hex(&frames[..list]), hex(&frames[list..])];
+    (contents.into(), announced)
+}
+
+/// The key, in its frame.
+fn announced(key: &FalconKey) -> String {
+    let verifying = key.verifying_key();
+    let mut bytes = Vec::new();
+    Frame::FalconKey(KeyFrame {
+        algorithm: verifying.algorithm(),
+        key: verifying.as_bytes(),
+        created: NOW,
+    })
+    .encode(&mut bytes);
+    hex(&bytes)
 }
 
 /// Two frames, the token and the data.
@@ -151,6 +183,7 @@ fn scope(flow: Flow) -> Scope {
     Scope {
         session: session(),
         flow,
+        kind: Direction::Bidirectional,
         channel: CHANNEL,
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stoq_core::close::Code;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -18,6 +18,7 @@ use crate::driver::{self, Role, Unintroduced};
 use crate::rejection::IdentityRejected;
 use crate::request::SessionRequest;
 use crate::security::{Admitted, facts};
+use crate::transport::TransportConfig;
 use crowd::{Crowd, network};
 use rate::Rate;
 
@@ -41,6 +42,30 @@ impl Door {
     }
 }
 
+/// What each connection is accepted with.
+#[derive(Clone, Debug)]
+pub(crate) struct Welcomes {
+    server: watch::Receiver<quinn::ServerConfig>,
+    transport: TransportConfig,
+}
+
+impl Welcomes {
+    /// As the server is now, with connections that work like that. What was [checked](TransportConfig::check).
+    pub(crate) fn new(
+        server: watch::Receiver<quinn::ServerConfig>,
+        transport: TransportConfig,
+    ) -> Self {
+        Self { server, transport }
+    }
+
+    /// For one connection, because each has a controller of its own.
+    fn next(&self) -> Arc<quinn::ServerConfig> {
+        let mut server = self.server.borrow().clone();
+        server.transport_config(Arc::new(self.transport.quinn(quinn::Side::Server)));
+        Arc::new(server)
+    }
+}
+
 /// Brings handshakes to their end, each in bounded time, and starts a driver for each connection. Resolves when the
 /// endpoint is closed; dropped, it drops the handshakes that are not done.
 pub(crate) async fn accept(
@@ -48,6 +73,7 @@ pub(crate) async fn accept(
     drivers: Arc<driver::Shared>,
     requests: mpsc::Sender<SessionRequest>,
     door: Door,
+    welcomes: Welcomes,
 ) {
     // Each ends with the network that it came from.
     let mut handshakes = JoinSet::new();
@@ -72,17 +98,23 @@ pub(crate) async fn accept(
             || handshakes.len() >= MAX_HANDSHAKES
             || proven && crowd.from(network) >= MAX_OF_NETWORK
         {
+            drivers.counters.handshake_refused();
             incoming.refuse();
         } else if !proven && (handshakes.len() >= RETRY_AT || !unvalidated.allows(Instant::now())) {
             // Whoever only pretends to be at that address never sees the answer. No signature has been made yet.
+            drivers.counters.retried();
             let _ = incoming.retry();
         } else {
             let early_data = door.early_data;
-            let handshake = handshake(incoming, early_data, drivers.clone(), requests.clone());
+            let welcome = welcomes.next();
+            let requests = requests.clone();
+            let handshake = handshake(incoming, welcome, early_data, drivers.clone(), requests);
             let within = door.handshake_timeout;
+            let counters = drivers.counters.clone();
             crowd.enter(network);
             handshakes.spawn(async move {
                 if timeout(within, handshake).await.is_err() {
+                    counters.handshake_failed(Code::TIMEOUT);
                     tracing::debug!("handshake took too long");
                 }
                 network
@@ -93,18 +125,23 @@ pub(crate) async fn accept(
 
 async fn handshake(
     incoming: quinn::Incoming,
+    welcome: Arc<quinn::ServerConfig>,
     early_data: bool,
     drivers: Arc<driver::Shared>,
     requests: mpsc::Sender<SessionRequest>,
 ) {
     let peer = incoming.remote_address();
-    match admit(incoming, early_data, &drivers).await {
+    match admit(incoming, welcome, early_data, &drivers).await {
         Ok((connection, admitted, waiting)) => {
             let role = Role::Server { requests, waiting };
             driver::start(connection, role, drivers, admitted);
         }
-        Err(NotAdmitted::Handshake(error)) => tracing::debug!(%peer, %error, "handshake failed"),
+        Err(NotAdmitted::Handshake(error)) => {
+            drivers.counters.handshake_failed(Code::HANDSHAKE);
+            tracing::debug!(%peer, %error, "handshake failed");
+        }
         Err(NotAdmitted::Peer(connection, rejected)) => {
+            drivers.counters.handshake_failed(Code::UNTRUSTED);
             tracing::debug!(%peer, %rejected, "client not admitted");
             let reason = rejected.to_string();
             connection.close(Code::UNTRUSTED.value().into(), reason.as_bytes());
@@ -137,10 +174,11 @@ impl From<quinn::ConnectionError> for NotAdmitted {
 /// Resolves when the handshake is done and the client was judged; takes early data meanwhile, if there is some.
 async fn admit(
     incoming: quinn::Incoming,
+    welcome: Arc<quinn::ServerConfig>,
     early_data: bool,
     drivers: &driver::Shared,
 ) -> Result<(quinn::Connection, Admitted, Unintroduced), NotAdmitted> {
-    let mut connecting = incoming.accept()?;
+    let mut connecting = incoming.accept_with(welcome)?;
     if early_data {
         connecting.handshake_data().await?;
     }

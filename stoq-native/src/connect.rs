@@ -11,10 +11,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stoq_core::transport_parameter::TransportParameter;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::access::HolderKeys;
-use crate::config::{ClientConfig, ConfigError, IpVersions, check_access_tokens};
+use crate::config::{ClientConfig, ConfigError, check_access_tokens};
 use crate::connection::Connection;
 use crate::driver::{self, Role};
 use crate::identity::Identity;
@@ -25,6 +25,7 @@ use crate::security::{Admitted, Judge};
 use crate::session::Session;
 use crate::target::Target;
 use crate::tls::servers::Servers;
+use crate::transport::TransportConfig;
 use crate::trust::TrustError;
 
 use attempt::Attempt;
@@ -35,29 +36,25 @@ pub use options::ConnectOptions;
 /// What an endpoint needs in order to connect.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    transport: Arc<quinn::TransportConfig>,
+    transport: TransportConfig,
     identity: Option<Identity>,
     parameter: TransportParameter,
     access_tokens: Vec<Bytes>,
     holders: HolderKeys,
-    ip: IpVersions,
     timeout: Duration,
 }
 
 impl Connector {
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
-        let transport = config
-            .limits
-            .transport(config.idle_timeout, config.keep_alive)?;
+        config.transport.check()?;
         check_access_tokens(&config.access_tokens)?;
         let falcon_id = config.identity.as_ref().and_then(Identity::falcon_id);
         Ok(Self {
-            transport: Arc::new(transport),
+            transport: config.transport.clone(),
             parameter: parameter::ours(falcon_id, config.framed_streams, false),
             identity: config.identity.clone(),
             access_tokens: config.access_tokens.clone(),
             holders: config.holders.clone(),
-            ip: config.ip,
             timeout: config.connect_timeout,
         })
     }
@@ -77,14 +74,16 @@ impl Connector {
         options: ConnectOptions,
     ) -> Result<(Connection, Option<Session>), ConnectError> {
         options.check()?;
-        let connecting = async {
-            let (quinn, peer) = self.reach(endpoint, drivers, target).await?;
-            self.open(quinn, peer, drivers, target, options).await
-        };
         let after = self.timeout;
-        timeout(after, connecting)
-            .await
-            .unwrap_or(Err(ConnectError::Timeout { after }))
+        let deadline = Instant::now() + after;
+        let too_late = |_| Err(ConnectError::Timeout { after });
+        let reaching = timeout_at(deadline, self.reach(endpoint, drivers, target)).await;
+        let (quinn, peer) = reaching
+            .unwrap_or_else(too_late)
+            .inspect_err(|error| drivers.counters.handshake_failed(error.code()))?;
+        let opening = self.open(quinn, peer, drivers, target, options);
+        let too_late = |_| Err(ConnectError::Timeout { after });
+        (timeout_at(deadline, opening).await).unwrap_or_else(too_late)
     }
 
     /// Asks for the target's service, if it names one, on a connection that has just come about.
@@ -132,7 +131,7 @@ impl Connector {
         };
         // Before the network is asked anything: whom nobody could be there, nobody needs to be looked for.
         self.attempt(&servers, host, *port)?;
-        let addresses = resolve(host, *port, self.ip).await;
+        let addresses = resolve(host, *port, self.transport.ip).await;
         let addresses = addresses.map_err(|error| ConnectError::Resolve {
             host: host.clone(),
             error,

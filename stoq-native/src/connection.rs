@@ -1,5 +1,7 @@
 //! The handle of one QUIC connection.
 
+mod live;
+
 use core::fmt;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
@@ -11,6 +13,7 @@ use stoq_core::session_id::SessionId;
 use stoq_core::tier::Tier;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::adapt::Live;
 use crate::closed::{Closed, Ending};
 use crate::driver::Command;
 use crate::meter;
@@ -44,7 +47,10 @@ impl Drop for Asking<'_> {
 /// What the handles and the driver know of a connection.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// Numbers the connections of this process.
+    pub(crate) id: u64,
     pub(crate) quinn: quinn::Connection,
+    pub(crate) live: Live,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) ending: Ending,
     pub(crate) sessions: AtomicUsize,
@@ -95,6 +101,11 @@ impl Connection {
             Ok(answer) => answer,
             Err(_) => Err(OpenError::ConnectionClosed(self.closed().await)),
         }
+    }
+
+    /// Numbers the connections of this process, from 1. Spans and log lines of the connection have it as `connection`.
+    pub fn id(&self) -> u64 {
+        self.shared().id
     }
 
     /// The peer's address; it changes when a client moves to another network.
@@ -186,8 +197,7 @@ impl Connection {
             received_bytes: stats.udp_rx.bytes,
             sent_datagrams: stats.frame_tx.datagram,
             received_datagrams: stats.frame_rx.datagram,
-            dropped_datagrams: self.shared().dropped_in_queues.load(Ordering::Relaxed)
-                + self.shared().dropped_unplaced.load(Ordering::Relaxed),
+            dropped_datagrams: self.shared().dropped_datagrams(),
             refused_announcements: self.shared().refused_announcements.load(Ordering::Relaxed),
             sessions: self.session_count(),
         }
@@ -218,6 +228,11 @@ impl Connection {
 }
 
 impl Shared {
+    pub(crate) fn dropped_datagrams(&self) -> u64 {
+        self.dropped_in_queues.load(Ordering::Relaxed)
+            + self.dropped_unplaced.load(Ordering::Relaxed)
+    }
+
     /// Tells the driver. When it has ended, there is nothing left to tell it.
     pub(crate) fn command(&self, command: Command) {
         let _ = self.commands.send(command);

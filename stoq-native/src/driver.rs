@@ -43,19 +43,22 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::access::{AccessRefusals, AccessRules, Proofs};
+use crate::adapt::{self, AdaptationConfig, Live};
 use crate::closed::{Closed, Ending};
-use crate::config::{Limits, MessageConfig};
 use crate::connect::{ConnectError, ConnectOptions};
 use crate::connection::{self, Connection};
 use crate::early::{self, EarlyRequest};
+use crate::metrics::{self, Counted, Counters};
 use crate::rejection::IdentityRejected;
-use crate::request::{Asked, MAX_DATAGRAM_SIZE, OpenError, Request, SessionRequest, fresh_random};
+use crate::request::{Asked, OpenError, Request, SessionRequest, fresh_random};
 use crate::security::{Admitted, Judge};
 use crate::session::{self, Session};
 use crate::stream::{Arrived, Introduction, Place};
-pub(crate) use command::Command;
+use crate::transport::{Limits, MessageConfig, TransportConfig};
+pub(crate) use command::{Command, Watch};
 use control::{Incoming, Outgoing};
 use end::End;
 use event::Event;
@@ -66,6 +69,8 @@ use requested::Requested;
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) messages: MessageConfig,
+    /// Whether connections change by themselves from the beginning.
+    pub(crate) adaptation: Option<AdaptationConfig>,
     /// Whether framed streams are taken.
     pub(crate) framed_streams: bool,
     /// Whether requests that have relays still to pass are taken.
@@ -82,23 +87,30 @@ pub(crate) struct Shared {
     pub(crate) access_refusals: AccessRefusals,
     /// Replaced when the policy changes: every connection is judged again then.
     pub(crate) judge: watch::Sender<Judge>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl Shared {
     pub(crate) fn new(
-        limits: Limits,
-        messages: MessageConfig,
+        transport: &TransportConfig,
         framed_streams: bool,
         relay: bool,
         judge: Judge,
         early: Option<mpsc::Sender<EarlyRequest>>,
     ) -> Self {
+        let side = match judge {
+            Judge::Servers(_) => quinn::Side::Client,
+            Judge::Clients(_) => quinn::Side::Server,
+        };
         let tasks = TaskTracker::new();
         // A tracker that is closed takes tasks all the same, and `wait` resolves whenever it has none.
         tasks.close();
+        let counters = Arc::new(Counters::new(side));
+        metrics::start_publishing(&counters, transport.metrics_interval);
         Self {
-            limits,
-            messages,
+            limits: transport.limits,
+            messages: transport.messages,
+            adaptation: transport.adaptation,
             framed_streams,
             relay,
             tasks,
@@ -108,6 +120,7 @@ impl Shared {
             access: watch::Sender::default(),
             access_refusals: AccessRefusals::default(),
             judge: watch::Sender::new(judge),
+            counters,
         }
     }
 }
@@ -146,7 +159,11 @@ pub(crate) fn start(
     peer: Admitted,
 ) -> Connection {
     let (sender, commands) = mpsc::unbounded_channel();
+    let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    let span = tracing::info_span!("stoq", connection = id, side = ?quinn.side(), peer = %quinn.remote_address());
     let shared = Arc::new(connection::Shared {
+        live: Live::new(&quinn, endpoint.limits),
+        id,
         quinn: quinn.clone(),
         commands: sender,
         ending: Ending::default(),
@@ -159,7 +176,7 @@ pub(crate) fn start(
         endpoint_ending: endpoint.ending.clone(),
     });
     let handle = connection::Handle::new(shared.clone());
-    let driver = Driver::new(
+    let mut driver = Driver::new(
         quinn,
         role,
         endpoint.clone(),
@@ -168,7 +185,10 @@ pub(crate) fn start(
         commands,
         peer,
     );
-    endpoint.tasks.spawn(driver.run());
+    if let Some(config) = &endpoint.adaptation {
+        span.in_scope(|| driver.watch(Watch::begin(&driver.shared, config)));
+    }
+    endpoint.tasks.spawn(driver.run().instrument(span));
     Connection::new(handle)
 }
 
@@ -177,6 +197,8 @@ struct Driver {
     peer: Admitted,
     endpoint: Arc<Shared>,
     shared: Arc<connection::Shared>,
+    /// Dropped with the driver.
+    _counted: Counted,
     handle: Weak<connection::Handle>,
     commands: mpsc::UnboundedReceiver<Command>,
     shutdown: watch::Receiver<Option<Duration>>,
@@ -201,6 +223,8 @@ struct Driver {
     /// Streams of early data whose service is being read.
     early: JoinSet<()>,
     lingering: JoinSet<()>,
+    /// Who watches the path, if somebody does.
+    adaptation: JoinSet<()>,
 
     sessions: HashMap<SessionId, Arc<session::Shared>>,
     waiting: HashMap<SessionId, Waiting>,
@@ -284,12 +308,13 @@ impl Driver {
         let mut limits = machine::Limits::default();
         limits.max_sessions = endpoint.limits.max_sessions;
         limits.max_streams = endpoint.limits.max_streams;
-        limits.max_datagram_size = MAX_DATAGRAM_SIZE;
+        limits.max_datagram_size = endpoint.limits.max_datagram_size;
         config.limits = limits;
         let mut out = Vec::new();
         let machine = machine::Session::new(Timestamp::default(), config, &mut out)
             .expect("what the connection shows and the way it goes were checked");
         Self {
+            _counted: endpoint.counters.open(shared.id, &shared),
             shutdown: endpoint.shutdown.subscribe(),
             access: endpoint.access.subscribe(),
             quinn,
@@ -312,6 +337,7 @@ impl Driver {
             discards: JoinSet::new(),
             early: unintroduced.early,
             lingering: JoinSet::new(),
+            adaptation: JoinSet::new(),
             sessions: HashMap::new(),
             waiting,
             pings: HashMap::new(),
@@ -359,6 +385,7 @@ impl Driver {
             Some(_) = self.discards.join_next() => Event::Finished,
             Some(_) = self.early.join_next() => Event::Finished,
             Some(_) = self.lingering.join_next() => Event::Finished,
+            Some(_) = self.adaptation.join_next() => Event::Finished,
             error = self.quinn.closed() => Event::Lost(error),
         }
     }
@@ -383,6 +410,8 @@ fn poll_once<T>(future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     }
 }
 
+/// Connections of this process so far.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 /// Streams whose header may be missing at once: a burst of new streams in packets that overtake each other.
 const MAX_UNINTRODUCED: usize = 64;
 /// Streams of unknown type that are read at once; more are stopped.

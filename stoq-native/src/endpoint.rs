@@ -9,23 +9,25 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex as StdMutex};
 
 use stoq_core::close::Code;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::acceptor::{self, Door};
+use crate::acceptor::{self, Door, Welcomes};
 use crate::closed::Closed;
-use crate::config::{ClientConfig, ConfigError, IpVersions, ServerConfig};
+use crate::config::{ClientConfig, ConfigError, ServerConfig};
 use crate::connect::{ConnectError, ConnectOptions, Connector, EarlyConnection};
 use crate::connection::Connection;
 use crate::driver;
 use crate::early::EarlyRequest;
+use crate::metrics::EndpointStats;
 use crate::request::SessionRequest;
 use crate::security::Judge;
 use crate::session::Session;
 use crate::socket;
 use crate::target::Target;
 use crate::tls::clients::Clients;
+use crate::transport::IpVersions;
 use crate::trust::TrustError;
 use trust::House;
 pub use trust::PolicyError;
@@ -50,6 +52,8 @@ enum Role {
 
 struct Server {
     house: StdMutex<House>,
+    /// What new connections are accepted with. Replaced when the house changes.
+    welcome: watch::Sender<quinn::ServerConfig>,
     requests: Mutex<mpsc::Receiver<SessionRequest>>,
     early: Mutex<mpsc::Receiver<EarlyRequest>>,
     _acceptor: AbortOnDropHandle<()>,
@@ -65,7 +69,7 @@ impl Endpoint {
     pub fn client(config: ClientConfig) -> Result<Self, BindError> {
         let connector = Connector::new(&config).map_err(BindError::Config)?;
         let judge = connector.judge(config.policy).map_err(BindError::Trust)?;
-        let socket = socket::bind_any(config.ip).map_err(|error| BindError::Socket {
+        let socket = socket::bind_any(config.transport.ip).map_err(|error| BindError::Socket {
             address: None,
             error,
         })?;
@@ -73,8 +77,7 @@ impl Endpoint {
         Ok(Self(Arc::new(Inner {
             quinn,
             drivers: Arc::new(driver::Shared::new(
-                config.limits,
-                config.messages,
+                &config.transport,
                 config.framed_streams,
                 false,
                 judge,
@@ -91,7 +94,7 @@ impl Endpoint {
     /// # Errors
     /// [`BindError`] if a setting cannot work, or the system does not give the address.
     pub fn server(address: SocketAddr, config: ServerConfig) -> Result<Self, BindError> {
-        let family_fits = match config.ip {
+        let family_fits = match config.transport.ip {
             IpVersions::Both => true,
             IpVersions::V6Only => address.is_ipv6(),
             IpVersions::V4Only => address.is_ipv4(),
@@ -99,20 +102,17 @@ impl Endpoint {
         if !family_fits {
             return Err(BindError::Config(ConfigError {
                 setting: "ip",
-                value: format!("{:?}", config.ip),
+                value: format!("{:?}", config.transport.ip),
                 rule: "the address to bind is of the other version",
             }));
         }
-        let transport = config
-            .limits
-            .transport(config.idle_timeout, config.keep_alive)
-            .map_err(BindError::Config)?;
+        config.transport.check().map_err(BindError::Config)?;
         let door = Door::new(&config);
         let house = House {
             identity: config.identity,
             clients: Arc::new(Clients::new(config.clients)),
             cipher: config.cipher,
-            transport: Arc::new(transport),
+            transport: config.transport.clone(),
             framed_streams: config.framed_streams,
             early_data: config.early_data,
             token_key: House::token_key(),
@@ -120,16 +120,17 @@ impl Endpoint {
         let server = house.quinn();
         let judge = Judge::Clients(house.clients.clone());
 
-        let socket = socket::bind(address, config.ip).map_err(|error| BindError::Socket {
-            address: Some(address),
-            error,
-        })?;
-        let quinn = endpoint(socket, Some(address), Some(server))?;
+        let socket =
+            socket::bind(address, config.transport.ip).map_err(|error| BindError::Socket {
+                address: Some(address),
+                error,
+            })?;
+        let quinn = endpoint(socket, Some(address), Some(server.clone()))?;
+        let welcome = watch::Sender::new(server);
         let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
         let early_sender = config.early_data.then_some(early_sender);
         let drivers = driver::Shared::new(
-            config.limits,
-            config.messages,
+            &config.transport,
             config.framed_streams,
             config.relay,
             judge,
@@ -138,12 +139,14 @@ impl Endpoint {
         drivers.access.send_replace(config.access.map(Arc::new));
         let drivers = Arc::new(drivers);
         let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
-        let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door);
+        let welcomes = Welcomes::new(welcome.subscribe(), config.transport);
+        let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door, welcomes);
         Ok(Self(Arc::new(Inner {
             quinn,
             drivers,
             role: Role::Server(Box::new(Server {
                 house: StdMutex::new(house),
+                welcome,
                 requests: Mutex::new(requests),
                 early: Mutex::new(early),
                 _acceptor: AbortOnDropHandle::new(tokio::spawn(accepting)),
@@ -292,6 +295,11 @@ impl Endpoint {
     /// Connections that are open now, or closing.
     pub fn open_connections(&self) -> usize {
         self.0.drivers.tasks.len()
+    }
+
+    /// What it has done so far, all its connections together. Takes a lock of each.
+    pub fn stats(&self) -> EndpointStats {
+        self.0.drivers.counters.get()
     }
 
     /// Ends in order: takes no new sessions, tells the peers so (GOAWAY), gives running sessions `grace` to end, closes what

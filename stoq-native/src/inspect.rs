@@ -12,7 +12,6 @@ use std::sync::Arc;
 use stoq_core::transport_parameter::{ParameterError, TransportParameter};
 use tokio::time::timeout;
 
-use crate::config::IpVersions;
 use crate::connect::ConnectError;
 use crate::endpoint::endpoint;
 use crate::rejection::IdentityRejected;
@@ -20,6 +19,7 @@ use crate::resolve::{race, resolve};
 use crate::security::KeyExchange;
 use crate::socket;
 use crate::target::Target;
+use crate::transport::IpVersions;
 
 use attempt::{Ask, Attempted, Inspector};
 pub use certificates::{ClassicalCertificate, FalconCertificate};

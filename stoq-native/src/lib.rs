@@ -51,10 +51,12 @@
 
 mod acceptor;
 mod access;
+mod adapt;
 mod announce;
 mod certificate;
 mod closed;
 mod config;
+mod congestion;
 mod connect;
 mod connection;
 mod driver;
@@ -67,8 +69,10 @@ mod inspect;
 mod lanes;
 #[doc(hidden)]
 pub mod meter;
+mod metrics;
 mod parameter;
 mod policy;
+mod pool;
 mod queue;
 mod rejection;
 pub mod relay;
@@ -80,6 +84,7 @@ mod socket;
 mod stream;
 mod target;
 mod tls;
+mod transport;
 mod trust;
 mod verified;
 
@@ -88,12 +93,15 @@ pub use access::{
     HolderSigner, IssueError, access_token_from_file, fresh_nonce, issue_access_token, relay_auths,
     revocations_from_file,
 };
+pub use adapt::{
+    AdaptationConfig, AdaptationStats, LiveConfig, LiveConfigError, NewConnectionProfile, Profiles,
+    Sample,
+};
 pub use announce::{AnnouncementsError, SendSeedError};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
-pub use config::{
-    Cipher, ClientConfig, ConfigError, IpVersions, Limits, MessageConfig, Parity, ServerConfig,
-};
+pub use config::{Cipher, ClientConfig, ConfigError, ServerConfig};
+pub use congestion::{CongestionAlgorithm, UnknownAlgorithm};
 pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
@@ -108,7 +116,9 @@ pub use inspect::{
     Agreed, AsksClients, ClassicalCertificate, FalconCertificate, HandshakeFailed, InspectError,
     Inspection, Offer, inspect,
 };
+pub use metrics::EndpointStats;
 pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPolicy};
+pub use pool::{Pool, PoolConfig, PoolError, PoolStats};
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
 pub use security::{KeyExchange, Security};
@@ -141,10 +151,15 @@ pub use stoq_core::time::UnixMicros;
 pub use stoq_core::transport_parameter::{Capabilities, ParameterError, TransportParameter};
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
+pub use transport::{
+    AckFrequency, IpVersions, KeepAlive, Limits, MessageConfig, Parity, TransportConfig,
+    TransportConfigError,
+};
 pub use trust::{Trust, TrustError};
 pub use verified::{
     ChannelConfig, DatagramsInUse, HashFunction, OpenVerifiedError, RefusedChannels,
-    VerifiedReadError, VerifiedRecvStream, VerifiedSendStream, VerifiedWriteError,
+    VerifiedDatagramError, VerifiedReadError, VerifiedRecvStream, VerifiedSendStream,
+    VerifiedWriteError,
 };
 
 /// The name by which both ends agree in the TLS handshake that they speak STOQ version 1 (ALPN, RFC 7301).

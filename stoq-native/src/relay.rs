@@ -33,6 +33,7 @@ mod pump;
 mod request;
 mod session;
 mod stats;
+mod urgency;
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -52,12 +53,23 @@ pub use carrier::{NativeSink, NativeSource, stream_code};
 pub use config::{NextHop, RelayConfig, passed_hop};
 pub use ending::was_lost;
 pub use pool::{Lease, OpenFailure, Pool, PoolSettings};
-pub use pump::{Heed, Read, Sink, Source, Unfinished, Urgency, pump};
+pub use pump::{Read, Sink, Source, Unfinished, pump};
 pub use stats::RelayStats;
+pub use urgency::{Heed, Urgency};
 
 use crate::endpoint::{BindError, Endpoint};
 use pace::Pace;
 use stats::{Counters, count};
+
+/// Largest datagram, in bytes, that a session takes through relays and gateways, at either end of it.
+///
+/// Each end is told once, when the session opens, and the path of any hop may come to carry less later, or QUIC may come to
+/// think so for a minute because much was lost. So it is what QUIC never goes below: packets of 1200 bytes ([RFC 9000, section
+/// 14]), without the largest header (41 with its tag), the frame (9), the session's id (10, or HTTP/3's of 8) and the type of
+/// the content (1).
+///
+/// [RFC 9000, section 14]: https://www.rfc-editor.org/rfc/rfc9000#section-14
+pub const LARGEST_DATAGRAM: u32 = 1200 - 41 - 9 - 10 - 1;
 
 /// A running relay. Dropped without [`shutdown`](Self::shutdown), it ends at once, and its neighbours learn so.
 ///

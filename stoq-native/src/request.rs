@@ -107,6 +107,8 @@ pub struct SessionRequest {
     headers: Vec<(String, String)>,
     route: Vec<FalconId>,
     hops: Option<HopChain>,
+    /// Largest that this end takes.
+    max_datagram_size: u32,
     connection: Connection,
     withdrawn: Arc<Ending>,
     answered: bool,
@@ -116,6 +118,7 @@ impl SessionRequest {
     pub(crate) fn new(
         request: IncomingRequest,
         asked: Asked,
+        max_datagram_size: u32,
         connection: Connection,
         withdrawn: Arc<Ending>,
     ) -> Self {
@@ -128,6 +131,7 @@ impl SessionRequest {
             headers: request.headers,
             route: request.route,
             hops: request.hops,
+            max_datagram_size,
             connection,
             withdrawn,
             answered: false,
@@ -209,7 +213,7 @@ impl SessionRequest {
     /// # Cancel safety
     /// If the future is dropped before it resolves, the session is closed again.
     pub async fn accept(self) -> Result<Session, Closed> {
-        let mut answer = Answer::new(fresh_random(), MAX_DATAGRAM_SIZE);
+        let mut answer = Answer::new(fresh_random(), self.max_datagram_size);
         answer.hops.clone_from(&self.hops);
         self.take(answer).await
     }
@@ -326,6 +330,3 @@ pub(crate) fn fresh_random() -> [u8; 32] {
     aws_lc_rs::rand::fill(&mut random).expect("the system has random bytes");
     random
 }
-
-/// What this end takes of a datagram: the carrier's own limit is always smaller.
-pub(crate) const MAX_DATAGRAM_SIZE: u32 = 65_535;

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::config::IpVersions;
+use crate::transport::IpVersions;
 
 /// The addresses of `host` that may be used, families interleaved, the system's first choice first.
 pub(crate) async fn resolve(host: &str, port: u16, ip: IpVersions) -> io::Result<Vec<SocketAddr>> {

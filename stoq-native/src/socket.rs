@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::config::IpVersions;
+use crate::transport::IpVersions;
 
 /// Binds a socket at `address` that takes exactly the IP versions asked for.
 pub(crate) fn bind(address: SocketAddr, ip: IpVersions) -> io::Result<UdpSocket> {

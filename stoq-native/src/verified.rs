@@ -30,7 +30,7 @@ use stoq_core::token::Scope;
 
 pub(crate) use channels::Channels;
 pub use config::{ChannelConfig, HashFunction};
-pub use datagrams::DatagramsInUse;
+pub use datagrams::{DatagramsInUse, VerifiedDatagramError};
 pub use receive::{VerifiedReadError, VerifiedRecvStream};
 pub(crate) use refused::Refused;
 pub use refused::RefusedChannels;
@@ -77,8 +77,8 @@ impl Session {
         self.channels().room()?;
         let stream = self.open_uni_with(Payload::Framed).await?;
         let channel = self.channels().create()?;
-        let mut send =
-            VerifiedSendStream::new(stream, config, self.sends(channel), None, None, false);
+        let scope = self.sends(channel, Direction::Unidirectional);
+        let mut send = VerifiedSendStream::new(stream, config, scope, None, None, false);
         send.introduce(channel, config.priority).await?;
         Ok(send)
     }
@@ -118,7 +118,7 @@ impl Session {
     ) -> Result<VerifiedRecvStream, Closed> {
         let (arrived, channel) = self.introduced(Direction::Unidirectional).await?;
         let stream = arrived.accept_uni(self).expect("queued with its half");
-        let scope = self.receives(channel);
+        let scope = self.receives(channel, Direction::Unidirectional);
         Ok(VerifiedRecvStream::new(
             stream,
             self.clone(),
@@ -140,7 +140,8 @@ impl Session {
         // What nobody asks for is not hashed.
         let received = config.signer.as_ref().map(|_| Share::<Received>::default());
         let sent = (!config.origins.is_empty()).then(Share::<Sent>::default);
-        let (here, there) = (self.sends(channel), self.receives(channel));
+        let kind = Direction::Bidirectional;
+        let (here, there) = (self.sends(channel, kind), self.receives(channel, kind));
         let send =
             VerifiedSendStream::new(send, config, here, received.clone(), sent.clone(), whole);
         let session = self.clone();
@@ -149,18 +150,19 @@ impl Session {
     }
 
     /// Where the tokens of this end are at home.
-    fn sends(&self, channel: ChannelId) -> Scope {
+    fn sends(&self, channel: ChannelId, kind: Direction) -> Scope {
         let shared = self.shared();
         Scope {
             session: shared.hash,
             flow: shared.flow,
+            kind,
             channel,
         }
     }
 
     /// Where the tokens of the far end are at home.
-    fn receives(&self, channel: ChannelId) -> Scope {
-        let scope = self.sends(channel);
+    fn receives(&self, channel: ChannelId, kind: Direction) -> Scope {
+        let scope = self.sends(channel, kind);
         Scope {
             flow: scope.flow.reversed(),
             ..scope

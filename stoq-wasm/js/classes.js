@@ -6,7 +6,8 @@ import { mustBeLoaded } from './loader.js';
 
 export { StoqError } from './error.js';
 export {
-  BidirectionalStream, Datagrams, ReceiveStream, SendStream, Session, VerifiedBidirectionalStream, VerifiedReceiveStream,
+  BidirectionalStream, Datagrams, ReceiveStream, SendStream, Session, VerifiedBidirectionalStream, VerifiedDatagrams,
+  VerifiedReceiveStream,
 } from '../pkg/stoq_wasm.js';
 
 export class StoqClient extends module.StoqClient {

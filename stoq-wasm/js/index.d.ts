@@ -419,7 +419,8 @@ export class Session {
   readonly seeds: ReadableStream<SeedEvent>;
   /**
    * Announces to the far end of the session, through all relays, who holds a content: in place of what was announced of it
-   * before, and for as long as the far end chooses, ten minutes as a rule. Announcements arrive in their order.
+   * before, and for as long as the far end chooses, ten minutes as a rule. Announcements arrive in their order. Resolves when the
+   * seed is on its way: 256 at once, and 32 a second over time, half of what a far end takes before it stops them as a flood.
    * @throws {@link StoqError} `invalid-argument`: not such a seed · `unsupported`: the far end takes none (which may show only
    *   at the next one) · how the session ended.
    */
@@ -438,13 +439,15 @@ export class Session {
   openUnidirectionalStream(): Promise<SendStream>;
   /**
    * The next stream that the peer opened in both directions and that is not verified, in the order of arrival. At most 64 wait
-   * here, verified or not; the browser keeps the others, and in the end the peer can open no more.
+   * here, verified or not, since which it is shows when it is here: of a peer that opens both kinds, accept both. The browser
+   * keeps the others, and in the end the peer can open no more.
    * @throws {@link StoqError} How the session ended.
    */
   acceptBidirectionalStream(): Promise<BidirectionalStream>;
   /**
    * The next stream that the peer opened from there to here and that is not verified, in the order of arrival. At most 64 wait
-   * here, verified or not; the browser keeps the others, and in the end the peer can open no more.
+   * here, verified or not, as with {@link acceptBidirectionalStream}; the browser keeps the others, and in the end the peer can
+   * open no more.
    * @throws {@link StoqError} How the session ended.
    */
   acceptUnidirectionalStream(): Promise<ReceiveStream>;
@@ -473,6 +476,16 @@ export class Session {
    */
   acceptVerifiedUnidirectionalStream(options?: VerifiedOptions): Promise<VerifiedReceiveStream>;
   /**
+   * The datagrams of the session that have tokens: other ones than {@link datagrams}. The first call says how; later ones, without
+   * options, give the same object.
+   *
+   * With {@link VerifiedOptions.origins} the peer's announcements are read from then on, because the signatures of datagrams come
+   * there. At most 1024 datagrams wait to be received, and as many for their signature, with up to 1 MiB of data held back; the
+   * oldest make room.
+   * @throws {@link StoqError} At once, not as a rejection: `invalid-argument`, also if there were options before.
+   */
+  verifiedDatagrams(options?: Omit<VerifiedOptions, 'partialAnswers'>): VerifiedDatagrams;
+  /**
    * Asks the peer for a sign of life on the control stream.
    * @returns The round-trip time in milliseconds, to the nearest neighbour: behind a gateway, that is the gateway.
    * @throws {@link StoqError} `limit-exceeded`: too many pings are under way.
@@ -498,15 +511,15 @@ export interface SessionStats {
   sentDatagrams: number;
   /** Datagrams that arrived, the dropped ones included. */
   receivedDatagrams: number;
-  /** Datagrams that arrived and were thrown away, because nobody received them in time or they made no sense. */
+  /** Datagrams that arrived and were thrown away: nobody received them, or nobody signed them, in time, or they made no sense. */
   droppedDatagrams: number;
   /** Streams opened from here. */
   streamsOpened: number;
   /** Streams opened by the peer. */
   streamsAccepted: number;
   /**
-   * What came on verified streams and was not taken, by code: how many streams ended with `bad-token`, say, and how many were
-   * refused as `channel-reused`.
+   * What came on verified streams and as verified datagrams and was not taken, by code: how many streams ended with `bad-token`,
+   * say, or datagrams were changed, and how many streams were refused as `channel-reused`.
    */
   refused: Partial<Record<ErrorCode, number>>;
   /** Messages, and what became of them. */
@@ -622,7 +635,8 @@ export interface VerifiedOptions {
   origins?: string | readonly string[];
   /**
    * When data is handed out: `verified`, when its signature has come (up to 16 MiB are held back, and none of them is handed out
-   * if it is bad), or `pending`, at once; its signature follows as an item of its own. Default: `verified`, with origins.
+   * if it is bad; beyond 64 MiB the streams of a session are read one after the other; after 30 s in which nothing comes it is
+   * `limit-exceeded`), or `pending`, at once; its signature follows as an item of its own. Default: `verified`, with origins.
    */
   delivery?: 'verified' | 'pending';
   /** How what is sent is hashed. What arrives may be hashed either way. Default: `blake3`, which is some six times as fast. */
@@ -732,6 +746,54 @@ export class Datagrams {
    * @throws {@link StoqError} How the session ended.
    */
   receive(): Promise<Uint8Array>;
+}
+
+/** A datagram with a token that is right for it. */
+export interface VerifiedDatagram {
+  /** As {@link VerifiedData.state}; what comes as `pending` may be followed by a {@link DatagramWord}. */
+  readonly state: 'verified' | 'pending';
+  /** The number of its token. Each comes once; they may come in any order, and some not at all. */
+  readonly sequence: number;
+  /** Its data; perhaps none. */
+  readonly data: Uint8Array;
+  /** Who signed it, one of {@link VerifiedOptions.origins}, where it is `verified`. */
+  readonly signer?: string;
+}
+
+/** What has become of a datagram that was handed out as `pending`. */
+export type DatagramWord =
+  /** An origin has signed it. */
+  | { readonly state: 'verified', readonly sequence: number, readonly signer: string, readonly data?: undefined }
+  /** It is not the one that was signed: somebody has made another in its place. Also of one that was held back. */
+  | { readonly state: 'forged', readonly sequence: number, readonly signer?: undefined, readonly data?: undefined }
+  /** No more signatures can come: the peer's announcements have ended, or four signatures were bad. Said once. */
+  | { readonly state: 'signatures-ended', readonly sequence?: undefined, readonly signer?: undefined, readonly data?: undefined };
+
+/** What verified datagrams hand out: a datagram if it has `data`, else word of one. */
+export type VerifiedDatagramItem = VerifiedDatagram | DatagramWord;
+
+/**
+ * The datagrams of a session that have tokens, see {@link Session.verifiedDatagrams}. What is changed or repeated on the way is
+ * dropped and counted in {@link SessionStats.refused}; what is lost is not missed.
+ */
+export class VerifiedDatagrams {
+  private constructor();
+  /** The largest that can be sent now, in bytes: 58 less than {@link Datagrams.maxSize}, for the token. */
+  readonly maxSize: number;
+  /** One item a chunk. */
+  readonly readable: ReadableStream<VerifiedDatagramItem>;
+  /** One datagram a chunk. */
+  readonly writable: WritableStream<Uint8Array>;
+  /**
+   * Sends one with a token and no signature, as {@link Datagrams.send}: a page has no FALCON key.
+   * @throws {@link StoqError} `datagram-too-large`, or how the session ended.
+   */
+  send(data: Uint8Array): Promise<void>;
+  /**
+   * The next item, in the order in which they came or were verified.
+   * @throws {@link StoqError} How the session ended, when all that came before was handed out.
+   */
+  receive(): Promise<VerifiedDatagramItem>;
 }
 
 /** SHA-256 over a stream of pieces, for data too large for `crypto.subtle.digest`. */

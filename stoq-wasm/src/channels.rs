@@ -10,6 +10,7 @@ use stoq_core::Code;
 use stoq_core::channel::ChannelId;
 
 use crate::error::Error;
+use crate::verified::Held;
 use crate::{js, word};
 
 /// The names of all verified streams of a session, whoever opened them: one that comes again would let a relay repeat what was
@@ -18,6 +19,7 @@ pub(crate) struct Channels {
     /// In order.
     known: RefCell<Vec<ChannelId>>,
     refused: RefCell<Vec<(Code, u32)>>,
+    pub(crate) held: Held,
 }
 
 impl Default for Channels {
@@ -25,6 +27,7 @@ impl Default for Channels {
         Self {
             known: RefCell::new(vec![ChannelId::DATAGRAMS]),
             refused: RefCell::default(),
+            held: Held::default(),
         }
     }
 }

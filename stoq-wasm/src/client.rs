@@ -162,7 +162,7 @@ fn target(url: &JsValue) -> Result<Target, Error> {
         None if url.has_type::<Url>() => url.unchecked_ref::<Url>().href(),
         None => return Err(Error::argument("the URL must be a string")),
     };
-    let wrong = |why: &str| Error::argument(format!("{text:?} is no {SHAPE}: {why}"));
+    let wrong = |why: &str| Error::argument(format!("\"{text}\" is no {SHAPE}: {why}"));
     let url = Url::new(&text).map_err(|_| wrong("it cannot be read"))?;
     if url.protocol() != "https:" {
         return Err(wrong("it must begin with https:"));

@@ -72,7 +72,7 @@ impl Datagrams {
 
 /// The way that all datagrams of a session take.
 pub(crate) struct DatagramChannel {
-    handle: Rc<Handle>,
+    pub(crate) handle: Rc<Handle>,
     writer: OnceCell<WritableStreamDefaultWriter>,
 }
 
@@ -96,11 +96,8 @@ impl DatagramChannel {
     pub(crate) async fn send(&self, data: &JsValue) -> Result<(), Error> {
         let data = js::bytes_argument(data)?;
         self.handle.ending.alive()?;
-        let (limit, got) = (self.max_size(), data.length());
-        if got > limit {
-            let message = format!("the datagram has {got} bytes, the path carries {limit}");
-            return Err(Error::new(Code::DATAGRAM_TOO_LARGE, message));
-        }
+        let got = data.length();
+        fits(self.max_size(), data)?;
         let mut header = Vec::new();
         Datagram::header(SessionId::ZERO, &mut header);
         let whole = Uint8Array::new_with_length(header.len() as u32 + got);
@@ -157,6 +154,16 @@ impl DatagramChannel {
             .map_err(|thrown| Error::new(Code::INTERNAL, js::text(&thrown)))?;
         Ok(self.writer.get_or_init(|| writer))
     }
+}
+
+/// An error if it does not.
+pub(crate) fn fits(limit: u32, data: &Uint8Array) -> Result<(), Error> {
+    let got = data.length();
+    if got <= limit {
+        return Ok(());
+    }
+    let message = format!("the datagram has {got} bytes, the path carries {limit}");
+    Err(Error::new(Code::DATAGRAM_TOO_LARGE, message))
 }
 
 #[wasm_bindgen]

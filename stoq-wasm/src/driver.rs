@@ -73,8 +73,10 @@ impl Driver {
         proofs: Proofs,
     ) -> Rc<Self> {
         let mut out = Vec::new();
-        let machine = Session::new(js::now(), config, &mut out)
-            .expect("what the page chose was held against its bounds");
+        let machine = js::certain(
+            Session::new(js::now(), config, &mut out),
+            "what the page chose was held against its bounds",
+        );
         let news = Signal::default();
         let driver = Rc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -300,14 +302,12 @@ impl Driver {
                     js::spawn(arrival.discard(driver));
                 }
             }
-            Output::Datagram { content, .. } => {
-                match Content::decode(content) {
-                    Ok(Content::Data(data)) => self.inbox.put_datagram(&data),
-                    Ok(Content::Shard(shard)) => self.inbox.messages.put(&shard),
-                    // Sealed data comes with a later step.
-                    Ok(Content::Sealed(..)) | Err(_) => self.inbox.dropped_datagrams.add(),
-                }
-            }
+            Output::Datagram { content, .. } => match Content::decode(content) {
+                Ok(Content::Data(data)) => self.inbox.put_datagram(&data),
+                Ok(Content::Shard(shard)) => self.inbox.messages.put(&shard),
+                Ok(Content::Sealed(token, data)) => self.inbox.put_sealed(token, data),
+                Err(_) => self.inbox.dropped_datagrams.add(),
+            },
             Output::Pong { id, rtt } => {
                 self.inbox.ping_rtt.set(Some(rtt));
                 self.inbox.pongs.borrow_mut().push((id, rtt));

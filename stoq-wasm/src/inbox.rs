@@ -10,7 +10,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use js_sys::Uint8Array;
 use stoq_core::channel::ChannelId;
-use stoq_core::frame::Stats;
+use stoq_core::frame::{Stats, Token};
 use stoq_core::hops::HopChain;
 use stoq_core::session::PingId;
 use stoq_core::stream::Direction;
@@ -29,6 +29,8 @@ pub(crate) struct Inbox {
     bidirectional: Streams<WebTransportBidirectionalStream>,
     unidirectional: Streams<WebTransportReceiveStream>,
     pub(crate) datagrams: RefCell<VecDeque<Uint8Array>>,
+    /// Datagrams with a token, which nobody has checked yet.
+    pub(crate) sealed: RefCell<VecDeque<(Token, Bytes)>>,
     pub(crate) dropped_datagrams: Counter,
     pub(crate) messages: Messages,
     pub(crate) pongs: RefCell<Vec<(PingId, Duration)>>,
@@ -61,6 +63,7 @@ impl Inbox {
             bidirectional: Streams::new(news),
             unidirectional: Streams::new(news),
             datagrams: RefCell::default(),
+            sealed: RefCell::default(),
             dropped_datagrams: Counter::default(),
             messages: Messages::default(),
             pongs: RefCell::default(),
@@ -117,12 +120,21 @@ impl Inbox {
 
     /// Takes a datagram; the oldest makes room if too many wait.
     pub(crate) fn put_datagram(&self, payload: &Bytes) {
-        let mut queue = self.datagrams.borrow_mut();
+        self.put(&self.datagrams, Uint8Array::from(&payload[..]));
+    }
+
+    /// As [`put_datagram`](Self::put_datagram), one with a token.
+    pub(crate) fn put_sealed(&self, token: Token, data: Bytes) {
+        self.put(&self.sealed, (token, data));
+    }
+
+    fn put<T>(&self, queue: &RefCell<VecDeque<T>>, datagram: T) {
+        let mut queue = queue.borrow_mut();
         if queue.len() >= MAX_DATAGRAMS {
             queue.pop_front();
             self.dropped_datagrams.add();
         }
-        queue.push_back(Uint8Array::from(&payload[..]));
+        queue.push_back(datagram);
     }
 
     /// The answer to a ping, if it has come.
@@ -217,11 +229,16 @@ impl Drop for Place {
     }
 }
 
-/// Streams of each kind that wait to be accepted: as many as our SETTINGS let a peer have open. The others stay with the
+/// Streams of each direction that wait to be accepted: as many as our SETTINGS let a peer have open. The others stay with the
 /// browser, whose limit of open streams then holds the peer back.
+///
+/// Raw and verified ones share them, because which it is shows when a stream has been taken from the browser and its first byte
+/// read: with places of their own for those that were read, the next one that cannot be known would still stand in the way, only
+/// later. So a page that accepts one kind only, of a peer that opens both, should accept and stop the other. Announcing streams
+/// take no place.
 const MAX_STREAMS: usize = 64;
 /// Streams of each kind that are taken from the browser before the session is open: together no more than the 16 that the
 /// machine holds. The peer's control stream is among the first, as a server opens others when it has answered on it.
 const MAX_EARLY_STREAMS: usize = 8;
-/// Datagrams that wait to be received, about 1.2 MB: a burst while the page is busy for a second.
+/// Datagrams of each kind, with a token and without, that wait to be received, about 1.2 MB: a burst while the page is busy for a second.
 const MAX_DATAGRAMS: usize = 1024;

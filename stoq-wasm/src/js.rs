@@ -94,7 +94,7 @@ pub(crate) fn set(object: &Object, key: &str, value: &JsValue) {
     );
 }
 
-/// As `expect`, for what is thrown: showing any value of JavaScript, as `expect` would, takes 10 KB of code.
+/// As `expect`, which would have to be able to show what is thrown: 10 KB of code for any value of JavaScript.
 pub(crate) fn certain<T, E>(result: Result<T, E>, invariant: &str) -> T {
     match result {
         Ok(value) => value,

@@ -104,5 +104,5 @@ pub use {
     record::verify_endpoint_record,
     session::Session,
     stream::{BidirectionalStream, ReceiveStream, SendStream},
-    verified::{VerifiedBidirectionalStream, VerifiedReceiveStream},
+    verified::{VerifiedBidirectionalStream, VerifiedDatagrams, VerifiedReceiveStream},
 };

@@ -29,7 +29,7 @@ impl Pins {
         for entry in Object::entries(object) {
             let entry: Array = entry.unchecked_into();
             let key = entry.get(0).as_string().unwrap_or_default();
-            let wrong = |why: &str| Error::argument(format!("pins[{key:?}]: {why}"));
+            let wrong = |why: &str| Error::argument(format!("pins[\"{key}\"]: {why}"));
             let authority = authority::parse(&key).ok_or_else(|| wrong(SHAPE))?;
             let ids = identities(&entry.get(1)).map_err(|why| wrong(&why))?;
             match pins.iter_mut().find(|(known, _)| *known == authority) {
@@ -55,7 +55,7 @@ pub(crate) fn identities(value: &JsValue) -> Result<Vec<FalconId>, String> {
     let one = |value: JsValue| {
         let text = value.as_string().ok_or(NO_IDENTITY)?;
         text.parse()
-            .map_err(|error| format!("{text:?} is none: {error}"))
+            .map_err(|error| format!("\"{text}\" is none: {error}"))
     };
     match value.dyn_ref::<Array>() {
         Some(many) => many.iter().map(one).collect(),

@@ -2,9 +2,9 @@
 
 use alloc::rc::Rc;
 use alloc::string::ToString;
-use alloc::vec::Vec;
 use core::cell::RefCell;
 
+use bytes::BytesMut;
 use stoq_core::Code;
 use stoq_core::channel::{SealError, Sealer, Sent};
 use stoq_core::frame::{Frame, TokenAlgorithm};
@@ -56,10 +56,11 @@ impl Seal {
     }
 
     /// The data in frames with their tokens.
-    pub(crate) fn frames(&self, data: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(crate) fn frames(&self, data: &[u8]) -> Result<BytesMut, Error> {
         let mut sealer = self.sealer.borrow_mut();
         let frames = data.len().div_ceil(Frame::MAX_DATA);
-        let mut out = Vec::with_capacity(data.len() + frames * Sealer::MAX_HEADER_LEN);
+        // As the machine does: frames written into anything else would be compiled anew.
+        let mut out = BytesMut::with_capacity(data.len() + frames * Sealer::MAX_HEADER_LEN);
         for piece in data.chunks(Frame::MAX_DATA) {
             let sealed = sealer.seal(js::wall_clock(), piece, &mut out);
             sealed.map_err(|error| impossible(&error))?;
@@ -73,6 +74,6 @@ impl Seal {
 }
 
 /// Pieces are cut to size, nobody has to sign, and who writes looks first whether the stream was finished.
-fn impossible(error: &SealError) -> Error {
+pub(crate) fn impossible(error: &SealError) -> Error {
     Error::new(Code::INTERNAL, error.to_string())
 }

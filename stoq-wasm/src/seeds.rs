@@ -6,13 +6,15 @@ use alloc::rc::Rc;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
+use core::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use js_sys::Uint8Array;
 use stoq_core::announce::Announcements;
 use stoq_core::frame::Frame;
 use stoq_core::seeds::Limits;
 use stoq_core::stream::{Direction, Payload};
+use stoq_core::time::Timestamp;
 use stoq_core::{Code, SessionId, StreamHeader};
 use wasm_bindgen::prelude::*;
 use web_sys::{ReadableStreamDefaultReader, WebTransport, WritableStreamDefaultWriter};
@@ -32,6 +34,10 @@ pub(crate) struct Seeds {
     /// The peer's stream, until somebody asks what is on it. Unread, it holds no more than its window.
     unread: RefCell<Option<ReadableStreamDefaultReader>>,
     asked: Cell<bool>,
+    /// Whether nothing more can come from the peer.
+    over: Cell<bool>,
+    /// When what has been announced is no more than one seed an interval.
+    paid: Cell<Timestamp>,
     announced: RefCell<Announcements>,
     /// Why nothing more is announced.
     failed: RefCell<Option<Error>>,
@@ -44,6 +50,8 @@ impl Default for Seeds {
             writer: RefCell::default(),
             unread: RefCell::default(),
             asked: Cell::new(false),
+            over: Cell::new(false),
+            paid: Cell::default(),
             announced: RefCell::new(Announcements::new(Limits::default())),
             failed: RefCell::default(),
         }
@@ -62,12 +70,35 @@ pub(crate) fn argument(value: &JsValue) -> Result<BytesMut, Error> {
     Ok(bytes)
 }
 
+impl Seeds {
+    /// The next frame for who verifies datagrams.
+    pub(crate) fn next_signature(&self) -> Option<Bytes> {
+        self.announced.borrow_mut().next_signature()
+    }
+
+    /// Whether the peer's announcements have ended, before the session or with it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    /// How long the next seed has to wait, so that the peer takes it.
+    fn wait(&self) -> Duration {
+        let ahead = self.paid.get().saturating_since(js::now());
+        ahead.saturating_sub(INTERVAL * (BURST - 1))
+    }
+}
+
 impl Driver {
-    /// Writes frames to our announcing stream, in the order of the calls; opens it before the first.
+    /// Writes a seed to our announcing stream, in the order of the calls, and no faster than the peer takes them; opens it
+    /// before the first.
     pub(crate) async fn announce(&self, frames: &[u8]) -> Result<(), Error> {
         let seeds = &self.seeds;
         let _turn = seeds.line.turn().await;
+        if !seeds.wait().is_zero() {
+            self.ending.pause(seeds.wait()).await;
+        }
         self.ending.alive()?;
+        seeds.paid.set(seeds.paid.get().max(js::now()) + INTERVAL);
         let opened = seeds.writer.borrow().clone();
         let mut bytes = Vec::new();
         let writer = match opened {
@@ -106,8 +137,7 @@ impl Driver {
     /// announcements are read.
     pub(crate) async fn next_seed_event(self: Rc<Self>) -> Result<JsValue, Error> {
         let seeds = &self.seeds;
-        seeds.asked.set(true);
-        self.clone().read_announcements();
+        self.clone().hear_announcements();
         loop {
             let look = || {
                 let event = seeds.announced.borrow_mut().seeds().next_event();
@@ -134,6 +164,12 @@ impl Driver {
         }
     }
 
+    /// From now on the peer's announcements are read.
+    pub(crate) fn hear_announcements(self: Rc<Self>) {
+        self.seeds.asked.set(true);
+        self.read_announcements();
+    }
+
     fn is_due(&self) -> bool {
         let mut announced = self.seeds.announced.borrow_mut();
         announced.seeds().next_due().is_some()
@@ -147,6 +183,7 @@ impl Driver {
             js::spawn(async move {
                 let failed = self.read_until_failure(&reader).await;
                 self.seeds.failed.replace(failed);
+                self.seeds.over.set(true);
                 self.news.notify();
             });
         }
@@ -179,6 +216,10 @@ impl Driver {
     }
 }
 
+/// Seeds at once: half of what a peer takes by default. The other half is for what waits on the way and then comes at once.
+const BURST: u32 = Limits::DEFAULT.burst / 2;
+/// Between two seeds over time: half as many as a peer takes by default.
+const INTERVAL: Duration = Duration::from_micros(2_000_000 / Limits::DEFAULT.per_second as u64);
 const HEADER: StreamHeader = StreamHeader::Data {
     session: SessionId::ZERO,
     payload: Payload::Announce,

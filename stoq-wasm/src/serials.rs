@@ -140,7 +140,7 @@ fn parse(key: &str, value: &JsValue) -> Result<Option<u64>, Error> {
     }
     digits(value).map(Some).ok_or_else(|| {
         failed(&format!(
-            "what it has under {key:?} is no serial: decimal digits as text"
+            "what it has under \"{key}\" is no serial: decimal digits as text"
         ))
     })
 }

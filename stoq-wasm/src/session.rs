@@ -39,6 +39,7 @@ pub struct Session {
     messages: Rc<MessageChannel>,
     // What the getters return, so that it is the same object each time.
     datagrams: OnceCell<JsValue>,
+    verified_datagrams: OnceCell<JsValue>,
     hops: OnceCell<JsValue>,
     incoming_messages: OnceCell<ReadableStream>,
     seeds: OnceCell<ReadableStream>,
@@ -63,6 +64,7 @@ impl Session {
             service,
             security,
             datagrams: OnceCell::new(),
+            verified_datagrams: OnceCell::new(),
             hops: OnceCell::new(),
             incoming_messages: OnceCell::new(),
             seeds: OnceCell::new(),

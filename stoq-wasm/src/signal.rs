@@ -71,13 +71,18 @@ impl Signal {
 }
 
 /// What comes of `work`, unless it takes longer than `time`: then it is dropped.
-pub(crate) async fn in_time<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn in_time<T>(
+    time: impl Into<Option<Duration>>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let (signal, late) = (Signal::default(), Rc::new(Cell::new(false)));
     let seat = signal.seat();
     let alarm = late.clone();
-    let _timer = Timer::after(time, move || {
-        alarm.set(true);
-        signal.notify();
+    let _timer = time.into().map(|time| {
+        Timer::after(time, move || {
+            alarm.set(true);
+            signal.notify();
+        })
     });
     let mut work = pin!(work);
     poll_fn(|context| match work.as_mut().poll(context) {

@@ -1,6 +1,8 @@
 //! Verified streams: what arrives is held against the signatures of those whom the page named, what is sent has tokens, so that
 //! the other end finds out what was changed on the way.
 
+mod datagrams;
+mod held;
 mod options;
 mod receive;
 
@@ -16,13 +18,16 @@ use stoq_core::token::{Flow, Scope};
 use wasm_bindgen::prelude::*;
 use web_sys::{ReadableStream, WebTransportBidirectionalStream, WritableStream};
 
+pub(crate) use datagrams::DatagramHalf;
+pub use datagrams::VerifiedDatagrams;
+pub(crate) use held::Held;
 pub(crate) use options::Options;
 pub(crate) use receive::VerifiedHalf;
 
 use crate::driver::Handle;
 use crate::error::Error;
 use crate::hash::hex;
-use crate::seal::Seal;
+use crate::seal::{Seal, impossible};
 use crate::stream::SendStream;
 use crate::{js, whatwg};
 
@@ -49,7 +54,8 @@ impl VerifiedBidirectionalStream {
         let whole = opened && !options.partial;
         // Without origins nobody's signature is looked at.
         let sent = (!options.origins.is_empty()).then(Rc::<RefCell<Sent>>::default);
-        let scope = scope(handle, channel, Flow::ToTarget);
+        let kind = Direction::Bidirectional;
+        let scope = scope(handle, channel, kind, Flow::ToTarget);
         let seal = Seal::new(scope, options.algorithm, sent.clone(), whole)?;
         Ok(Self {
             channel,
@@ -57,7 +63,7 @@ impl VerifiedBidirectionalStream {
             receive: VerifiedReceiveStream::new(
                 handle,
                 &stream.readable(),
-                channel,
+                (channel, kind),
                 options,
                 sent.unwrap_or_default(),
             ),
@@ -125,11 +131,11 @@ impl VerifiedReceiveStream {
     pub(crate) fn new(
         handle: &Rc<Handle>,
         stream: &ReadableStream,
-        channel: ChannelId,
+        (channel, kind): (ChannelId, Direction),
         options: Options,
         sent: Rc<RefCell<Sent>>,
     ) -> Self {
-        let scope = scope(handle, channel, Flow::ToClient);
+        let scope = scope(handle, channel, kind, Flow::ToClient);
         let opener = Opener::new(scope, options.origins, options.delivery);
         Self(Rc::new(ReceiveSide {
             half: Rc::new(VerifiedHalf::new(handle, stream, opener, sent)),
@@ -166,10 +172,11 @@ impl VerifiedReceiveStream {
 }
 
 /// Where tokens of this channel are at home. A page is always the session's client.
-pub(crate) fn scope(handle: &Handle, channel: ChannelId, flow: Flow) -> Scope {
+pub(crate) fn scope(handle: &Handle, channel: ChannelId, kind: Direction, flow: Flow) -> Scope {
     Scope {
         session: handle.opened.hash,
         flow,
+        kind,
         channel,
     }
 }

@@ -17,7 +17,7 @@ use crate::driver::Handle;
 use crate::error::Error;
 use crate::js::{self, certain};
 use crate::stream::{ReceiveHalf, SendHalf};
-use crate::verified::VerifiedHalf;
+use crate::verified::{DatagramHalf, VerifiedHalf};
 
 /// The receiving half of a stream as a readable byte stream.
 pub(crate) fn byte_stream(half: Rc<ReceiveHalf>) -> ReadableStream {
@@ -100,6 +100,14 @@ pub(crate) fn datagrams_in(channel: Rc<DatagramChannel>) -> ReadableStream {
     })
 }
 
+/// What comes of a session's verified datagrams, one item a chunk.
+pub(crate) fn datagram_items(half: Rc<DatagramHalf>) -> ReadableStream {
+    chunks(move |controller| {
+        let half = half.clone();
+        js::done(async move { enqueue(&controller, half.receive().await?) })
+    })
+}
+
 /// A session's messages, one a chunk.
 pub(crate) fn messages_in(handle: Rc<Handle>) -> ReadableStream {
     chunks(move |controller| {
@@ -156,11 +164,24 @@ fn chunks(pull: impl FnMut(JsValue) -> Promise + 'static) -> ReadableStream {
 
 /// Datagrams to send, one a chunk.
 pub(crate) fn datagrams_out(channel: Rc<DatagramChannel>) -> WritableStream {
-    let sink = Object::new();
-    method(&sink, "write", move |chunk| {
+    written(move |chunk| {
         let channel = channel.clone();
         js::done(async move { channel.send(&chunk).await })
-    });
+    })
+}
+
+/// Datagrams to send with their tokens, one a chunk.
+pub(crate) fn sealed_out(half: Rc<DatagramHalf>) -> WritableStream {
+    written(move |chunk| {
+        let half = half.clone();
+        js::done(async move { half.send(&chunk).await })
+    })
+}
+
+/// A writable stream whose chunks are sent one at a time.
+fn written(write: impl FnMut(JsValue) -> Promise + 'static) -> WritableStream {
+    let sink = Object::new();
+    method(&sink, "write", write);
     one_at_a_time(&sink)
 }
 

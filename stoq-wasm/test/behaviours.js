@@ -206,6 +206,39 @@ const behaviours = {
     await session.close();
   },
 
+  async datagrams_are_signed_by_the_service(connect) {
+    const session = await connect('signed');
+    const asked = await session.openBidirectionalStream();
+    await asked.send.finish();
+    const id = await new Response(asked.readable).text();
+    const datagrams = session.verifiedDatagrams({ origins: id, delivery: 'pending' });
+    equal(session.verifiedDatagrams() === datagrams, true);
+    const writer = datagrams.writable.getWriter();
+    const reader = datagrams.readable.getReader();
+    /** @type {Map<number, number>} */
+    const pending = new Map();
+    const verified = new Set();
+    for (let round = 0; verified.size < 100; round += 1) {
+      // Each brings two items, so that one is on its way although some may be lost.
+      await writer.write(new Uint8Array([round & 255, 7]));
+      const { value: item } = await reader.read();
+      if (item?.data) {
+        equal([item.state, item.data.length, item.data[1]], ['pending', 2, 7]);
+        pending.set(item.sequence, item.data[0] ?? -1);
+      } else {
+        equal([item?.state, item?.signer, pending.has(item?.sequence ?? -1)], ['verified', id, true]);
+        verified.add(item?.sequence);
+      }
+    }
+    equal((await rejection(datagrams.send(new Uint8Array(datagrams.maxSize + 1)))).code, 'datagram-too-large');
+    const { refused, droppedDatagrams } = session.stats();
+    equal([refused, droppedDatagrams], [{}, 0]);
+    await session.close();
+    // What came before the end is handed out first.
+    const last = async () => { for (;;) await reader.read(); };
+    equal((await rejection(last())).code, 'session-closed');
+  },
+
   async free_while_waiting_does_no_harm(connect) {
     const session = await connect('echo');
     const stream = await session.openBidirectionalStream();

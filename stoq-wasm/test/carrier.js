@@ -25,9 +25,12 @@ export class Carrier {
   ready = Promise.resolve();
   /** What the page opened, in order; its control stream is the first. @type {Line[]} */
   lines = [];
+  /** @type {ReadableStreamDefaultController | undefined} */ #datagrams;
+  /** What the page sent as datagrams. @type {Uint8Array[]} */
+  sentDatagrams = [];
   datagrams = {
-    readable: new ReadableStream(),
-    writable: new WritableStream(),
+    readable: new ReadableStream({ start: (controller) => { this.#datagrams = controller; } }),
+    writable: new WritableStream({ write: (chunk) => { this.sentDatagrams.push(chunk.slice()); } }),
     maxDatagramSize: 1200,
   };
   /** @type {ReadableStreamDefaultController | undefined} */ #bidirectional;
@@ -65,6 +68,11 @@ export class Carrier {
     if (kind === 'unidirectional') this.#unidirectional?.enqueue(readable);
     else this.#bidirectional?.enqueue({ readable, writable });
     return line;
+  }
+
+  /** A datagram of the other end's. @param {Uint8Array} datagram */
+  datagram(datagram) {
+    this.#datagrams?.enqueue(datagram);
   }
 
   close() {

@@ -114,6 +114,30 @@ test('addresses arrive in the form in which they are written', async () => {
   }
 });
 
+test('seeds are sent no faster than a far end takes them', async () => {
+  // A clock that stands still until the test moves it.
+  let now = performance.now();
+  const clock = mock.method(performance, 'now', () => now);
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const turn = async () => { for (let at = 0; at < 2000; at += 1) await new Promise((resolve) => { setImmediate(resolve); }); };
+  const sent = () => joined(Carrier.last.lines[1]?.sent ?? []).length;
+  try {
+    const all = Promise.all(Array.from({ length: 260 }, () => session.sendSeed(SEED)));
+    await turn();
+    assert.equal(sent(), 1 + 256 * WIRE.length, 'half of the burst that it takes');
+    for (let more = 1; more <= 4; more += 1) {
+      now += 31.25;
+      mock.timers.tick(33);
+      await turn();
+      assert.equal(sent(), 1 + (256 + more) * WIRE.length, 'and then half of the rate');
+    }
+    await all;
+  } finally {
+    clock.mock.restore();
+    mock.timers.reset();
+  }
+});
+
 function reader() {
   return session.seeds.getReader();
 }

@@ -18,6 +18,8 @@ import init, {
   type SerialStore,
   type SessionStats,
   type VerifiedBidirectionalStream,
+  type VerifiedDatagramItem,
+  type VerifiedDatagrams,
   type VerifiedItem,
   type VerifiedReceiveStream,
   verifyEndpointRecord,
@@ -36,8 +38,9 @@ export function declaredIsWritten(
   error: written.StoqError,
   verified: written.VerifiedBidirectionalStream,
   verifiedReceive: written.VerifiedReceiveStream,
-): [StoqClient, Session, BidirectionalStream, SendStream, ReceiveStream, Datagrams, Sha256, StoqError, VerifiedBidirectionalStream, VerifiedReceiveStream] {
-  return [client, session, stream, send, receive, datagrams, hash, error, verified, verifiedReceive];
+  verifiedDatagrams: written.VerifiedDatagrams,
+): [StoqClient, Session, BidirectionalStream, SendStream, ReceiveStream, Datagrams, Sha256, StoqError, VerifiedBidirectionalStream, VerifiedReceiveStream, VerifiedDatagrams] {
+  return [client, session, stream, send, receive, datagrams, hash, error, verified, verifiedReceive, verifiedDatagrams];
 }
 
 /** The other way round: what is written, beyond what wasm-bindgen gives every class, is declared. */
@@ -54,6 +57,7 @@ export type NothingIsHidden = [
   None<Undeclared<written.StoqError, StoqError>>,
   None<Undeclared<written.VerifiedBidirectionalStream, VerifiedBidirectionalStream>>,
   None<Undeclared<written.VerifiedReceiveStream, VerifiedReceiveStream>>,
+  None<Undeclared<written.VerifiedDatagrams, VerifiedDatagrams>>,
 ];
 
 export async function use(file: Blob): Promise<CloseInfo> {
@@ -119,6 +123,19 @@ export async function verified(session: Session, origin: string): Promise<[Uint8
   return [pending, signer];
 }
 
+export async function datagrams(session: Session, origin: string): Promise<number | undefined> {
+  const verified: VerifiedDatagrams = session.verifiedDatagrams({ origins: origin, delivery: 'pending' });
+  await verified.send(new Uint8Array(verified.maxSize));
+  for await (const item of verified.readable) {
+    const any: VerifiedDatagramItem = item;
+    if (item.data) console.log(item.sequence, item.data.length);
+    else if (item.state === 'verified') console.log(item.signer.length);
+    else if (item.state === 'forged') return item.sequence;
+    else console.log(any.state);
+  }
+  return undefined;
+}
+
 export async function routed(client: StoqClient, relays: string[]): Promise<Date | undefined> {
   const session = await client.connect('https://gateway.example/stoq/v1/files', { route: relays });
   return session.hops[0]?.timestamp;
@@ -146,6 +163,8 @@ export function misuse(session: Session, error: StoqError): void {
   verifyEndpointRecord(new Uint8Array(), { authority: 'gateway.example' });
   // @ts-expect-error There is no such way to hash.
   void session.openVerifiedBidirectionalStream({ algorithm: 'md5' });
+  // @ts-expect-error Datagrams answer nothing.
+  session.verifiedDatagrams({ partialAnswers: true });
   // @ts-expect-error There is no such option.
   new StoqClient({ certificateHash: '' });
 }

@@ -2,6 +2,7 @@
 // code (verified-streams.json); the browser's WebTransport is one whose other end is this test.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, mock, test } from 'node:test';
 import { Carrier } from './carrier.js';
@@ -128,6 +129,64 @@ test('the signed end of an answer to less than was asked and finished is refused
   await first.stream.send.write(new TextEncoder().encode(', or not?'));
   assert.equal((await rejection(first.stream.send.finish())).code, 'wrong-request');
 });
+
+test('what streams hold back is bounded for all of a session, and in time', async () => {
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['Date', 'setTimeout'], now: file.now });
+  const random = mock.method(crypto, 'getRandomValues', (/** @type {Uint8Array} */ array) => array.fill(Carrier.last.lines.length));
+  try {
+    const data = new Uint8Array(16_384);
+    // Two full runs, which nobody signs: 16 MiB.
+    const pieces = 1024;
+    /** @type {{ line: import('./carrier.js').Line, waiting: Promise<any> }[]} */
+    const streams = [];
+    for (let number = 0; number < 6; number += 1) {
+      const { channel, receive } = await session.openVerifiedBidirectionalStream(ORIGINS);
+      const line = /** @type {import('./carrier.js').Line} */ (Carrier.last.lines.at(-1));
+      for (let sequence = 0; sequence < pieces; sequence += 1) line.bytes.enqueue(unsigned(channel, sequence, data));
+      streams.push({ line, waiting: rejection(receive.read()) });
+    }
+    const waits = () => streams.map(({ line }) => (line.bytes.desiredSize ?? 0) < 0);
+    const turns = async (/** @type {() => boolean} */ until) => {
+      for (let at = 0; at < 100 || !until() && at < 20_000; at += 1) await new Promise((resolve) => { setImmediate(resolve); });
+    };
+    const waiting = () => waits().filter(Boolean).length;
+    await turns(() => waiting() === 5);
+    await turns(() => true);
+    assert.equal(waiting(), 5, 'one goes on when 64 MiB are held');
+    let ended = 0;
+    for (const { waiting: read } of streams) void read.then(() => { ended += 1; });
+    for (let round = 1; round <= 6 && ended < 6; round += 1) {
+      const before = ended;
+      mock.timers.tick(31_000);
+      await turns(() => ended > before && (waiting() === 0 || ended < 2));
+    }
+    for (const { line, waiting: read } of streams) {
+      const error = await read;
+      assert.deepEqual([error.code, error.sequence], ['limit-exceeded', 0]);
+      assert.notEqual(line.stopped, undefined);
+    }
+    assert.deepEqual(session.stats().refused, { 'limit-exceeded': 6 });
+  } finally {
+    random.mock.restore();
+    mock.method(crypto, 'getRandomValues', (/** @type {Uint8Array} */ array) => array.fill(1));
+    mock.timers.reset();
+    mock.timers.enable({ apis: ['Date'], now: file.now });
+  }
+});
+
+/** A piece with its token, by SHA-256. @param {string} channel @param {number} sequence @param {Uint8Array} data */
+function unsigned(channel, sequence, data) {
+  const numbers = Buffer.alloc(16);
+  numbers.writeBigUInt64BE(BigInt(sequence), 0);
+  numbers.writeBigUInt64BE(BigInt(file.now) * 1000n, 8);
+  const scope = [Buffer.from('stoq token v1'), unhex(file.hash), Uint8Array.of(1), unhex(channel), numbers, data];
+  const tag = createHash('sha256').update(Buffer.concat(scope)).digest();
+  const number = sequence < 64 ? Uint8Array.of(sequence) : Uint8Array.of(0x40 | sequence >> 8, sequence & 255);
+  const token = joined([Uint8Array.of(0), number, numbers.subarray(8), tag]);
+  const header = Uint8Array.of(0, 0x80 | data.length >> 24, data.length >> 16 & 255, data.length >> 8 & 255, data.length & 255);
+  return joined([unhex('c0000000fe000001'), Uint8Array.of(token.length), token, header, data]);
+}
 
 test('without origins it stays pending, and a cut between frames is not seen', async () => {
   const pending = ['pending 0 forty', 'pending 1 -', 'pending 2 two'];

@@ -53,6 +53,8 @@ export class World {
   relays = [];
   /** Who they are, the gateway's neighbour first. @type {string[]} */
   relayIds = [];
+  /** The service that wants a token, and the relay that leads to it. @type {{ id: string, relayId: string, parts: Part[] } | undefined} */
+  guarded;
   /** Everything of this test on disk. */
   folder = mkdtempSync(join(tmpdir(), 'stoq-browser-'));
 
@@ -72,10 +74,10 @@ export class World {
   /**
    * @param {string} programs the folder with `stoq` and `stoq-gateway`
    * @param {string} site what the gateway serves over HTTP
-   * @param {{ relay?: boolean, hostile?: string[] }} [between] what stands between the two: a relay, and behind it one that does
-   *   wrong (its program, and what it does)
+   * @param {{ relay?: boolean, hostile?: string[], guarded?: boolean }} [between] what stands between the two: a relay, and behind
+   *   it one that does wrong (its program, and what it does); and whether a relay leads to another service, which wants a token
    */
-  static async start(programs, site, { relay = false, hostile: [hostile, ...tricks] = [] } = {}) {
+  static async start(programs, site, { relay = false, hostile: [hostile, ...tricks] = [], guarded = false } = {}) {
     const world = new World();
     leftovers.add(world.#clear);
     const key = join(world.folder, 'gateway.falcon.pem');
@@ -99,10 +101,11 @@ export class World {
       const words = ['relay', '--listen', '127.0.0.1:0', '--falcon-key', relayKey, '--client', world.falconId, '--metadata', 'place=here', ...services];
       await between(relayId, join(programs, 'stoq'), words);
     }
-    const hops = relayId ? `[hops]\n[[hops.next]]\nid = "${relayId}"\naddress = "${address}"\n` : '';
+    cpSync(site, world.site, { recursive: true });
+    if (guarded) await world.#startGuarded(programs, keygen);
+    const hops = guarded ? `[hops]\n[[hops.next]]\nid = "${world.guarded.relayId}"\naddress = "${addressOf(world.guarded.parts[1])}"\n` : relayId ? `[hops]\n[[hops.next]]\nid = "${relayId}"\naddress = "${address}"\n` : '';
     const route = (service) => `[[route]]\nservice = "${service}"\nupstream = "stoq://${address}"\nfalcon = ["${nextId}"]\n`;
     const settings = join(world.folder, 'gateway.toml');
-    cpSync(site, world.site, { recursive: true });
     writeFileSync(settings, `listen = "127.0.0.1:0"
       [certificate]\nnames = ["localhost", "127.0.0.1"]
       [identity]\nfalcon_key = ${JSON.stringify(key)}
@@ -140,10 +143,41 @@ export class World {
 
   async stop() {
     await this.gateway.kill('SIGKILL');
-    for (const relay of this.relays) await relay.kill('SIGKILL');
+    for (const relay of [...this.relays, ...this.guarded?.parts ?? []]) await relay.kill('SIGKILL');
     await this.service.kill('SIGKILL');
     this.#clear();
     leftovers.delete(this.#clear);
+  }
+
+  /** A service that takes tokens of an issuer, and the relay before it. */
+  async #startGuarded(programs, keygen) {
+    const stoq = join(programs, 'stoq');
+    const [issuer, service, relay] = ['issuer', 'guarded', 'relay'].map((name) => join(this.folder, `${name}.falcon.pem`));
+    keygen(issuer);
+    const [id, relayId] = [keygen(service), keygen(relay)];
+    const issuerPublic = join(this.folder, 'issuer.pub.pem');
+    writeFileSync(issuerPublic, execFileSync(stoq, ['id', '--public', issuer]));
+    const ready = (line) => line.startsWith('listening on ');
+    const serve = ['serve', '--listen', '127.0.0.1:0', '--dir', join(this.folder, 'guarded'), '--falcon-key', service, '--client', relayId];
+    const one = await start(stoq, [...serve, '--access', 'files=read', '--issuer', issuerPublic], ready);
+    const lead = ['relay', '--listen', '127.0.0.1:0', '--falcon-key', relay, '--client', this.falconId];
+    const other = await start(stoq, [...lead, '--service', `files=${id}@${addressOf(one)}`], ready);
+    this.guarded = { id, relayId, parts: [one, other] };
+    const issue = `stoq token issue --key ${issuer} --subject demo --audience ${id} --service files --permission read`;
+    writeFileSync(join(this.site, 'guarded.json'), JSON.stringify({ service: 'files', route: [relayId], issue }));
+    this.#issue = (holder, { service: name = 'files', life = '1h', audience = id } = {}) => execFileSync(
+      stoq,
+      ['token', 'issue', '--key', issuer, '--subject', 'test', '--audience', audience, '--service', name, '--permission', 'read', '--life', life, '--holder', holder],
+      { encoding: 'utf8' },
+    ).trim();
+  }
+
+  /** @type {(holder: string, other?: { service?: string, life?: string, audience?: string }) => string} */
+  #issue = () => { throw new Error('nobody issues tokens here'); };
+
+  /** A token of the guarded service's issuer. @param {string} holder @param {{ service?: string, life?: string, audience?: string }} [other] */
+  issue(holder, other) {
+    return this.#issue(holder, other);
   }
 
   #clear = () => rmSync(this.folder, { recursive: true, force: true });

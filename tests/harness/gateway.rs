@@ -23,6 +23,7 @@ pub fn gateway_for(services: &Services, site: Option<PathBuf>) -> Config {
         services::CLOSE,
         services::MAIL,
         services::SEEDS,
+        services::SIGNED,
         services::REFUSE,
         services::UNKNOWN,
     ]

@@ -5,7 +5,7 @@
 //! only delays them; separate streams overtake each other; datagrams are really lost and doubled.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +32,10 @@ pub enum Packet {
     Control(Bytes),
     /// The beginning of another stream.
     Stream(u64, StreamHeader),
+    /// The next bytes of such a stream.
+    Data(u64, Bytes),
+    /// Such a stream ends.
+    End(u64),
     /// A datagram.
     Datagram(Bytes),
 }
@@ -45,6 +49,8 @@ pub struct Link {
     sent: u64,
     /// No control byte arrives before those sent earlier.
     control_clear: Timestamp,
+    /// Nor any of a stream.
+    stream_clear: BTreeMap<u64, Timestamp>,
 }
 
 impl Link {
@@ -56,6 +62,7 @@ impl Link {
             on_the_way: BinaryHeap::new(),
             sent: 0,
             control_clear: Timestamp::default(),
+            stream_clear: BTreeMap::new(),
         }
     }
 
@@ -63,9 +70,16 @@ impl Link {
     pub fn send(&mut self, now: Timestamp, packet: Packet) {
         match packet {
             Packet::Control(bytes) => self.send_control(now, bytes),
-            Packet::Stream(..) => {
-                let at = now + self.time_until_arrival();
+            Packet::Stream(stream, _) | Packet::End(stream) => {
+                let at = self.in_order(now, stream);
                 self.push(at, packet);
+            }
+            Packet::Data(stream, mut bytes) => {
+                while !bytes.is_empty() {
+                    let piece = bytes.split_to(self.random.usize(1..=bytes.len().min(1_200)));
+                    let at = self.in_order(now, stream);
+                    self.push(at, Packet::Data(stream, piece));
+                }
             }
             Packet::Datagram(_) => {
                 if self.random.f64() >= self.conditions.loss {
@@ -103,6 +117,14 @@ impl Link {
             self.control_clear = at;
             self.push(at, Packet::Control(piece));
         }
+    }
+
+    /// When the next packet of a stream arrives: not before those sent earlier.
+    fn in_order(&mut self, now: Timestamp, stream: u64) -> Timestamp {
+        let at = now + self.time_until_arrival();
+        let clear = self.stream_clear.entry(stream).or_default();
+        *clear = at.max(*clear);
+        *clear
     }
 
     /// With a retransmission, a round trip later, for each time that the packet is lost.

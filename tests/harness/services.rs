@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use stoq_conformance::services::{
-    CLOSE, COUNT, ECHO, GREETING, MAIL, OPENS, REFUSAL, REFUSE, RESET, SEEDS, STOP, WITNESS,
+    CLOSE, COUNT, ECHO, GREETING, MAIL, OPENS, REFUSAL, REFUSE, RESET, SEEDS, SIGNED, STOP, WITNESS,
 };
 use stoq_core::close::Code;
 use stoq_native::{
-    Endpoint, Identity, Parity, ReadError, RecvStream, SeedEvent, SendStream, ServerConfig,
-    Session, SessionRequest, WriteError,
+    ChannelConfig, DatagramItem, Endpoint, FalconKey, Identity, Parity, ReadError, RecvStream,
+    SeedEvent, SendStream, ServerConfig, Session, SessionRequest, WriteError,
 };
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
@@ -46,7 +46,7 @@ impl Services {
         let address = "127.0.0.1:0".parse().expect("a constant address");
         let mut config = ServerConfig::new(identity);
         // What is lost between a browser and the gateway does not show here.
-        config.messages.parity = Parity::Fixed(12);
+        config.transport.messages.parity = Parity::Fixed(12);
         // For announcements.
         config.framed_streams = true;
         let endpoint = Endpoint::server(address, config).expect("loopback has free ports");
@@ -70,15 +70,18 @@ impl Services {
 
 async fn serve(endpoint: Endpoint, closed: Closings) {
     let mut sessions = JoinSet::new();
+    let key = Arc::new(FalconKey::generate());
     while let Some(request) = endpoint.accept().await {
-        sessions.spawn(serve_session(request, closed.clone()));
+        sessions.spawn(serve_session(request, closed.clone(), key.clone()));
         while sessions.try_join_next().is_some() {}
     }
 }
 
-async fn serve_session(request: SessionRequest, closings: Closings) {
+async fn serve_session(request: SessionRequest, closings: Closings, key: Arc<FalconKey>) {
     let name = request.service().as_str().to_owned();
-    let known = [ECHO, COUNT, RESET, STOP, WITNESS, OPENS, CLOSE, MAIL, SEEDS];
+    let known = [
+        ECHO, COUNT, RESET, STOP, WITNESS, OPENS, CLOSE, MAIL, SEEDS, SIGNED,
+    ];
     if name == REFUSE {
         return request.refuse(REFUSAL.0, REFUSAL.1);
     }
@@ -95,11 +98,19 @@ async fn serve_session(request: SessionRequest, closings: Closings) {
     if name == SEEDS {
         streams.spawn(announce_back(session.clone()));
     }
+    if name == SIGNED {
+        let mut config = ChannelConfig::default();
+        config.signer = Some(key.clone());
+        let first = session.verify_datagrams(&config);
+        first.expect("nobody has had the session before");
+        streams.spawn(sign_back(session.clone()));
+    }
     loop {
         tokio::select! {
             stream = session.accept_bi() => {
                 let Ok((send, recv)) = stream else { break };
-                streams.spawn(serve_stream(name.clone(), session.clone(), send, recv));
+                let id = key.id().to_string();
+                streams.spawn(serve_stream(name.clone(), id, session.clone(), send, recv));
             }
             datagram = session.recv_datagram() => {
                 let Ok(datagram) = datagram else { break };
@@ -132,8 +143,30 @@ async fn announce_back(session: Session) {
     }
 }
 
+async fn sign_back(session: Session) {
+    while let Ok(item) = session.recv_verified_datagram().await {
+        if let DatagramItem::Data { data, .. } = item {
+            // One that no longer fits is lost, as datagrams may be.
+            let _ = session.send_verified_datagram(&data);
+        }
+    }
+}
+
+async fn say(mut send: SendStream, text: &str) -> Served {
+    send.write_all(text.as_bytes()).await?;
+    send.finish()?;
+    send.stopped().await?;
+    Ok(())
+}
+
 /// Streams may fail at any time, because clients do what they like; then the behaviour is over.
-async fn serve_stream(name: String, session: Session, send: SendStream, recv: RecvStream) {
+async fn serve_stream(
+    name: String,
+    id: String,
+    session: Session,
+    send: SendStream,
+    recv: RecvStream,
+) {
     let _ = match name.as_str() {
         COUNT => count(send, recv).await,
         RESET => reset(send, recv).await,
@@ -141,6 +174,7 @@ async fn serve_stream(name: String, session: Session, send: SendStream, recv: Re
         WITNESS => witness(session, send, recv).await,
         CLOSE => close(session, recv).await,
         MAIL => mail(session, recv).await,
+        SIGNED => say(send, &id).await,
         _ => echo(send, recv).await,
     };
 }

@@ -8,9 +8,10 @@ use stoq_core::service::ServiceName;
 use stoq_core::session::{Answer, Config, Input, Output, Session, SessionError, Side};
 use stoq_core::session_id::SessionId;
 use stoq_core::shards::Limits;
-use stoq_core::stream::StreamHeader;
+use stoq_core::stream::{Payload, StreamHeader};
 use stoq_core::time::Timestamp;
 
+use crate::channels::Channels;
 use crate::link::{Conditions, Link, Packet};
 use crate::messages::Messages;
 
@@ -19,10 +20,12 @@ use crate::messages::Messages;
 pub struct End {
     /// The machine.
     pub session: Session,
-    /// Everything but control bytes, answers and shards.
+    /// Everything but control bytes, answers, shards and framed streams.
     pub saw: VecDeque<Output>,
     /// What the shards made.
     pub messages: Messages,
+    /// What came on verified streams.
+    pub channels: Channels,
     outgoing: Link,
     /// The stream type byte that begins our control stream has been cut off.
     type_sent: bool,
@@ -148,6 +151,7 @@ impl End {
             session,
             saw: VecDeque::new(),
             messages: Messages::new(messages),
+            channels: Channels::default(),
             outgoing,
             type_sent: false,
         };
@@ -158,6 +162,12 @@ impl End {
     /// Opens a stream toward the peer.
     pub fn open_stream(&mut self, now: Timestamp, stream: u64, header: StreamHeader) {
         self.outgoing.send(now, Packet::Stream(stream, header));
+    }
+
+    /// Sends the whole of a stream that was opened.
+    pub fn send_stream(&mut self, now: Timestamp, stream: u64, bytes: Bytes) {
+        self.outgoing.send(now, Packet::Data(stream, bytes));
+        self.outgoing.send(now, Packet::End(stream));
     }
 
     /// Sends a datagram, header and all.
@@ -178,6 +188,14 @@ impl End {
         match packet {
             Packet::Control(bytes) => self.feed(now, Input::Control(&bytes)),
             Packet::Stream(stream, header) => self.feed(now, Input::Stream { stream, header }),
+            Packet::Data(stream, bytes) => {
+                self.channels.data(stream, &bytes);
+                Ok(())
+            }
+            Packet::End(stream) => {
+                self.channels.end(stream);
+                Ok(())
+            }
             Packet::Datagram(bytes) => self.feed(now, Input::Datagram(bytes)),
         }
     }
@@ -206,6 +224,14 @@ impl End {
                     if Content::kind(&content) == ContentKind::Shard =>
                 {
                     self.messages.receive(now, session, content);
+                    continue;
+                }
+                Output::Stream {
+                    stream,
+                    payload: Payload::Framed,
+                    ..
+                } => {
+                    self.channels.admit(stream);
                     continue;
                 }
                 output => {

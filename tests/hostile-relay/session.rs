@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stoq_core::channel::ChannelId;
+use stoq_core::stream::Direction;
 use stoq_core::token::{Flow, Scope};
 use stoq_native::{
     Answer, Code, Connection, Payload, RecvStream, Request, SendStream, Session, SessionRequest,
@@ -75,6 +76,7 @@ async fn stream_of_client(there: Session, send: SendStream, mut receive: RecvStr
     let scope = Scope {
         session: there.hash(),
         flow: Flow::ToClient,
+        kind: Direction::Bidirectional,
         channel: ChannelId::new(channel),
     };
     let mut to = to;

@@ -1,5 +1,7 @@
 //! The demo: a native service, a gateway and the page, on this machine.
 
+mod guarded;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use crate::process::{cargo, command, line, output, run as run_to_end, signal};
 use crate::setup::{Browser, find_browser};
 use crate::workspace::target;
 use crate::{sdk, site};
+use guarded::Guarded;
 
 /// What the demo is told.
 #[derive(Args)]
@@ -67,8 +70,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     );
     service.arg("--dir").arg(&files);
     let [listening] = parts.start("service", service, ["listening on "])?;
+    let guarded = guarded::start(&programs, &folder, &id, &mut parts)?;
     let config = folder.join("gateway.toml");
-    fs::write(&config, gateway_config(&listening, &site, options.port)?)?;
+    fs::write(
+        &config,
+        gateway_config(&listening, &site, options.port, &guarded)?,
+    )?;
     let [url, page, _] = parts.start(
         "gateway",
         command_of(&programs, "stoq-gateway", &["--config"], &config),
@@ -79,6 +86,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let origins = serde_json::json!({ "files": [service_id] });
     fs::write(site.join("origins.json"), serde_json::to_string(&origins)?)?;
 
+    fs::write(site.join("guarded.json"), guarded.for_page())?;
+
+    println!(
+        "\nA token for the guarded service, for the key that the page shows under Access:\n{} --holder stoqh1…",
+        guarded.issue
+    );
     println!(
         "\nOpen {page} in Chromium or Firefox. Files are kept in {}. Ctrl-C ends the demo.",
         files.display()
@@ -145,12 +158,9 @@ fn pins(url: &str, id: &str) -> Result<String> {
     )?)
 }
 
-/// Settings of a gateway for the service that said `listening`.
-fn gateway_config(listening: &str, site: &Path, port: u16) -> Result<String> {
-    let words: Vec<&str> = listening.split(' ').collect();
-    let ["listening", "on", address, .., "falcon-id", id] = words[..] else {
-        bail!("the service said `{listening}`, which names no address and identity");
-    };
+/// Settings of a gateway for the service that said `listening`, with the way to the guarded one.
+fn gateway_config(listening: &str, site: &Path, port: u16, guarded: &Guarded) -> Result<String> {
+    let (address, id) = address_and_id(listening)?;
     let route = |service: &str| {
         toml::Table::from_iter([
             ("service".to_owned(), service.into()),
@@ -170,17 +180,32 @@ fn gateway_config(listening: &str, site: &Path, port: u16) -> Result<String> {
         ),
     ]);
     let identity = toml::Table::from_iter([("falcon_key".to_owned(), FALCON_KEY.into())]);
+    let next = toml::Table::from_iter([
+        ("id".to_owned(), guarded.relay_id.as_str().into()),
+        ("address".to_owned(), guarded.relay_address.as_str().into()),
+    ]);
+    let hops = toml::Table::from_iter([("next".to_owned(), vec![next].into())]);
     let config = toml::Table::from_iter([
         ("listen".to_owned(), "127.0.0.1:0".into()),
         ("certificate".to_owned(), certificate.into()),
         ("http".to_owned(), http.into()),
         ("identity".to_owned(), identity.into()),
+        ("hops".to_owned(), hops.into()),
         (
             "route".to_owned(),
             vec![route("files"), route("echo")].into(),
         ),
     ]);
     Ok(toml::to_string(&config)?)
+}
+
+/// Where a program listens, and who it is, by what it says.
+fn address_and_id(listening: &str) -> Result<(&str, &str)> {
+    let words: Vec<&str> = listening.split(' ').collect();
+    let ["listening", "on", address, .., "falcon-id", id] = words[..] else {
+        bail!("it said `{listening}`, which names no address and identity");
+    };
+    Ok((address, id))
 }
 
 /// Beside the settings, which name it.

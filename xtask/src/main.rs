@@ -15,6 +15,7 @@ mod check;
 mod demo;
 mod deny;
 mod fuzz;
+mod names;
 mod package;
 mod process;
 mod sdk;

@@ -9,10 +9,10 @@ use clap::Args;
 use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 
-use crate::process::{command, output, run};
+use crate::process::{command, output};
 use crate::setup::require_node;
 use crate::workspace::{empty_folder, path, target};
-use crate::{bindgen, workspace};
+use crate::{bindgen, names, workspace};
 
 /// How to build the package.
 #[derive(Args, Default)]
@@ -34,7 +34,7 @@ pub(crate) fn build(options: &Options) -> Result<PathBuf> {
     )?;
     let wasm = pkg.join("stoq_wasm_bg.wasm");
     if !options.dev {
-        optimise(&wasm)?;
+        optimise(&wasm, &pkg.join("stoq_wasm.js"))?;
     }
     print_size(&wasm)?;
     pack()
@@ -47,6 +47,7 @@ const SMALL: &[&str] = &[
     "--low-memory-unused",
     "--strip-producers",
     "--strip-target-features",
+    "--minify-imports-and-exports-and-modules",
 ];
 
 /// What rustc uses in WebAssembly: wasm-opt takes no more for granted than it is told.
@@ -61,18 +62,23 @@ const WASM_FEATURES: &[&str] = &[
     "--enable-simd",
 ];
 
-fn optimise(wasm: &Path) -> Result<()> {
+/// Makes the module smaller, and has its script call it by the names that it then has.
+fn optimise(wasm: &Path, script: &Path) -> Result<()> {
     let Some(wasm_opt) = wasm_opt() else {
         eprintln!(
             "SKIPPED: wasm-opt: its npm packages are not installed (`cargo xtask setup`); the package is larger without it"
         );
         return Ok(());
     };
-    run(command(&wasm_opt, SMALL)
-        .args(WASM_FEATURES)
-        .arg(wasm)
-        .arg("--output")
-        .arg(wasm))
+    let said = output(
+        command(&wasm_opt, SMALL)
+            .args(WASM_FEATURES)
+            .arg(wasm)
+            .arg("--output")
+            .arg(wasm),
+    )?;
+    fs::write(script, names::rename(&fs::read_to_string(script)?, &said)?)?;
+    Ok(())
 }
 
 /// The program of the npm package `binaryen`.

@@ -63,7 +63,7 @@ pub enum AccessError {
         nonce: Nonce,
     },
     /// It does not permit what was asked.
-    #[error("the access token does not permit {wanted:?}")]
+    #[error("the access token does not permit \"{wanted}\"")]
     Permission {
         /// What would have to be permitted.
         wanted: String,

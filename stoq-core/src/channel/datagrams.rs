@@ -4,10 +4,12 @@
 //! those that were lost spoil nothing. What is changed or repeated on the way is found out. What is dropped is not: datagrams
 //! may be lost.
 
+mod item;
 mod opener;
 mod sealer;
 
-pub use opener::{DatagramItem, DatagramOpener, OpenedDatagrams};
+pub use item::{DatagramItem, OpenedDatagrams};
+pub use opener::DatagramOpener;
 pub use sealer::DatagramSealer;
 
 use crate::frame::TokenRun;

@@ -32,7 +32,8 @@ pub enum ChannelError {
         /// The algorithm.
         algorithm: TokenAlgorithm,
     },
-    /// The data is not that for which the token was made, or it was made for another session, channel, direction or place.
+    /// The data is not that for which the token was made, or it was made for another session, channel, direction, kind of stream
+    /// or place.
     #[error("the data of token {sequence} was changed")]
     BadTag {
         /// The sequence.

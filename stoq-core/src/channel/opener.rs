@@ -53,8 +53,8 @@ pub enum Item {
         signer: FalconId,
         /// Whether the signer ended here.
         is_final: bool,
-        /// How many frames of this end's data the signer had been given when it closed the run. No relay has changed them;
-        /// that it was given no more may be a relay's doing.
+        /// How many frames of this end's data the run [answers](super::Request). No relay has changed them; that the signer
+        /// was given no more may be a relay's doing.
         answers: VarInt,
         /// Whether those are all that this end had sent when the signature came.
         answers_all: bool,
@@ -77,6 +77,7 @@ pub enum Item {
 /// ```
 /// use stoq_core::channel::{ChannelId, Delivery, Item, Opener, Sealer, Sent};
 /// use stoq_core::frame::TokenAlgorithm;
+/// use stoq_core::stream::Direction;
 /// use stoq_core::time::UnixMicros;
 /// use stoq_core::token::{Flow, Scope};
 /// use stoq_core::{SessionHash, VarInt};
@@ -84,6 +85,7 @@ pub enum Item {
 /// let scope = Scope {
 ///     session: SessionHash::new(&[1; 32], &[2; 32], "files"),
 ///     flow: Flow::ToClient,
+///     kind: Direction::Bidirectional,
 ///     channel: ChannelId::new([7; 16]),
 /// };
 /// let mut sealer = Sealer::new(scope, TokenAlgorithm::SHA256, None)?;

@@ -6,8 +6,17 @@ use super::MAX_REQUESTS;
 use crate::hash::Sha256;
 use crate::varint::VarInt;
 
-/// What a run of tokens answers, as it stood when the run was closed: the data of the first `frames` DATA frames of the channel's other direction. Frames without
-/// data do not count.
+/// What a run of tokens answers: the data of the first `frames` DATA frames of the channel's other direction, which are those that
+/// the signer's application had been given **when the run was closed** ([`Sealer::close`](super::Sealer::close),
+/// [`Sealer::finish`](super::Sealer::finish)). Frames without data do not count. No frames, and the digest of nothing, if it had
+/// been given none: also on a unidirectional stream, and of datagrams.
+///
+/// A run is closed after its data was written, as a rule within a quarter of a second. So it names all that can have had a part
+/// in what it says, and perhaps some that came while it grew and had none; what had arrived by then and nobody had taken is not
+/// in it.
+///
+/// A receiver takes a run if the first `frames` frames that it has itself sent have this digest, and no run before has named more of
+/// them. [`Sent`] says what holds for the last run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     /// How many frames.

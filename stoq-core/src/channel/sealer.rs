@@ -20,6 +20,7 @@ use crate::varint::VarInt;
 /// ```
 /// use stoq_core::channel::{ChannelId, Received, Sealer};
 /// use stoq_core::frame::TokenAlgorithm;
+/// use stoq_core::stream::Direction;
 /// use stoq_core::time::UnixMicros;
 /// use stoq_core::token::{Flow, Scope};
 /// use stoq_core::{FalconId, SessionHash};
@@ -27,6 +28,7 @@ use crate::varint::VarInt;
 /// let scope = Scope {
 ///     session: SessionHash::new(&[1; 32], &[2; 32], "files"),
 ///     flow: Flow::ToClient,
+///     kind: Direction::Bidirectional,
 ///     channel: ChannelId::new([7; 16]),
 /// };
 /// let signer = FalconId::new([9; 32]);
@@ -169,14 +171,14 @@ impl Sealer {
     /// Ends the run, and says what is to be signed; the signature goes to [`signed`](Self::signed). `None` if there is no run,
     /// or the one before is being signed.
     ///
-    /// `received` is what the application has been given of the other direction, which the run is then said to answer: all
-    /// that can have had a part in it, also what came while it grew.
+    /// `received` is what the application has been given of the other direction by now, which the run then
+    /// [answers](super::Request).
     pub fn close(&mut self, received: &Received) -> Option<Statement> {
         self.close_as(received, false)
     }
 
-    /// Ends the channel: the last run, whose signature says so, is to be signed, as the answer to `received`. If the run before it has just been closed, a
-    /// token without data makes one, and is written to `out`. `None` if nobody signs.
+    /// Ends the channel: the last run, whose signature says so, is to be signed, as the answer to `received`. If the run before it
+    /// has just been closed, a token without data makes one, and is written to `out`. `None` if nobody signs.
     ///
     /// # Errors
     /// [`SealError::Unsigned`] if a run is being signed: wait for it. [`SealError::Finished`].

@@ -24,8 +24,7 @@ pub struct FalconSignature<'a> {
     pub first: VarInt,
     /// The last, not before the first.
     pub last: VarInt,
-    /// How many DATA frames of the other direction of the channel the signer had been given when it closed the run:
-    /// what it answers.
+    /// How many DATA frames of the channel's other direction the run [answers](crate::channel::Request).
     pub request: VarInt,
     /// Whether nothing comes after the run: the sender ended here.
     pub is_final: bool,

@@ -32,7 +32,7 @@ pub enum SessionError {
         setting: &'static str,
     },
     /// The peer asked for another service than the one that its carrier request names.
-    #[error("the peer asks for service {asked:?} on a connection made for {carrier:?}")]
+    #[error("the peer asks for service \"{asked}\" on a connection made for \"{carrier}\"")]
     ServiceMismatch {
         /// The service in SETTINGS, or empty.
         asked: String,

@@ -124,7 +124,8 @@ fn encoded(config: &Config, max_datagram_size: u32, values: Vec<(SettingId, Vec<
         (SettingId::MAX_STREAMS, config.limits.max_streams.into()),
     ];
     let numbers = numbers.map(|(id, number)| {
-        let number = VarInt::try_from(number).expect("a version or a u32 is below 2^62");
+        // A version or a u32 is below 2^62.
+        let number = VarInt::saturating(number.into());
         (id, written(|out| number.encode(out)))
     });
     // They stand in order.
@@ -190,5 +191,5 @@ pub(super) fn short_reason(reason: &str, limit: usize) -> String {
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    String::from(&reason[..end])
+    reason.get(..end).unwrap_or_default().into()
 }

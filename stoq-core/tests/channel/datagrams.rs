@@ -81,7 +81,7 @@ fn item(sequence: u32, data: &'static [u8], verified: bool) -> DatagramItem {
     DatagramItem::Data {
         sequence: number(sequence),
         data: data.into(),
-        verified,
+        signer: verified.then(|| ORIGIN.key.id()),
     }
 }
 
@@ -185,6 +185,33 @@ fn what_is_lost_spoils_nothing() {
 }
 
 #[test]
+fn each_datagram_names_who_signed_it() {
+    let both = [&*ORIGIN, &*OTHER];
+    for signer in both {
+        let mut sender = Sender::new(signer);
+        let sent = [b"0", b"1"].map(|data| sender.send(data));
+        let signed = sender.sign();
+        let (session, origins) = (scope().session, both.map(|it| it.key.id()));
+        let delivery = Delivery::Verified;
+        let mut opener = DatagramOpener::new(session, Flow::ToClient, origins, delivery);
+        both.iter()
+            .for_each(|it| opener.announced(&announcement(it)).unwrap());
+        // One comes before its signature, one behind it.
+        take(&mut opener, &sent[0]).unwrap();
+        announce(&mut opener, &signed).unwrap();
+        take(&mut opener, &sent[1]).unwrap();
+        let named: Vec<_> = items(&mut opener)
+            .into_iter()
+            .map(|item| match item {
+                DatagramItem::Data { signer, .. } => signer,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(named, [Some(signer.key.id()); 2]);
+    }
+}
+
+#[test]
 fn what_is_changed_repeated_or_late_is_not_taken() {
     let mut sender = Sender::new(&ORIGIN);
     let (token, data) = sender.send(b"data");
@@ -251,7 +278,7 @@ fn a_datagram_with_a_new_token_does_not_pass_for_the_origins() {
         assert!(
             !before
                 .iter()
-                .any(|it| matches!(it, DatagramItem::Data { verified: true, .. }))
+                .any(|it| !matches!(it, DatagramItem::Data { signer: None, .. }))
         );
         announce(&mut opener, &signed).unwrap();
         let sequence = number(0);

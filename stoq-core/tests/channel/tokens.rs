@@ -2,6 +2,7 @@
 
 use stoq_core::channel::{ChannelError, ChannelId, Delivery, Item, Opener, Sent};
 use stoq_core::replay::TimeWindow;
+use stoq_core::stream::Direction;
 use stoq_core::time::UnixMicros;
 use stoq_core::token::{Flow, Scope};
 use stoq_core::{Frame, SessionHash};
@@ -105,8 +106,28 @@ fn what_was_made_elsewhere_is_not_taken() {
         with(|scope| scope.session = SessionHash::new(&[1; 32], &[9; 32], "files")),
         with(|scope| scope.channel = ChannelId::new([4; 16])),
         with(|scope| scope.flow = Flow::ToTarget),
+        with(|scope| scope.kind = Direction::Unidirectional),
     ] {
         assert_eq!(open(&frames).1, Err(ChannelError::BadTag { sequence }));
+    }
+}
+
+#[test]
+fn a_stream_of_one_kind_does_not_pass_for_one_of_the_other() {
+    let kinds = [Direction::Bidirectional, Direction::Unidirectional];
+    for (made, opened) in [(kinds[0], kinds[1]), (kinds[1], kinds[0])] {
+        let of = |kind| Scope { kind, ..scope() };
+        let frames = Channel::of_three_runs(of(made), &ORIGIN).frames;
+        let open = |kind| {
+            let opener = Opener::new(of(kind), [ORIGIN.key.id()], Delivery::Pending);
+            read(opener, &mut Sent::default(), &frames)
+        };
+        let (items, end) = open(made);
+        assert_eq!((verified(&items), end), (6, Ok(())));
+        let (items, end) = open(opened);
+        let sequence = number(0);
+        assert_eq!(end, Err(ChannelError::BadTag { sequence }));
+        assert_eq!((data(&items), verified(&items)), (vec![], 0));
     }
 }
 

@@ -3,32 +3,51 @@
 use stoq_core::channel::{Delivery, Item, Opener, Received, Sealer, Sent};
 use stoq_core::falcon::Signature;
 use stoq_core::frame::TokenAlgorithm;
+use stoq_core::stream::Direction;
 use stoq_core::time::UnixMicros;
+use stoq_core::token::Scope;
 use stoq_core::{FalconId, Frame};
 
 use crate::number;
 use crate::wire::scope;
 
-const FILES: [(TokenAlgorithm, &[u8]); 2] = [
+const FILES: [(TokenAlgorithm, Direction, &[u8]); 3] = [
     (
         TokenAlgorithm::SHA256,
+        Direction::Bidirectional,
         include_bytes!("../vectors/channel-sha256.bin"),
     ),
     (
         TokenAlgorithm::BLAKE3,
+        Direction::Bidirectional,
         include_bytes!("../vectors/channel-blake3.bin"),
     ),
+    (
+        TokenAlgorithm::BLAKE3,
+        Direction::Unidirectional,
+        include_bytes!("../vectors/channel-unidirectional.bin"),
+    ),
 ];
+
+/// Questions that come between the runs.
+fn questions(kind: Direction) -> u32 {
+    match kind {
+        Direction::Bidirectional => 1,
+        Direction::Unidirectional => 0,
+    }
+}
+
 const LENGTHS: [usize; 4] = [1, 100, 1000, 3000];
 const NOW: u64 = 1_700_524_800_000_000;
 
 #[test]
 fn the_files_open_to_what_they_hold() {
-    for (_, file) in FILES {
-        let origin = origin(file);
-        let mut opener = Opener::new(scope(), [origin], Delivery::Verified);
+    for (_, kind, file) in FILES {
+        let (origin, questions) = (origin(file), questions(kind));
+        let scope = Scope { kind, ..scope() };
+        let mut opener = Opener::new(scope, [origin], Delivery::Verified);
         let mut sent = Sent::default();
-        (0..3).for_each(|_| sent.note(b"question"));
+        (0..3 * questions).for_each(|_| sent.note(b"question"));
         let mut input = file;
         let mut items = Vec::new();
         while let Some(item) = opener.next(UnixMicros(0), &mut sent, &mut input).unwrap() {
@@ -45,7 +64,7 @@ fn the_files_open_to_what_they_hold() {
             signer: origin,
             is_final,
             answers: number(answers),
-            answers_all: answers == 3,
+            answers_all: answers == 3 * questions,
         };
         let expected = [
             Item::Key(origin),
@@ -54,8 +73,8 @@ fn the_files_open_to_what_they_hold() {
             word(1, false, 0),
             data(2),
             data(3),
-            word(3, false, 1),
-            word(4, true, 2),
+            word(3, false, questions),
+            word(4, true, 2 * questions),
         ];
         assert_eq!(items, expected);
     }
@@ -63,8 +82,9 @@ fn the_files_open_to_what_they_hold() {
 
 #[test]
 fn what_the_files_hold_seals_to_them() {
-    for (algorithm, file) in FILES {
-        let mut sealer = Sealer::new(scope(), algorithm, Some(origin(file))).unwrap();
+    for (algorithm, kind, file) in FILES {
+        let scope = Scope { kind, ..scope() };
+        let mut sealer = Sealer::new(scope, algorithm, Some(origin(file))).unwrap();
         let mut received = Received::default();
         let mut signatures = signatures(file).into_iter();
         let (_, key) = Frame::decode(file).unwrap().unwrap();
@@ -78,7 +98,7 @@ fn what_the_files_hold_seals_to_them() {
                 sealer.close(&received).unwrap();
                 let signature = signatures.next().unwrap();
                 sealer.signed(&signature, &mut wire).unwrap();
-                received.note(b"question");
+                (0..questions(kind)).for_each(|_| received.note(b"question"));
             }
         }
         let now = UnixMicros(NOW + 4);

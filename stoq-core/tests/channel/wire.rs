@@ -6,6 +6,7 @@ use stoq_core::channel::{
     ChannelError, ChannelId, Delivery, Item, Opener, Received, SealError, Sealer, Sent,
 };
 use stoq_core::frame::{FalconKey, Token, TokenAlgorithm};
+use stoq_core::stream::Direction;
 use stoq_core::time::UnixMicros;
 use stoq_core::token::{Flow, Scope};
 use stoq_core::{FalconId, Frame, SessionHash, VarInt};
@@ -20,6 +21,7 @@ pub(crate) fn scope() -> Scope {
     Scope {
         session: SessionHash::new(&[1; 32], &[2; 32], "files"),
         flow: Flow::ToClient,
+        kind: Direction::Bidirectional,
         channel: ChannelId::new([3; 16]),
     }
 }

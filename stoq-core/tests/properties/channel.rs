@@ -1,6 +1,7 @@
 //! What holds for the receiving end of a channel, whatever comes in.
 
 use stoq_core::channel::{ChannelError, ChannelId, Delivery, Item, Opener, Sent};
+use stoq_core::stream::Direction;
 use stoq_core::time::UnixMicros;
 use stoq_core::token::{Flow, Scope};
 use stoq_core::{FalconId, Frame, SessionHash};
@@ -94,6 +95,7 @@ fn open(
     let scope = Scope {
         session: SessionHash::new(&[1; 32], &[2; 32], "files"),
         flow: Flow::ToClient,
+        kind: Direction::Bidirectional,
         channel: ChannelId::new([3; 16]),
     };
     let mut opener = Opener::new(scope, origins, delivery);

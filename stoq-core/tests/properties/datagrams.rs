@@ -9,6 +9,7 @@ use stoq_core::datagram::Content;
 use stoq_core::frame::{FalconSignature, Token, TokenAlgorithm, TokenRun};
 use stoq_core::identity::SignatureAlgorithm;
 use stoq_core::reader::{Fault, Reader};
+use stoq_core::stream::Direction;
 use stoq_core::time::UnixMicros;
 use stoq_core::token::{Flow, Scope};
 use stoq_core::{FalconId, Frame, SessionHash, VarInt};
@@ -40,7 +41,7 @@ impl Run {
             while let Some(item) = self.opener.next_item() {
                 let DatagramItem::Data {
                     sequence,
-                    verified: false,
+                    signer: None,
                     ..
                 } = item
                 else {
@@ -114,6 +115,7 @@ fn scope() -> Scope {
     Scope {
         session: SessionHash::new(&[1; 32], &[2; 32], "files"),
         flow: Flow::ToClient,
+        kind: Direction::Bidirectional,
         channel: ChannelId::DATAGRAMS,
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use stoq_core::hops::HopChain;
 use stoq_core::service::ServiceName;
 use stoq_native::relay::{NextHop, RelayConfig};
-use stoq_native::{ClientPolicy, FalconId, Identity, IpVersions};
+use stoq_native::{ClientPolicy, FalconId, Identity, IpVersions, KeepAlive};
 
 use super::Config;
 
@@ -73,16 +73,16 @@ impl Relay {
         relay.max_hops = config.hops.max;
         relay.metadata.clone_from(&config.hops.metadata);
         if config.ipv6_only && self.listen.is_ipv6() {
-            relay.ip = IpVersions::V6Only;
+            relay.transport.ip = IpVersions::V6Only;
         }
         relay.max_sessions = config.limits.max_sessions;
         relay.max_connections = config.limits.max_sessions.get() as usize;
-        relay.limits.max_streams = config.limits.max_streams.get();
-        relay.limits.stream_window = config.limits.stream_window.get();
+        relay.transport.limits.max_streams = config.limits.max_streams.get();
+        relay.transport.limits.stream_window = config.limits.stream_window.get();
         relay.connect_timeout = config.timing.upstream_connect;
         relay.answer_timeout = config.timing.upstream_answer();
-        relay.idle_timeout = config.timing.upstream_idle;
-        relay.keep_alive = config.timing.keep_alive;
+        relay.transport.idle_timeout = config.timing.upstream_idle;
+        relay.transport.keep_alive = KeepAlive::Every(config.timing.keep_alive);
         relay
     }
 }

@@ -56,7 +56,11 @@ fn now() -> u64 {
     now.unwrap().as_micros() as u64
 }
 
-fn token(issuer: &FalconKey, audience: FalconId, change: impl FnOnce(&mut AccessToken)) -> Bytes {
+pub(crate) fn token(
+    issuer: &FalconKey,
+    audience: FalconId,
+    change: impl FnOnce(&mut AccessToken),
+) -> Bytes {
     let mut token = AccessToken {
         issuer: issuer.id(),
         audience,
@@ -105,7 +109,7 @@ impl World {
     }
 }
 
-async fn works(page: &Page) {
+pub(crate) async fn works(page: &Page) {
     let (mut send, mut receive) = page.open_bi().await;
     send.write_all(b"hello").await.unwrap();
     send.quic_stream_mut().finish().unwrap();
@@ -113,7 +117,7 @@ async fn works(page: &Page) {
 }
 
 /// Echoes every session that the target is asked for; how many tokens came with each.
-fn serve(target: &Target) -> tokio::sync::mpsc::UnboundedReceiver<usize> {
+pub(crate) fn serve(target: &Target) -> tokio::sync::mpsc::UnboundedReceiver<usize> {
     let endpoint = target.endpoint.clone();
     let (tokens, came) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {

@@ -247,7 +247,7 @@ async fn sessions_share_connections_up_to_the_routes_number() {
 #[tokio::test]
 async fn a_target_may_allow_fewer_sessions_on_a_connection() {
     within(async {
-        let target = Target::start_with(|config| config.limits.max_sessions = 2).await;
+        let target = Target::start_with(|config| config.transport.limits.max_sessions = 2).await;
         let gateway = Gateway::bind(config(&target, &["echo"])).await.unwrap();
         let mut open = Vec::new();
         for expected in [1, 1, 2, 2, 3] {

@@ -322,7 +322,8 @@ async fn shutting_down_waits_for_sessions_that_end() {
         page_send.write_all(b"x").await.unwrap();
         let (mut send, mut receive) = session.accept_bi().await.unwrap();
         let ending = async {
-            page.told_to_go().await;
+            let told = page.told_to_go().await;
+            assert_eq!(told, (Code::GOING_AWAY, Duration::from_secs(50)));
             // What runs goes on.
             let data = noise(3_000_000);
             let sending = async {
@@ -392,6 +393,42 @@ async fn a_gateway_that_is_gone_refuses_at_the_carrier() {
                 .await
                 .is_err_and(|refusal| refusal != Refusal::Carrier)
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_target_that_goes_away_is_told_to_its_pages() {
+    within(async {
+        let (gateway, target, page, session) = session().await;
+        let (second, second_session) = meet(&gateway, &target).await;
+        assert_eq!(gateway.metrics().upstream_connections, 1);
+        let leaving = async {
+            for page in [&page, &second] {
+                let told = page.told_to_go().await;
+                assert_eq!(told, (Code::GOING_AWAY, Duration::from_secs(50)));
+            }
+            // The connection takes no new sessions: another one is tried, which the target does not take.
+            let refused = Page::open(&gateway, "/stoq/v1/echo").await.map(drop);
+            assert!(
+                matches!(&refused, Err(Refusal::InBand(code, _)) if *code == Code::UPSTREAM_UNREACHABLE),
+                "{refused:?}"
+            );
+            // What runs goes on.
+            let (mut send, mut receive) = page.open_bi().await;
+            send.write_all(b"late").await.unwrap();
+            send.quic_stream_mut().finish().unwrap();
+            let (mut back, mut came) = session.accept_bi().await.unwrap();
+            assert_eq!(came.read_to_end(10).await.unwrap(), b"late");
+            back.finish().unwrap();
+            read_to_end(&mut receive).await.unwrap();
+            page.close(Code::new(7), "as it was asked");
+            second.close(Code::NO_ERROR, "");
+        };
+        tokio::join!(target.endpoint.shutdown(Duration::from_secs(50)), leaving);
+        assert_eq!(session.closed().await.code, Code::new(7));
+        assert_eq!(second_session.closed().await.code, Code::NO_ERROR);
+        until(&gateway, at_rest).await;
     })
     .await;
 }

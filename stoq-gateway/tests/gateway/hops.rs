@@ -10,7 +10,7 @@ use stoq_gateway::{Config, Gateway};
 use stoq_native::relay::{NextHop, Relay, RelayConfig};
 use stoq_native::{
     ClientConfig, ClientPolicy, ClientTrust, ConnectError, ConnectOptions, Endpoint, FalconId,
-    FalconKey, Identity, Payload, Pins,
+    FalconKey, Identity, Pins,
 };
 
 use crate::page::{Asking, Page, Refusal};
@@ -284,66 +284,6 @@ async fn a_relay_runs_beside_the_gateway_and_drains_with_it() {
         };
         let (drained, ()) = tokio::join!(gateway.shutdown(Duration::from_secs(20)), leave);
         assert_eq!((drained.ended, drained.cut), (0, 0), "sessions of pages");
-    })
-    .await;
-}
-
-/// All bytes wait in the gateway, because the page is held still; then it can be seen what the gateway sends first.
-#[tokio::test]
-async fn an_urgent_stream_overtakes_on_the_way_to_the_page() {
-    within(async {
-        const LENGTH: usize = 500_000;
-        let urgencies = [7, 6, 0, 5];
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let there = builder.worker_threads(1).enable_all().build().unwrap();
-        let target = Target::start().await;
-        let gateway = Gateway::bind(crate::config(&target, &["echo"]))
-            .await
-            .unwrap();
-        let gateway = Arc::new(gateway);
-        let asked = gateway.clone();
-        let opening = there.spawn(async move { Page::open(&asked, "/stoq/v1/echo").await });
-        let (page, session) = tokio::join!(opening, target.accept());
-        let page = page.unwrap().unwrap();
-
-        let (release, held) = std::sync::mpsc::channel::<()>();
-        let (begun, begins) = std::sync::mpsc::channel();
-        there.spawn(async move {
-            begun.send(()).unwrap();
-            let _ = held.recv();
-        });
-        begins.recv().unwrap();
-        for urgency in urgencies {
-            let mut send = session.open_uni_with(Payload::Framed).await.unwrap();
-            let mut bytes = vec![7; 16];
-            bytes.extend([2, 2, urgency, 0]);
-            bytes.resize(LENGTH, urgency);
-            send.write_all(&bytes).await.unwrap();
-            send.finish().unwrap();
-        }
-        let all = (LENGTH * urgencies.len()) as u64;
-        until(&gateway, |numbers| numbers.bytes_to_browser == all).await;
-        drop(release);
-        let reading = there.spawn(async move {
-            // Each is read as soon as it is there, the byte that says that it is framed included.
-            let (mut accepted, mut streams) = (0, tokio::task::JoinSet::new());
-            loop {
-                tokio::select! {
-                    Some(first) = streams.join_next() => return first.unwrap(),
-                    stream = page.connection.accept_uni(), if accepted < urgencies.len() => {
-                        accepted += 1;
-                        let mut stream = stream.unwrap();
-                        streams.spawn(async move {
-                            let all = crate::page::read_to_end(&mut stream).await.unwrap();
-                            assert_eq!((all.len(), all[0]), (1 + LENGTH, 2));
-                            all[19]
-                        });
-                    }
-                }
-            }
-        });
-        assert_eq!(reading.await.unwrap(), 0, "the urgent one came first");
-        there.shutdown_background();
     })
     .await;
 }

@@ -14,6 +14,8 @@ mod ending;
 mod hops;
 mod page;
 mod pressure;
+mod priority;
+mod process;
 mod record;
 mod relay;
 mod rotation;

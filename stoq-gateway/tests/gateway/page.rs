@@ -30,7 +30,7 @@ pub(crate) struct Page {
     pub(crate) hops: Option<HopChain>,
     calls: mpsc::UnboundedSender<Call>,
     ended: watch::Receiver<Option<(Code, String)>>,
-    going_away: watch::Receiver<bool>,
+    going_away: watch::Receiver<Option<(Code, Duration)>>,
     pub(crate) path: watch::Receiver<Option<Stats>>,
     /// Aborts the driver when dropped.
     _driver: tokio::task::JoinSet<()>,
@@ -111,10 +111,19 @@ pub(crate) async fn carrier(
 ) -> Result<Connection, wtransport::error::ConnectingError> {
     let certificate = asking.certificate;
     let certificate = certificate.unwrap_or_else(|| gateway.certificate_hash());
+    carrier_at(gateway.url(), certificate, asking).await
+}
+
+/// As [`carrier`], where only the URL of the gateway is known.
+async fn carrier_at(
+    url: &str,
+    certificate: [u8; 32],
+    asking: Asking,
+) -> Result<Connection, wtransport::error::ConnectingError> {
     let config = ClientConfig::builder()
         .with_bind_default()
         .build_with_quic_config(quic(certificate, asking.transport));
-    let mut options = ConnectOptions::builder(format!("{}{}", gateway.url(), asking.path));
+    let mut options = ConnectOptions::builder(format!("{url}{}", asking.path));
     for (name, value) in asking.headers {
         options = options.add_header(name, value);
     }
@@ -130,6 +139,17 @@ impl Page {
     }
 
     pub(crate) async fn ask(gateway: &Gateway, asking: Asking) -> Result<Self, Refusal> {
+        let certificate = asking.certificate;
+        let certificate = certificate.unwrap_or_else(|| gateway.certificate_hash());
+        Self::ask_at(gateway.url(), certificate, asking).await
+    }
+
+    /// As [`ask`](Self::ask), where only the URL of the gateway is known.
+    pub(crate) async fn ask_at(
+        url: &str,
+        certificate: [u8; 32],
+        asking: Asking,
+    ) -> Result<Self, Refusal> {
         let named = ServiceName::from_path(&asking.path).ok();
         let max_datagram_size = asking.max_datagram_size;
         let proofs = asking.proofs.clone();
@@ -141,13 +161,13 @@ impl Page {
         config.holders = proofs.iter().map(|(token, _)| *token).collect();
         config.route.clone_from(&asking.route);
         config.max_hops = asking.max_hops;
-        let connection = carrier(gateway, asking)
+        let connection = carrier_at(url, certificate, asking)
             .await
             .map_err(|_| Refusal::Carrier)?;
         let (calls, inbox) = mpsc::unbounded_channel();
         let (opened, answer) = oneshot::channel();
         let (ended_sender, ended) = watch::channel(None);
-        let (away_sender, going_away) = watch::channel(false);
+        let (away_sender, going_away) = watch::channel(None);
         let (path_sender, path) = watch::channel(None);
         let mut driver = tokio::task::JoinSet::new();
         let driving = Driver {
@@ -195,12 +215,11 @@ impl Page {
         ended.clone().unwrap()
     }
 
-    pub(crate) async fn told_to_go(&self) {
-        self.going_away
-            .clone()
-            .wait_for(|away| *away)
-            .await
-            .unwrap();
+    /// Why, and how long it may stay.
+    pub(crate) async fn told_to_go(&self) -> (Code, Duration) {
+        let mut going_away = self.going_away.clone();
+        let told = going_away.wait_for(Option::is_some).await.unwrap();
+        told.unwrap()
     }
 
     pub(crate) async fn open_bi(&self) -> (SendStream, RecvStream) {
@@ -301,7 +320,7 @@ struct Driver {
     started: Instant,
     opened: Option<oneshot::Sender<Opened>>,
     ended: watch::Sender<Option<(Code, String)>>,
-    going_away: watch::Sender<bool>,
+    going_away: watch::Sender<Option<(Code, Duration)>>,
     path: watch::Sender<Option<Stats>>,
     proofs: Vec<(TokenHash, Arc<HolderKeyPair>)>,
 }
@@ -378,7 +397,9 @@ impl Driver {
                 self.end(code, reason);
             }
             Output::Stats(stats) => drop(self.path.send_replace(Some(stats))),
-            Output::GoAway { .. } => drop(self.going_away.send_replace(true)),
+            Output::GoAway { code, grace, .. } => {
+                self.going_away.send_replace(Some((code, grace)));
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -13,7 +13,7 @@ use crate::{at_rest, config, meet, noise, until, within};
 const WINDOW: u32 = 64 * 1024;
 
 async fn narrow_target() -> Target {
-    Target::start_with(|config| config.limits.stream_window = WINDOW).await
+    Target::start_with(|config| config.transport.limits.stream_window = WINDOW).await
 }
 
 fn narrow(mut config: Config) -> Config {

@@ -120,7 +120,7 @@ impl Files {
 }
 
 /// A certificate that is valid between these seconds from now, and its key.
-fn pem(from: i64, to: i64) -> (String, String) {
+pub(crate) fn pem(from: i64, to: i64) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
     let now = time::OffsetDateTime::now_utc();
@@ -130,7 +130,7 @@ fn pem(from: i64, to: i64) -> (String, String) {
     (certificate.pem(), key.serialize_pem())
 }
 
-const DAY: i64 = 24 * 3600;
+pub(crate) const DAY: i64 = 24 * 3600;
 
 /// Longer than files are left alone.
 const SOON: Duration = Duration::from_secs(90);

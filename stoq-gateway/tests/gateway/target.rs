@@ -6,7 +6,7 @@ use stoq_native::{Endpoint, Identity, ServerConfig, Session, SessionRequest, Tru
 
 pub(crate) struct Target {
     pub(crate) endpoint: Endpoint,
-    hash: [u8; 32],
+    pub(crate) hash: [u8; 32],
 }
 
 impl Target {

@@ -68,11 +68,11 @@ impl Receiving {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads until `look` finds something. Nothing is lost if the future is dropped.
+    /// Reads until `look` finds something, which is told whether the stream has ended. Nothing is lost if the future is dropped.
     pub(crate) async fn until<T>(
         &self,
         session: &Shared,
-        look: impl Fn(&mut Announcements) -> Option<T>,
+        look: impl Fn(&mut Announcements, bool) -> Option<T>,
     ) -> Result<T, AnnouncementsError> {
         if !self.taken {
             return Err(AnnouncementsError::NotTaken);
@@ -83,7 +83,7 @@ impl Receiving {
             let due = {
                 let mut announced = self.announced();
                 announced.seeds().tick(self.now());
-                if let Some(found) = look(&mut announced) {
+                if let Some(found) = look(&mut announced, matches!(*state, State::Ended)) {
                     return Ok(found);
                 }
                 announced.seeds().next_due()

@@ -47,7 +47,7 @@ async fn seeds_and_signatures_reach_those_who_wait_for_them() {
     let mut seeds = tokio::task::JoinSet::new();
     for _ in 0..2 {
         let (one, other) = (to.clone(), to.clone());
-        signatures.spawn(async move { one.next_signature_frame().await.unwrap() });
+        signatures.spawn(async move { one.next_signature_frame().await.unwrap().unwrap() });
         seeds.spawn(async move { other.next_seed_event().await.unwrap() });
         tokio::task::yield_now().await;
     }

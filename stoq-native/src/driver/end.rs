@@ -51,6 +51,7 @@ impl Driver {
         // The first end that was given stands.
         let closed = self.shared.ending.get().unwrap_or(closed);
         for (_, session) in self.sessions.drain() {
+            self.endpoint.counters.session_ended(closed);
             session.end(closed.clone());
         }
         self.shared.sessions.store(0, Ordering::Relaxed);

@@ -9,10 +9,10 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::*;
 use crate::announce::Announcing;
-use crate::config::MULTIPLEXED_SLACK;
 use crate::lanes::Lanes;
 use crate::queue::Queue;
 use crate::security::facts;
+use crate::transport::MULTIPLEXED_SLACK;
 
 impl Driver {
     /// Does all that the machine wants done, in its order.
@@ -107,6 +107,7 @@ impl Driver {
                 let closed = Closed::peer(code, reason);
                 self.requested.closed(id, &closed);
                 if let Some(session) = self.forget(id) {
+                    self.endpoint.counters.session_ended(&closed);
                     session.end(closed);
                 } else if let Some(waiting) = self.waiting.remove(&id) {
                     // It has been answered, and a proof was awaited.
@@ -155,7 +156,7 @@ impl Driver {
         let Some(service) = request.service.clone() else {
             // The client only wants to multiplex sessions: there is nothing to decide yet.
             let random = fresh_random();
-            let answer = Answer::new(random, MAX_DATAGRAM_SIZE);
+            let answer = Answer::new(random, self.endpoint.limits.max_datagram_size);
             let now = self.now();
             self.machine.accept(now, request.id, &answer, &mut self.out);
             return;
@@ -182,7 +183,13 @@ impl Driver {
             unreachable!("only servers are asked");
         };
         let withdrawn = self.requested.come(request.id);
-        let request = SessionRequest::new(request, asked, connection, withdrawn);
+        let request = SessionRequest::new(
+            request,
+            asked,
+            self.endpoint.limits.max_datagram_size,
+            connection,
+            withdrawn,
+        );
         match requests.try_send(request) {
             Ok(()) => {}
             Err(TrySendError::Full(request)) => {
@@ -224,6 +231,7 @@ impl Driver {
                 shared.auths.push(auth, 0);
             }
             self.sessions.insert(id, shared.clone());
+            self.endpoint.counters.session_opened();
             self.count_sessions();
             Session::new(shared, self.connection())
         });
@@ -292,7 +300,9 @@ impl Driver {
         let now = self.now();
         self.machine.close(now, id, code, reason, &mut self.out);
         if let Some(session) = self.forget(id) {
-            session.end(Closed::local(code, reason));
+            let closed = Closed::local(code, reason);
+            self.endpoint.counters.session_ended(&closed);
+            session.end(closed);
         }
     }
 
@@ -314,9 +324,7 @@ impl Driver {
         let sessions = self.machine.session_count();
         if sessions != self.reckoned {
             self.reckoned = sessions;
-            let streams = self.endpoint.limits.streams(sessions);
-            self.quinn.set_max_concurrent_bi_streams(streams);
-            self.quinn.set_max_concurrent_uni_streams(streams);
+            self.shared.live.reckon(&self.quinn, sessions);
         }
         let dropped = self.machine.datagrams_dropped();
         self.shared

@@ -14,6 +14,7 @@ use crate::request::fresh_random;
 use crate::security::Judge;
 use crate::tls::clients::Clients;
 use crate::tls::quic::ServerCrypto;
+use crate::transport::TransportConfig;
 use crate::trust::TrustError;
 
 impl Endpoint {
@@ -81,7 +82,9 @@ impl Endpoint {
         let mut house = server.house.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut house);
         if self.0.drivers.ending.get().is_none() {
-            self.0.quinn.set_server_config(Some(house.quinn()));
+            let config = house.quinn();
+            server.welcome.send_replace(config.clone());
+            self.0.quinn.set_server_config(Some(config));
         }
         Ok(())
     }
@@ -92,7 +95,7 @@ pub(super) struct House {
     pub(super) identity: Identity,
     pub(super) clients: Arc<Clients>,
     pub(super) cipher: Cipher,
-    pub(super) transport: Arc<quinn::TransportConfig>,
+    pub(super) transport: TransportConfig,
     pub(super) framed_streams: bool,
     pub(super) early_data: bool,
     /// Outlives changes, because the tokens of Retry packets are sealed with it: the answer to one may come after the change.
@@ -108,7 +111,7 @@ impl House {
             .tls(&self.clients, self.cipher, self.early_data);
         let crypto = ServerCrypto::new(tls, parameter);
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-        server.transport_config(self.transport.clone());
+        server.transport_config(Arc::new(self.transport.quinn(quinn::Side::Server)));
         server.token_key(self.token_key.clone());
         server
     }

@@ -13,11 +13,13 @@ use stoq_core::identity::FalconId;
 use stoq_core::service::ServiceName;
 use stoq_core::time::UnixMicros;
 
-use crate::config::{ClientConfig, ConfigError, IpVersions, Limits, ServerConfig};
+use super::LARGEST_DATAGRAM;
+use crate::config::{ClientConfig, ConfigError, ServerConfig};
 use crate::endpoint::BindError;
 use crate::identity::Identity;
 use crate::policy::{ClientPolicy, Pins};
 use crate::target::{Target, TargetError};
+use crate::transport::TransportConfig;
 
 /// How a [`Relay`](super::Relay) works.
 ///
@@ -63,8 +65,6 @@ pub struct RelayConfig {
     /// What the relay says of itself in the chain, keys and values: at most 8, each text at most 255 bytes. Default: nothing.
     /// The chain has 6 KiB for all relays together; one that does not fit is refused.
     pub metadata: Vec<(String, String)>,
-    /// IP versions, as [`ServerConfig::ip`] has them. Default: both.
-    pub ip: IpVersions,
     /// Sessions at once, of all peers, those that are being opened included; one more is refused with
     /// [`LIMIT`](crate::Code::LIMIT). Default 1024. Whoever may come in may take them all.
     pub max_sessions: NonZeroU32,
@@ -76,13 +76,9 @@ pub struct RelayConfig {
     /// 10 s: twice as long as it may take to connect. For each relay that a request has passed before this one it is a
     /// sixteenth less, so that the relay nearest to a fault is the one that reports it, before the others give up.
     pub answer_timeout: Duration,
-    /// Silence after which a neighbour counts as lost, and its sessions end. Default 10 s, as a gateway has it: whoever waits
-    /// at the end learns of it before giving up.
-    pub idle_timeout: Duration,
-    /// How often a silent connection to a next hop is kept alive. Default 3 s, so that three in a row may be lost.
-    pub keep_alive: Duration,
-    /// What a neighbour can make the relay hold; for both sides.
-    pub limits: Limits,
+    /// How connections work, on both sides. Here a neighbour counts as lost after 10 s, as at a gateway: whoever waits at the
+    /// end learns of it before giving up. The rest is as [`TransportConfig`] has it.
+    pub transport: TransportConfig,
 }
 
 /// Somebody to whom a relay forwards: a relay, or the target itself.
@@ -125,14 +121,14 @@ impl RelayConfig {
             max_hops: HopChain::DEFAULT_MAX,
             address: None,
             metadata: Vec::new(),
-            ip: IpVersions::default(),
             max_sessions: const { NonZeroU32::new(1024).expect("not zero") },
             max_connections: 1024,
             connect_timeout: Duration::from_secs(5),
             answer_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(3),
-            limits: Limits::default(),
+            transport: TransportConfig {
+                idle_timeout: Duration::from_secs(10),
+                ..TransportConfig::default()
+            },
         }
     }
 
@@ -200,12 +196,10 @@ impl RelayConfig {
     pub(super) fn server(&self) -> ServerConfig {
         let mut server = ServerConfig::new(self.identity.clone());
         server.clients = self.clients.clone();
-        server.ip = self.ip;
-        server.idle_timeout = self.idle_timeout;
+        server.transport = self.transport.clone();
         server.max_connections = self.max_connections;
         server.framed_streams = true;
         server.relay = true;
-        server.limits = self.limits;
         server
     }
 
@@ -218,10 +212,10 @@ impl RelayConfig {
         let mut client = ClientConfig::new(pins);
         client.identity = Some(self.identity.clone());
         client.connect_timeout = self.connect_timeout;
-        client.idle_timeout = self.idle_timeout;
-        client.keep_alive = Some(self.keep_alive);
+        client.transport = self.transport.clone();
         client.framed_streams = true;
-        client.limits = self.limits;
+        let largest = &mut client.transport.limits.max_datagram_size;
+        *largest = LARGEST_DATAGRAM.min(*largest);
         client
     }
 }

@@ -12,7 +12,7 @@ use stoq_core::session::Answer;
 use super::pace::Pace;
 use super::pool::frames_for;
 use super::stats::count;
-use super::{Lease, OpenFailure, Pool, Shared};
+use super::{LARGEST_DATAGRAM, Lease, OpenFailure, Pool, Shared};
 use crate::access::HolderKeys;
 use crate::request::{Request, SessionRequest};
 use crate::session::Session;
@@ -51,7 +51,8 @@ pub(super) async fn open(shared: &Arc<Shared>, request: SessionRequest) -> Optio
             return None;
         }
     };
-    let max_datagram_size = u32::try_from(up.max_datagram_size()).unwrap_or(u32::MAX);
+    let onward = u32::try_from(up.max_datagram_size()).unwrap_or(u32::MAX);
+    let max_datagram_size = onward.min(LARGEST_DATAGRAM);
     let mut answer = Answer::new(up.random(), max_datagram_size);
     answer.hops = up.hops().cloned();
     // If who asked has gone, the drop of `up` closes it.

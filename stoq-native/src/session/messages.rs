@@ -14,7 +14,7 @@ use stoq_core::varint::VarInt;
 
 use super::{SendMessageError, Session};
 use crate::closed::Closed;
-use crate::config::MessageConfig;
+use crate::transport::MessageConfig;
 
 /// What a session keeps for its messages.
 #[derive(Debug)]

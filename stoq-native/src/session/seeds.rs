@@ -49,7 +49,8 @@ impl Session {
     /// If the future is dropped, no event is lost.
     pub async fn next_seed_event(&self) -> Result<SeedEvent, AnnouncementsError> {
         let shared = &self.0.shared;
-        let next = |announced: &mut Announcements| announced.seeds().next_event();
+        // What was announced can expire when the peer has said all.
+        let next = |announced: &mut Announcements, _| announced.seeds().next_event();
         shared.announcing.receiving.until(shared, next).await
     }
 
@@ -81,13 +82,16 @@ impl Session {
     }
 
     /// The next FALCON_KEY, TOKEN_RUN or FALCON_SIGNATURE frame that the peer announces, whole and well-formed, in their
-    /// order. At most 256 KiB of them wait; the oldest give way.
+    /// order; `None` when the stream has ended behind the last. At most 256 KiB of them wait; the oldest give way.
     ///
     /// # Cancel safety
     /// If the future is dropped, no frame is lost.
-    pub(crate) async fn next_signature_frame(&self) -> Result<Bytes, AnnouncementsError> {
+    pub(crate) async fn next_signature_frame(&self) -> Result<Option<Bytes>, AnnouncementsError> {
         let shared = &self.0.shared;
-        let next = Announcements::next_signature;
+        let next = |announced: &mut Announcements, is_all: bool| match announced.next_signature() {
+            Some(frame) => Some(Some(frame)),
+            None => is_all.then_some(None),
+        };
         shared.announcing.receiving.until(shared, next).await
     }
 }

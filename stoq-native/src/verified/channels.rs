@@ -132,5 +132,53 @@ impl Session {
     }
 }
 
-/// Verified streams that each end may open in one session: 65,536, whose ids take about 4 MB together.
+/// Verified streams that each end may open in one session: 65,536. The ids of both ends take 4.5 MB then.
 const MAX_CHANNELS: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peers(number: u32) -> ChannelId {
+        let mut bytes = [7; ChannelId::LEN];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        ChannelId::new(bytes)
+    }
+
+    #[test]
+    fn each_end_opens_65_536_and_no_more() {
+        let channels = Channels::default();
+        let limit = MAX_CHANNELS;
+        assert_eq!(limit, 65_536, "as the docs say");
+        let mut first = None;
+        for _ in 0..limit {
+            assert_eq!(channels.room(), Ok(()));
+            first = Some(channels.create().expect("there is room"));
+        }
+        let too_many = OpenVerifiedError::TooManyChannels { limit };
+        assert_eq!(channels.room(), Err(too_many.clone()));
+        assert_eq!(channels.create(), Err(too_many.clone()));
+        assert_eq!(too_many.code(), Code::LIMIT);
+
+        // What this end has opened takes no place of the peer's, and is known all the same.
+        let first = first.expect("some were made");
+        assert_eq!(channels.accept(first), Err(Code::CHANNEL_REUSED));
+        for number in 0..limit as u32 {
+            assert_eq!(channels.accept(peers(number)), Ok(()));
+        }
+        assert_eq!(channels.accept(peers(limit as u32)), Err(Code::LIMIT));
+        assert_eq!(channels.accept(peers(0)), Err(Code::LIMIT));
+
+        // A set has a byte beside each place, and fills seven of eight.
+        let ids = &channels.used().ids;
+        assert_eq!(ids.len(), 2 * limit);
+        let places = ids.capacity() / 7 * 8;
+        assert!(places * (ChannelId::LEN + 1) < 5_000_000, "{places} places");
+    }
+
+    #[test]
+    fn the_channel_of_datagrams_is_no_streams() {
+        let refused = Channels::default().accept(ChannelId::DATAGRAMS);
+        assert_eq!(refused, Err(Code::CHANNEL_REUSED));
+    }
+}

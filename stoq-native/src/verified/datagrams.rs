@@ -1,24 +1,21 @@
 //! Verified datagrams of a session.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+mod sealing;
+
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use stoq_core::channel::ChannelError;
-use stoq_core::channel::RUN_TIME;
 use stoq_core::channel::datagrams::{DatagramItem, DatagramOpener, DatagramSealer};
 use stoq_core::datagram::{Content, ContentKind};
-use stoq_core::falcon::Signature;
-use stoq_core::frame::{FalconKey, Frame};
-use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep_until, timeout};
 
-use super::signing::sign;
+pub use sealing::VerifiedDatagramError;
+use sealing::{Sealing, sign_lists};
+
 use super::{ChannelConfig, now};
 use crate::closed::Closed;
-use crate::falcon::FalconSigner;
-use crate::session::{SendDatagramError, Session, WeakSession};
+use crate::session::{SendDatagramError, Session};
 
 /// Both ends of the one channel that a session's datagrams have.
 #[derive(Debug)]
@@ -26,13 +23,6 @@ pub(crate) struct Datagrams {
     sealing: Arc<Sealing>,
     receiving: tokio::sync::Mutex<Receiving>,
     signing: Option<AbortHandle>,
-}
-
-#[derive(Debug)]
-struct Sealing {
-    sealer: Mutex<(DatagramSealer, Option<Instant>)>,
-    /// A list has begun, or is full.
-    wake: Notify,
 }
 
 #[derive(Debug)]
@@ -66,17 +56,21 @@ impl Session {
     /// Sends a datagram with a token, as [`send_datagram`](Self::send_datagram).
     ///
     /// # Errors
-    /// [`SendDatagramError`] if it is larger than [`max_verified_datagram_size`](Self::max_verified_datagram_size), or the
-    /// session is closed.
-    pub fn send_verified_datagram(&self, data: &[u8]) -> Result<(), SendDatagramError> {
+    /// [`VerifiedDatagramError`] if it is larger than [`max_verified_datagram_size`](Self::max_verified_datagram_size), the
+    /// session is closed, or there is a signer whose signatures reach nobody any more. The last shows when a list is to be
+    /// announced: a quarter of a second and a round trip after the peer's stop, and not before something more is sent.
+    pub fn send_verified_datagram(&self, data: &[u8]) -> Result<(), VerifiedDatagramError> {
+        if let Some(closed) = self.ending().get() {
+            return Err(SendDatagramError::SessionClosed(closed.clone()).into());
+        }
         let (limit, got) = (self.max_verified_datagram_size(), data.len());
         if got > limit {
-            return Err(SendDatagramError::TooLarge { limit, got });
+            return Err(SendDatagramError::TooLarge { limit, got }.into());
         }
         let mut content = BytesMut::with_capacity(DatagramSealer::MAX_HEADER_LEN + got);
-        self.datagrams().sealing.seal(data, &mut content);
+        self.datagrams().sealing.seal(data, &mut content)?;
         content.extend_from_slice(data);
-        self.send_content(content.freeze())
+        Ok(self.send_content(content.freeze())?)
     }
 
     /// Largest datagram with a token, in bytes, that can be sent now.
@@ -87,6 +81,9 @@ impl Session {
 
     /// The next datagram with a token, or word that one is verified. A datagram that was changed or came twice is dropped and
     /// [counted](crate::SessionStats::refused). One that was dropped on the way is not missed: datagrams may be lost.
+    ///
+    /// When the peer, or a relay, has ended its announcements in whatever way, [`DatagramItem::SignaturesEnded`] says so once,
+    /// behind what the signatures that came before it vouch for.
     ///
     /// Signatures are heard while this, or the next seed event, is awaited.
     ///
@@ -109,8 +106,8 @@ impl Session {
             let taken = tokio::select! {
                 biased;
                 frame = self.next_signature_frame(), if *listens => match frame {
-                    Ok(frame) => opener.announced(&frame),
-                    Err(_) => {
+                    Ok(Some(frame)) => opener.announced(&frame),
+                    Ok(None) | Err(_) => {
                         *listens = false;
                         if self.ending().get().is_none() {
                             opener.signatures_ended();
@@ -146,10 +143,7 @@ impl Datagrams {
         let (hash, flow) = (session.hash(), session.shared().flow);
         let id = config.signer.as_ref().map(|it| it.verifying_key().id());
         let sealer = DatagramSealer::new(hash, flow, config.hash.algorithm(), id);
-        let sealing = Arc::new(Sealing {
-            sealer: Mutex::new((sealer.expect("a hash that tokens have"), None)),
-            wake: Notify::new(),
-        });
+        let sealing = Arc::new(Sealing::new(sealer.expect("a hash that tokens have")));
         let origins = config.origins.clone();
         let opener = DatagramOpener::new(hash, flow.reversed(), origins, config.delivery);
         let opener = opener
@@ -171,86 +165,6 @@ impl Datagrams {
     }
 }
 
-impl Sealing {
-    fn seal(&self, data: &[u8], out: &mut BytesMut) {
-        let mut sealer = self.lock();
-        let (sealer, due) = &mut *sealer;
-        sealer.seal(now(), data, out);
-        let is_full = sealer.tokens() == stoq_core::frame::TokenRun::MAX_TOKENS;
-        if sealer.tokens() == 1 || is_full {
-            let wait = if is_full { Duration::ZERO } else { RUN_TIME };
-            *due = Some(Instant::now() + wait);
-            self.wake.notify_one();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (DatagramSealer, Option<Instant>)> {
-        // No code of others runs under the lock.
-        self.sealer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn signed(&self, signature: &Signature, out: &mut BytesMut) {
-        let signed = self.lock().0.signed(signature, out);
-        signed.expect("the list was closed, and nobody else signs");
-    }
-}
-
-/// Signs each list that is due and announces it, until the session is gone or its signer fails.
-async fn sign_lists(sealing: Arc<Sealing>, session: WeakSession, signer: Arc<dyn FalconSigner>) {
-    let mut frames = BytesMut::new();
-    let key = signer.verifying_key();
-    Frame::FalconKey(FalconKey {
-        algorithm: key.algorithm(),
-        key: key.as_bytes(),
-        created: now(),
-    })
-    .encode(&mut frames);
-    // In front of the first list.
-    let mut key = frames.len();
-    loop {
-        let due = sealing.lock().1;
-        match due {
-            None => {
-                sealing.wake.notified().await;
-                continue;
-            }
-            Some(due) if due > Instant::now() => {
-                tokio::select! {
-                    () = sleep_until(due) => {}
-                    () = sealing.wake.notified() => {}
-                }
-                continue;
-            }
-            Some(_) => {}
-        }
-        let statement = {
-            let mut sealer = sealing.lock();
-            sealer.1 = None;
-            sealer.0.close()
-        };
-        let Some(statement) = statement else { continue };
-        let signature = match sign(&signer, statement).await {
-            Ok(signature) => signature,
-            Err(error) => {
-                tracing::warn!(%error, "datagrams are not signed any more");
-                return;
-            }
-        };
-        sealing.signed(&signature, &mut frames);
-        // Not held while nothing is to be said: the session ends with its last handle.
-        let Some(session) = session.upgrade() else {
-            return;
-        };
-        match timeout(ANNOUNCE_TIMEOUT, session.announce_frames(&frames)).await {
-            Ok(Ok(())) => key = 0,
-            Ok(Err(_)) => return,
-            // Nobody reads them. The datagrams of this list stay pending.
-            Err(_) => {}
-        }
-        frames.truncate(key);
-    }
-}
-
 impl Drop for Datagrams {
     fn drop(&mut self) {
         if let Some(signing) = &self.signing {
@@ -263,6 +177,3 @@ impl Drop for Datagrams {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the session's datagrams are in use already")]
 pub struct DatagramsInUse;
-
-/// How long a list may wait for a peer that reads no announcements, and keep the session alive: long beside a round trip.
-const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -126,7 +126,7 @@ fn bad_settings_are_named() {
     let run = |words: &[&str]| Process::start(words, directory.path()).end();
     for (words, found) in [
         (&["serve"][..], "--dir"),
-        (&["serve", "--dir", "d", "--quota", "10G"], "'10G'"),
+        (&["serve", "--dir", "d", "--quota", "10Gx"], "'10Gx'"),
         (&["serve", "--dir", "d", "--listen", "4433"], "'4433'"),
         (&["serve", "--dir", "d", "--cert", "c"], "--key"),
         (
@@ -178,4 +178,27 @@ fn a_directory_and_a_port_are_served_once() {
         complaint.contains("choose another with --listen"),
         "{complaint}"
     );
+}
+
+#[test]
+fn settings_that_cannot_work_are_named() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("transport.toml");
+    let server = Server::start(&directory, &[]);
+    for (settings, code, said) in [
+        ("idle_timeout = \"0s\"", 64, "idle_timeout is 0ns, but"),
+        ("limits.max_stream = 1", 64, "unknown field `max_stream`"),
+        // Works, and is heeded: nothing there is reached over IPv6 alone.
+        ("ip = \"v6-only\"", 69, "cannot connect to"),
+    ] {
+        fs::write(&file, settings).unwrap();
+        let words = ["list", "URL", "--transport", file.to_str().unwrap()];
+        let (found, complaint) = server.failed(&words);
+        assert!(complaint.contains(said), "{complaint}");
+        assert_eq!(found, code, "{complaint}");
+    }
+    let missing = ["list", "URL", "--transport", "absent.toml"];
+    let (code, complaint) = server.failed(&missing);
+    assert_eq!(code, 66, "{complaint}");
+    assert!(complaint.contains("cannot read absent.toml"), "{complaint}");
 }

@@ -13,7 +13,7 @@ fn server(address: IpAddress, ip: IpVersions) -> (Endpoint, impl Fn(IpVersions) 
     let identity = Identity::self_signed(["localhost"]).unwrap();
     let trust = Trust::CertificateHashes(vec![identity.certificate_hash()]);
     let mut config = ServerConfig::new(identity);
-    config.ip = ip;
+    config.transport.ip = ip;
     let address = match address {
         IpAddress::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         IpAddress::V6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -21,7 +21,7 @@ fn server(address: IpAddress, ip: IpVersions) -> (Endpoint, impl Fn(IpVersions) 
     let server = Endpoint::server(address, config).unwrap();
     (server, move |ip| {
         let mut config = ClientConfig::new(trust.clone());
-        config.ip = ip;
+        config.transport.ip = ip;
         config.connect_timeout = std::time::Duration::from_millis(500);
         Endpoint::client(config).unwrap()
     })
@@ -106,7 +106,7 @@ async fn a_name_leads_to_the_version_that_answers() {
 async fn an_address_of_the_other_version_is_a_bad_setting() {
     let bind = |address: &str, ip| {
         let mut config = ServerConfig::new(Identity::self_signed(["localhost"]).unwrap());
-        config.ip = ip;
+        config.transport.ip = ip;
         Endpoint::server(address.parse().unwrap(), config)
     };
     for (address, ip) in [

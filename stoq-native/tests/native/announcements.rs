@@ -28,7 +28,7 @@ fn peers() -> Peers {
 fn forgetful(lifetime: Duration) -> Peers {
     Peers::with(|server, client| {
         server.framed_streams = true;
-        server.limits.seeds.lifetime = lifetime;
+        server.transport.limits.seeds.lifetime = lifetime;
         client.framed_streams = true;
     })
 }
@@ -106,8 +106,8 @@ async fn more_seeds_than_the_peer_takes_at_once_are_sent_slower() {
         let peers = Peers::with(|server, client| {
             server.framed_streams = true;
             // A little more than what is sent at once.
-            server.limits.seeds.burst = 260;
-            server.limits.seeds.contents = 1000;
+            server.transport.limits.seeds.burst = 260;
+            server.transport.limits.seeds.contents = 1000;
             client.framed_streams = true;
         });
         let (client, server) = peers.session().await;
@@ -209,8 +209,8 @@ async fn a_seed_whose_sending_is_given_up_is_whole_or_absent() {
     within(async {
         let peers = Peers::with(|server, client| {
             server.framed_streams = true;
-            server.limits.stream_window = 20_000;
-            server.limits.seeds.burst = u32::MAX;
+            server.transport.limits.stream_window = 20_000;
+            server.transport.limits.seeds.burst = u32::MAX;
             client.framed_streams = true;
         });
         for multiplexed in [false, true] {
@@ -472,7 +472,7 @@ async fn an_endless_stream_that_nobody_reads_waits_with_the_peer() {
         let window = 16 * 1024;
         let peers = Peers::with(|server, _| {
             server.framed_streams = true;
-            server.limits.stream_window = window;
+            server.transport.limits.stream_window = window;
         });
         let (bare, session) = Bare::session(&peers).await;
         let (mut announce, _) = bare.open(Direction::Unidirectional, header()).await;

@@ -52,7 +52,7 @@ async fn a_datagram_that_does_not_fit_is_refused() {
 #[tokio::test]
 async fn the_oldest_datagrams_give_way_and_are_counted() {
     within(async {
-        let peers = Peers::with(|server, _| server.limits.datagram_buffer = 5_000);
+        let peers = Peers::with(|server, _| server.transport.limits.datagram_buffer = 5_000);
         let (client, server) = peers.session().await;
         let sent = 20u64;
         for number in 0..sent {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use stoq_native::{
-    ClientConfig, ClosedBy, Code, Endpoint, Identity, ReadError, ServerConfig, WriteError,
+    ClientConfig, ClosedBy, Code, Endpoint, Identity, KeepAlive, ReadError, ServerConfig,
+    WriteError,
 };
 use tokio::runtime::Runtime;
 
@@ -37,8 +38,8 @@ async fn a_killed_server_is_noticed_in_mid_transfer() {
         });
         let peers = Peers::with(|_, client| {
             client.policy = stoq_native::Trust::CertificateHashes(vec![hash]).into();
-            client.idle_timeout = idle;
-            client.keep_alive = Some(idle / 5);
+            client.transport.idle_timeout = idle;
+            client.transport.keep_alive = KeepAlive::Every(idle / 5);
         });
         let session = peers
             .client
@@ -81,12 +82,12 @@ async fn a_killed_server_is_noticed_in_mid_transfer() {
 async fn a_killed_client_is_noticed() {
     within(async {
         let idle = Duration::from_millis(500);
-        let peers = Peers::with(|server, _| server.idle_timeout = idle);
+        let peers = Peers::with(|server, _| server.transport.idle_timeout = idle);
         let runtime = victim();
         let (policy, url) = (peers.policy.clone(), peers.url("test"));
         runtime.spawn(async move {
             let mut config = ClientConfig::new(policy);
-            config.keep_alive = Some(idle / 5);
+            config.transport.keep_alive = KeepAlive::Every(idle / 5);
             let client = Endpoint::client(config).unwrap();
             let session = client.connect(&url).await.unwrap();
             let mut send = session.open_uni().await.unwrap();

@@ -9,7 +9,8 @@ use stoq_core::stream::{Direction, Payload, StreamHeader};
 use stoq_core::varint::VarInt;
 use stoq_native::{ALPN, Closed, ClosedBy, Code, ConnectError, Session};
 
-use crate::harness::{Peers, bare_client, bare_server, echo, within};
+use crate::bare::{bare_client, bare_server};
+use crate::harness::{Peers, echo, within};
 
 /// A connection, and a control stream on which nothing has been written but its type.
 pub(crate) struct Bare {

@@ -4,11 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod access;
+mod adaptation;
 mod addresses;
 mod announcements;
+mod bare;
 mod closing;
 mod datagrams;
 mod early;
+mod examples;
 mod falcon;
 mod flights;
 mod gone;
@@ -17,7 +20,9 @@ mod hostile;
 mod identity;
 mod inspect;
 mod messages;
+mod metrics;
 mod multiplexed;
+mod pool;
 mod refusals;
 mod road;
 mod stats;

@@ -281,8 +281,8 @@ async fn shards_that_contradict_each_other_or_nothing_lose_no_message() {
 async fn messages_beyond_the_bounds_give_way_and_are_counted() {
     within(async {
         let peers = Peers::with(|server, _| {
-            server.messages.max_waiting = 4;
-            server.messages.buffer = 20_000;
+            server.transport.messages.max_waiting = 4;
+            server.transport.messages.buffer = 20_000;
         });
         let (client, server) = peers.session().await;
         let message = Bytes::from(pattern(2_000));
@@ -321,7 +321,7 @@ async fn messages_beyond_the_bounds_give_way_and_are_counted() {
 async fn a_message_that_does_not_become_whole_in_time_is_forgotten() {
     within(async {
         let timeout = core::time::Duration::from_millis(20);
-        let peers = Peers::with(|server, _| server.messages.timeout = timeout);
+        let peers = Peers::with(|server, _| server.transport.messages.timeout = timeout);
         let (client, server) = peers.session().await;
         let cutter = cut(0, &Bytes::from(pattern(2_000)), 0);
         send_raw(&client, cutter.shards().next().unwrap());

@@ -7,7 +7,8 @@ use stoq_native::{
     Trust,
 };
 
-use crate::harness::{Peers, bare_client, bare_server, service, until, waits, within};
+use crate::bare::{bare_client, bare_server};
+use crate::harness::{Peers, service, until, waits, within};
 
 #[tokio::test]
 async fn an_unknown_service_is_refused() {
@@ -263,7 +264,7 @@ async fn silence_is_a_timeout() {
 #[tokio::test]
 async fn more_sessions_than_allowed_are_not_asked_for() {
     within(async {
-        let peers = Peers::with(|server, _| server.limits.max_sessions = 1);
+        let peers = Peers::with(|server, _| server.transport.limits.max_sessions = 1);
         let connection = peers.connection().await;
         let (client, _server) = peers.multiplexed(&connection).await;
         assert_eq!(connection.session_count(), 1);
@@ -283,7 +284,7 @@ async fn more_sessions_than_allowed_are_not_asked_for() {
 #[tokio::test]
 async fn a_withdrawn_request_leaves_its_place() {
     within(async {
-        let peers = Peers::with(|server, _| server.limits.max_sessions = 2);
+        let peers = Peers::with(|server, _| server.transport.limits.max_sessions = 2);
         let connection = peers.connection().await;
         for _ in 0..5 {
             assert!(waits(connection.open_session(Request::new(service("test")))).await);

@@ -183,7 +183,7 @@ async fn streams_are_tokio_io() {
 #[tokio::test]
 async fn an_opener_waits_for_a_stream_to_end() {
     within(async {
-        let peers = Peers::with(|server, _| server.limits.max_streams = 2);
+        let peers = Peers::with(|server, _| server.transport.limits.max_streams = 2);
         let (client, server) = peers.session().await;
         let mut open = Vec::new();
         // QUIC's bound has a few to spare.

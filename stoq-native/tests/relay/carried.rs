@@ -1,12 +1,14 @@
 //! What passes through relays: everything, as it was.
 
 use bytes::Bytes;
+use stoq_native::relay::LARGEST_DATAGRAM;
 use stoq_native::{
-    AccessToken, Code, FalconKey, Payload, ReadError, Request, Session, StreamOpenError, Target,
-    UnixMicros, WriteError, fresh_nonce, issue_access_token,
+    AccessToken, Code, ConnectOptions, FalconKey, Payload, ReadError, Request, Session,
+    StreamOpenError, Target, UnixMicros, WriteError, fresh_nonce, issue_access_token,
 };
 
 use crate::chain::{Chain, TARGET, client, id, pattern, relay, service, target, until, within};
+use crate::road::Road;
 
 /// Both kinds of session, through three relays; once for each direction.
 async fn each_way(mut test: impl AsyncFnMut(&Session, &Session)) {
@@ -197,6 +199,49 @@ async fn datagrams_pass_unread_whatever_they_are() {
             "{}",
             from.max_datagram_size()
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hop_that_narrows_carries_the_largest_datagrams_and_messages_of_both_ends() {
+    within(async {
+        let target = target(|_| {});
+        let relay = relay(1, &[(0, target.local_addr().unwrap())], |_| {});
+        let road = Road::to(relay.local_addr()).await;
+        let client = client(&[(1, road.address)], |_| {});
+        let url = format!("stoq://{}/test", road.address);
+        let asked = async { target.accept().await.unwrap().accept().await.unwrap() };
+        let connect = client.connect_with(&url, ConnectOptions::default());
+        let (client, target) = tokio::join!(connect, asked);
+        let client = client.unwrap();
+        // Until the hops have found out that they carry more than they have to, and only one of them will go on to.
+        for session in [&client, &target] {
+            until(|| session.connection().stats().mtu > 1_300).await;
+        }
+        road.narrow(1_200);
+        for (from, to) in [(&client, &target), (&target, &client)] {
+            assert_eq!(from.max_datagram_size(), LARGEST_DATAGRAM as usize);
+            let datagram = Bytes::from(pattern(LARGEST_DATAGRAM as usize));
+            let message = Bytes::from(pattern(20_000));
+            // The hop's own packets are too large for it until QUIC sees that, and may take some of these with them.
+            let (datagram, message) = (&datagram, &message);
+            let mut sending = std::pin::pin!(async {
+                loop {
+                    from.send_datagram(datagram.clone()).unwrap();
+                    from.send_message(message.clone()).await.unwrap();
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+            });
+            let arrived = async { tokio::join!(to.recv_datagram(), to.recv_message()) };
+            tokio::select! {
+                never = &mut sending => never,
+                (one, other) = arrived => {
+                    assert_eq!(one.unwrap(), *datagram);
+                    assert_eq!(other.unwrap(), *message);
+                }
+            }
+        }
     })
     .await;
 }

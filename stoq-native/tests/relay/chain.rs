@@ -8,7 +8,7 @@ use std::time::Duration;
 use stoq_native::relay::{NextHop, Relay, RelayConfig, RelayStats};
 use stoq_native::{
     ClientConfig, ClientPolicy, ClientTrust, ConnectOptions, Endpoint, FalconId, FalconKey,
-    Identity, Pins, PqPolicy, Request, ServerConfig, ServiceName, Session, Target,
+    Identity, KeepAlive, Pins, PqPolicy, Request, ServerConfig, ServiceName, Session, Target,
 };
 
 use tokio::runtime::Runtime;
@@ -138,7 +138,7 @@ impl Chain {
         Self {
             client: client(&[next], |config| {
                 // The relays may have less patience than clients have.
-                config.keep_alive = Some(Duration::from_millis(150));
+                config.transport.keep_alive = KeepAlive::Every(Duration::from_millis(150));
             }),
             relays,
             target,

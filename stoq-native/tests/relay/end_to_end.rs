@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use stoq_native::{
     AccessRules, AccessToken, ChannelConfig, Code, FalconSigner as _, HolderKeyPair, HolderKeys,
-    Item, Priority, UnixMicros, Verifier, fresh_nonce, issue_access_token,
+    Item, Priority, Seed, SeedEvent, SeedNode, SeedPriority, UnixMicros, Verifier, fresh_nonce,
+    issue_access_token,
 };
 
 use crate::chain::{CLIENT, Chain, STRANGER, TARGET, client, id, key, pattern, service, within};
@@ -117,6 +118,27 @@ async fn verified_streams_messages_and_seeds_go_through_three_relays() {
                 }
             };
             assert!(arrived == message);
+        }
+
+        for (content, from, to) in [(1, &near, &far), (2, &far, &near)] {
+            let mut seed = Seed {
+                content: [content; 32],
+                replication: 2,
+                priority: SeedPriority::Critical,
+                nodes: vec![SeedNode {
+                    id: id(STRANGER),
+                    address: std::net::Ipv6Addr::LOCALHOST,
+                    port: 4433,
+                    reliability: 100,
+                }],
+            };
+            from.send_seed(&seed).await.unwrap();
+            let told = to.next_seed_event().await;
+            assert_eq!(told, Ok(SeedEvent::Announced(seed.clone())));
+            seed.nodes.clear();
+            from.send_seed(&seed).await.unwrap();
+            let told = to.next_seed_event().await;
+            assert_eq!(told, Ok(SeedEvent::Changed(seed)));
         }
     })
     .await;

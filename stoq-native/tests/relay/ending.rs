@@ -69,8 +69,7 @@ async fn a_relay_that_vanishes_in_the_middle_is_lost_and_nothing_looks_complete(
     within(async {
         let elsewhere = tokio::runtime::Runtime::new().unwrap();
         let shorter = |config: &mut RelayConfig| {
-            config.idle_timeout = Duration::from_millis(600);
-            config.keep_alive = Duration::from_millis(150);
+            config.transport.idle_timeout = Duration::from_millis(600);
         };
         let chain = Chain::apart(3, shorter, Some((2, &elsewhere)));
         let (client, target) = chain.session().await;

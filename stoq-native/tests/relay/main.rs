@@ -3,6 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[allow(
+    dead_code,
+    reason = "made for the tests of two peers, which need servers, too"
+)]
+#[path = "../native/bare.rs"]
+mod bare;
 mod carried;
 mod chain;
 mod end_to_end;
@@ -11,3 +17,9 @@ mod garbage;
 mod pace;
 mod priority;
 mod refusals;
+#[allow(
+    dead_code,
+    reason = "made for the tests of two peers, which lose datagrams, too"
+)]
+#[path = "../native/road.rs"]
+mod road;

@@ -41,9 +41,9 @@ fn node_from_js(node: &JsValue) -> Result<SeedNode, Error> {
     Ok(SeedNode {
         id: id
             .parse()
-            .map_err(|error| Error::argument(format!("id: {id:?} is no identity: {error}")))?,
+            .map_err(|error| Error::argument(format!("id: \"{id}\" is no identity: {error}")))?,
         address: address(&at)
-            .ok_or_else(|| Error::argument(format!("address: {at:?} is no IP address")))?,
+            .ok_or_else(|| Error::argument(format!("address: \"{at}\" is no IP address")))?,
         port: integer(node, "port", u16::MAX)?,
         // Those above 100 are refused with the frame.
         reliability: integer(node, "reliability", u8::MAX.into())? as u8,

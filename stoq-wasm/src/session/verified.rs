@@ -16,7 +16,9 @@ use crate::error::Error;
 use crate::js;
 use crate::seal::Seal;
 use crate::stream::SendStream;
-use crate::verified::{Options, VerifiedBidirectionalStream, VerifiedReceiveStream, scope};
+use crate::verified::{
+    Options, VerifiedBidirectionalStream, VerifiedDatagrams, VerifiedReceiveStream, scope,
+};
 
 #[wasm_bindgen]
 impl Session {
@@ -44,13 +46,14 @@ impl Session {
         js::promise(async move {
             let options = Options::from_js(&options)?;
             let channel = fresh_channel(&handle)?;
-            let scope = scope(&handle, channel, Flow::ToTarget);
+            let kind = Direction::Unidirectional;
+            let scope = scope(&handle, channel, kind, Flow::ToTarget);
             let seal = Seal::new(scope, options.algorithm, None, false)?;
             let stream = handle
                 .open_stream(WebTransport::create_unidirectional_stream)
                 .await?;
             let stream = SendStream::new(&handle, &stream, Some(seal))?;
-            stream.write_header(Direction::Unidirectional, Some(channel));
+            stream.write_header(kind, Some(channel));
             Ok(stream)
         })
     }
@@ -75,12 +78,30 @@ impl Session {
             let (stream, channel) = handle.accept_verified_unidirectional().await?;
             // Nothing is sent on it, so that nothing is answered.
             let sent = Rc::<RefCell<Sent>>::default();
+            let channel = (channel, Direction::Unidirectional);
             Ok(VerifiedReceiveStream::new(
                 &handle, &stream, channel, options, sent,
             ))
         })
     }
+
+    /// The datagrams of the session that have tokens. The first call says how.
+    #[wasm_bindgen(js_name = verifiedDatagrams)]
+    pub fn verified_datagrams(&self, options: JsValue) -> Result<JsValue, JsValue> {
+        if let Some(known) = self.verified_datagrams.get() {
+            return match options.is_undefined() {
+                true => Ok(known.clone()),
+                false => Err(Error::argument(IN_USE).into()),
+            };
+        }
+        let options = Options::from_js(&options)?;
+        let made = VerifiedDatagrams::new(self.channel.clone(), options)?;
+        Ok(self.verified_datagrams.get_or_init(|| made.into()).clone())
+    }
 }
+
+const IN_USE: &str =
+    "the session's verified datagrams have their options: only the first call takes some";
 
 /// A channel that this session has not had.
 fn fresh_channel(handle: &Handle) -> Result<ChannelId, Error> {

@@ -11,10 +11,12 @@ use stoq_core::channel::{ChannelError, Item, Opener, Sent};
 use wasm_bindgen::prelude::*;
 use web_sys::ReadableStream;
 
+use super::held::SIGNATURE_TIMEOUT;
 use crate::driver::Handle;
 use crate::error::Error;
 use crate::js;
 use crate::line::Line;
+use crate::signal::in_time;
 use crate::stream::ReceiveHalf;
 
 /// The browser's readable stream, and what verifies its frames.
@@ -25,6 +27,8 @@ pub(crate) struct VerifiedHalf {
     sent: Rc<RefCell<Sent>>,
     /// A chunk of the browser, and how much of it has been opened.
     chunk: RefCell<(Vec<u8>, usize)>,
+    /// Bytes of it that wait for their signature.
+    held: Cell<usize>,
     stopped: Cell<bool>,
     refused: Cell<bool>,
     /// Those who read.
@@ -43,6 +47,7 @@ impl VerifiedHalf {
             opener: RefCell::new(opener),
             sent,
             chunk: RefCell::default(),
+            held: Cell::new(0),
             stopped: Cell::new(false),
             refused: Cell::new(false),
             line: Line::default(),
@@ -52,11 +57,21 @@ impl VerifiedHalf {
     /// The next item; none after the last. What was wrong stops the stream, and is said again to who asks again.
     pub(crate) async fn read(&self) -> Result<Option<JsValue>, Error> {
         let _turn = self.line.turn().await;
+        let mut elder = None;
         while !self.stopped.get() {
-            if let Some(item) = self.open()? {
+            let opened = self.open();
+            self.note_held();
+            if let Some(item) = opened? {
                 return Ok(Some(item));
             }
-            match self.half.read().await? {
+            if elder.is_none() && self.opener.borrow().expects_signatures() {
+                elder = self.half.handle().channels.held.room().await;
+            }
+            let Some(read) = self.more().await else {
+                let late = self.opener.borrow_mut().give_up();
+                return Err(self.refuse(&late));
+            };
+            match read? {
                 Some(bytes) => *self.chunk.borrow_mut() = (bytes.to_vec(), 0),
                 None if self.stopped.get() => break,
                 None => {
@@ -68,9 +83,26 @@ impl VerifiedHalf {
         Ok(None)
     }
 
+    /// The next bytes, or `None` if what is held back has waited too long for them.
+    async fn more(&self) -> Option<Result<Option<Uint8Array>, Error>> {
+        let time = (self.held.get() > 0).then_some(SIGNATURE_TIMEOUT);
+        in_time(time, self.half.read()).await
+    }
+
+    /// Takes down what is held back.
+    fn note_held(&self) {
+        let now = match self.stopped.get() || self.refused.get() {
+            true => 0,
+            false => self.opener.borrow().held_bytes(),
+        };
+        let before = self.held.replace(now);
+        self.half.handle().channels.held.change(before, now);
+    }
+
     /// Stops the stream, if it has not ended.
     pub(crate) async fn stop(&self, code: Code) -> Result<(), Error> {
         self.stopped.set(true);
+        self.note_held();
         self.half.stop(code).await
     }
 
@@ -79,6 +111,7 @@ impl VerifiedHalf {
         let code = error.code();
         if !self.refused.replace(true) {
             self.half.handle().channels.refused(code);
+            self.note_held();
         }
         self.half.give_up(code);
         Error::new(code, error.to_string()).at(error.sequence().into_inner())
@@ -106,6 +139,13 @@ impl VerifiedHalf {
                 Err(error) => return Err(self.refuse(&error)),
             }
         }
+    }
+}
+
+impl Drop for VerifiedHalf {
+    fn drop(&mut self) {
+        let held = &self.half.handle().channels.held;
+        held.change(self.held.get(), 0);
     }
 }
 
@@ -140,5 +180,5 @@ fn to_js(item: &Item) -> Option<JsValue> {
     Some(object.into())
 }
 
-const PENDING: &str = "pending";
-const VERIFIED: &str = "verified";
+pub(super) const PENDING: &str = "pending";
+pub(super) const VERIFIED: &str = "verified";

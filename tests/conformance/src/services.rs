@@ -23,6 +23,8 @@ pub const OPENS: &str = "opens";
 pub const CLOSE: &str = "close";
 /// Announces every seed that it hears back, with one more copy wanted.
 pub const SEEDS: &str = "seeds";
+/// Signs datagrams: those with a token come back with one. On bidirectional streams it says who it is.
+pub const SIGNED: &str = "signed";
 /// Refuses every session with [`REFUSAL`].
 pub const REFUSE: &str = "refuse";
 /// Reads a bidirectional stream to its end, and sends what it read as a message.

@@ -1,64 +1,27 @@
-use alloc::collections::{BTreeMap, VecDeque};
+mod lists;
+
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{MAX_HELD_BYTES, MAX_UNSIGNED};
+use super::{DatagramItem, MAX_HELD_BYTES, MAX_UNSIGNED, OpenedDatagrams};
 use crate::channel::{ChannelError, ChannelId, Delivery};
-use crate::falcon::{Domain, Signature, VerifyingKey};
-use crate::frame::{
-    DecodeError, FalconKey, FalconSignature, Frame, FrameType, Token, TokenAlgorithm, TokenRun,
-};
-use crate::hash::{SessionHash, Sha256};
-use crate::identity::{FalconId, SignatureAlgorithm};
+use crate::falcon::VerifyingKey;
+use crate::frame::{Token, TokenAlgorithm};
+use crate::hash::SessionHash;
+use crate::identity::FalconId;
 use crate::replay::{ReplayWindow, TimeWindow};
-use crate::run::Statement;
+use crate::stream::Direction;
 use crate::time::UnixMicros;
 use crate::token::{Flow, Scope};
 use crate::varint::VarInt;
 
-/// What came of a session's datagrams.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DatagramItem {
-    /// A datagram whose token is right for it.
-    Data {
-        /// Its number.
-        sequence: VarInt,
-        /// Its data.
-        data: Bytes,
-        /// Whether a signature vouches for it already.
-        verified: bool,
-    },
-    /// A signature vouches for a datagram that was handed out as pending.
-    Verified {
-        /// Its number.
-        sequence: VarInt,
-        /// Who signed.
-        signer: FalconId,
-    },
-    /// No more signatures can come: what waits for one stays as it is, and what comes is never more than pending. Handed out once.
-    SignaturesEnded,
-    /// A datagram was handed out as pending, or was held back, and is not the one that was signed.
-    Forged {
-        /// Its number.
-        sequence: VarInt,
-    },
-}
-
-/// How many datagrams were not taken, or not to the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OpenedDatagrams {
-    /// Held back, and given up for newer ones before their signature came.
-    pub expired: u64,
-    /// Not those that were signed.
-    pub forged: u64,
-}
-
 /// Checks the tokens of datagrams, and the signatures of lists of them.
 ///
-/// Memory: the replay window; with origins 4 KB for the key of each, and of [`MAX_UNSIGNED`] datagrams the tags, 64 KiB or so;
+/// Memory: the replay window; with origins 4 KB for the key of each, and of [`MAX_UNSIGNED`] datagrams the tags and signers, 100 KiB or
+/// so;
 /// with [`Delivery::Verified`] their data as well, [`MAX_HELD_BYTES`] at most.
 #[derive(Clone, Debug)]
 pub struct DatagramOpener {
@@ -70,8 +33,8 @@ pub struct DatagramOpener {
     keys: Vec<VerifyingKey>,
     /// The payload of the TOKEN_RUN that the next signature is for.
     run: Option<Vec<u8>>,
-    /// By sequence. The lowest go first.
-    waiting: BTreeMap<VarInt, Waiting>,
+    /// By sequence, ascending. The lowest go first, and most come last.
+    waiting: VecDeque<(VarInt, Waiting)>,
     held: usize,
     ready: VecDeque<DatagramItem>,
     counters: OpenedDatagrams,
@@ -87,7 +50,7 @@ enum Waiting {
     /// The datagram has come; its data is held back, or was handed out.
     Arrived { tag: [u8; 32], data: Option<Bytes> },
     /// Its signature has come.
-    Signed { tag: [u8; 32] },
+    Signed { tag: [u8; 32], signer: FalconId },
 }
 
 impl DatagramOpener {
@@ -103,6 +66,7 @@ impl DatagramOpener {
             scope: Scope {
                 session,
                 flow,
+                kind: Direction::Bidirectional,
                 channel: ChannelId::DATAGRAMS,
             },
             origins: origins.into(),
@@ -111,7 +75,7 @@ impl DatagramOpener {
             time: TimeWindow::default(),
             keys: Vec::new(),
             run: None,
-            waiting: BTreeMap::new(),
+            waiting: VecDeque::new(),
             held: 0,
             ready: VecDeque::new(),
             counters: OpenedDatagrams::default(),
@@ -179,26 +143,32 @@ impl DatagramOpener {
         if tag != Some(token.tag) {
             return Err(ChannelError::BadTag { sequence });
         }
-        let signed = match self.waiting.get(&sequence) {
-            Some(Waiting::Signed { tag }) if *tag != token.tag => {
+        let place = self.place(sequence).ok();
+        let signer = match place.map(|at| &self.waiting[at].1) {
+            Some(Waiting::Signed { tag, .. }) if *tag != token.tag => {
                 self.counters.forged += 1;
                 return Err(ChannelError::BadTag { sequence });
             }
-            waiting => waiting.is_some(),
+            Some(Waiting::Signed { signer, .. }) => Some(*signer),
+            // What has arrived does not come again: the window has seen it.
+            Some(Waiting::Arrived { .. }) | None => None,
         };
         self.window.note(sequence);
-        if signed {
-            self.waiting.remove(&sequence);
+        if signer.is_some()
+            && let Some(at) = place
+        {
+            self.waiting.remove(at);
         }
-        let hold = !signed && !self.origins.is_empty() && self.delivery == Delivery::Verified;
+        let awaits = signer.is_none() && !self.origins.is_empty();
+        let hold = awaits && self.delivery == Delivery::Verified;
         if !hold {
             self.ready.push_back(DatagramItem::Data {
                 sequence,
                 data: data.clone(),
-                verified: signed,
+                signer,
             });
         }
-        if !signed && !self.origins.is_empty() {
+        if awaits {
             let data = hold.then_some(data);
             self.held += data.as_ref().map_or(0, Bytes::len);
             let tag = token.tag;
@@ -224,138 +194,18 @@ impl DatagramOpener {
         }
     }
 
-    /// Takes a frame of the announcing stream: FALCON_KEY, TOKEN_RUN, or FALCON_SIGNATURE. Others are skipped.
-    ///
-    /// # Errors
-    /// [`ChannelError`] if the frame is not taken. The others may be.
-    pub fn announced(&mut self, frame: &[u8]) -> Result<(), ChannelError> {
-        if self.origins.is_empty() || self.ended {
-            return Ok(());
-        }
-        let sequence = VarInt::default();
-        match Frame::decode(frame) {
-            Err(fault) => Err(ChannelError::Malformed { sequence, fault }),
-            Ok(None) => Err(ChannelError::Malformed {
-                sequence,
-                fault: DecodeError::NoData,
-            }),
-            Ok(Some((Frame::FalconKey(key), _))) => self.key(&key),
-            Ok(Some((Frame::TokenRun(run), _))) => {
-                let mut list = Vec::new();
-                for (sequence, tag) in run.tokens() {
-                    TokenRun::put(sequence, tag, &mut list);
-                }
-                self.run = Some(list);
-                Ok(())
-            }
-            Ok(Some((Frame::FalconSignature(signed), _))) => self.signature(&signed),
-            Ok(Some(_)) => Ok(()),
-        }
-    }
-
-    fn key(&mut self, key: &FalconKey<'_>) -> Result<(), ChannelError> {
-        let signer = FalconId::of(key.algorithm, key.key);
-        let sequence = VarInt::default();
-        if !self.origins.contains(&signer) {
-            return Err(ChannelError::UntrustedOrigin { sequence, signer });
-        }
-        if self.keys.iter().any(|known| known.id() == signer) {
-            return Ok(());
-        }
-        let key = match key.algorithm {
-            SignatureAlgorithm::FALCON_PADDED_1024 => VerifyingKey::from_bytes(key.key).ok(),
-            _ => None,
-        };
-        self.keys
-            .push(key.ok_or(ChannelError::NoKey { sequence, signer })?);
-        Ok(())
-    }
-
-    fn signature(&mut self, signed: &FalconSignature<'_>) -> Result<(), ChannelError> {
-        let (sequence, last, signer) = (signed.first, signed.last, signed.signer);
-        let list = self.run.take().ok_or(ChannelError::Unexpected {
-            sequence,
-            frame: FrameType::FALCON_SIGNATURE,
-        })?;
-        if !self.origins.contains(&signer) {
-            return Err(ChannelError::UntrustedOrigin { sequence, signer });
-        }
-        let key = self.keys.iter().find(|key| key.id() == signer);
-        let key = key.ok_or(ChannelError::NoKey { sequence, signer })?;
-        let bad = ChannelError::BadSignature { sequence, last };
-        let run = TokenRun::new(&list).map_err(|_| bad)?;
-        let ends = (run.tokens().next(), run.tokens().last());
-        if ends.0.map(|token| token.0) != Some(signed.first)
-            || ends.1.map(|token| token.0) != Some(signed.last)
-        {
-            return Err(ChannelError::UnsentRun { sequence, last });
-        }
-        if signed.request != VarInt::default() {
-            let request = signed.request;
-            return Err(ChannelError::WrongRequest { sequence, request });
-        }
-        let statement = Statement {
-            domain: Domain::DATAGRAM_RUN,
-            session: self.scope.session,
-            signer,
-            channel: ChannelId::DATAGRAMS,
-            request: Sha256::new().finish(),
-            first: signed.first,
-            last: signed.last,
-            is_final: signed.is_final,
-            tags: super::digest(&run),
-        };
-        let signature = Signature::new(*signed.signature);
-        if signed.algorithm != key.algorithm() || statement.verify(key, &signature).is_err() {
-            // Each costs a receiver more than it costs the sender.
-            self.trials = self.trials.saturating_sub(1);
-            if self.trials == 0 {
-                self.signatures_ended();
-            }
-            return Err(bad);
-        }
-        self.signed = self.signed.max(last.into_inner() + 1);
-        for (sequence, tag) in run.tokens() {
-            self.vouch(sequence, *tag, signer);
-        }
-        Ok(())
-    }
-
-    /// Takes a signature's word for one datagram.
-    fn vouch(&mut self, sequence: VarInt, signed: [u8; 32], signer: FalconId) {
-        match self.waiting.get(&sequence) {
-            Some(Waiting::Arrived { .. }) => {
-                let Some(Waiting::Arrived { tag, data }) = self.waiting.remove(&sequence) else {
-                    return;
-                };
-                self.held -= data.as_ref().map_or(0, Bytes::len);
-                let item = match (tag == signed, data) {
-                    (false, _) => {
-                        self.counters.forged += 1;
-                        DatagramItem::Forged { sequence }
-                    }
-                    (true, Some(data)) => DatagramItem::Data {
-                        sequence,
-                        data,
-                        verified: true,
-                    },
-                    (true, None) => DatagramItem::Verified { sequence, signer },
-                };
-                self.ready.push_back(item);
-            }
-            Some(Waiting::Signed { .. }) => {}
-            // Lost, or on its way. What came so long ago that it is not known any more does not come again.
-            None if self.window.check(sequence).is_ok() => {
-                self.wait(sequence, Waiting::Signed { tag: signed });
-            }
-            None => {}
-        }
+    /// Where what is known of a datagram stands, or would.
+    fn place(&self, sequence: VarInt) -> Result<usize, usize> {
+        self.waiting
+            .binary_search_by_key(&sequence, |(known, _)| *known)
     }
 
     fn wait(&mut self, sequence: VarInt, waiting: Waiting) {
-        self.waiting.insert(sequence, waiting);
+        if let Err(at) = self.place(sequence) {
+            self.waiting.insert(at, (sequence, waiting));
+        }
         while self.waiting.len() > MAX_UNSIGNED || self.held > MAX_HELD_BYTES {
-            let Some((_, oldest)) = self.waiting.pop_first() else {
+            let Some((_, oldest)) = self.waiting.pop_front() else {
                 return;
             };
             if let Waiting::Arrived {

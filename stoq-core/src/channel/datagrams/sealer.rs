@@ -8,6 +8,7 @@ use crate::frame::{FalconSignature, Frame, FrameType, Token, TokenAlgorithm, Tok
 use crate::hash::{SessionHash, Sha256};
 use crate::identity::{FalconId, SignatureAlgorithm};
 use crate::run::Statement;
+use crate::stream::Direction;
 use crate::time::UnixMicros;
 use crate::token::{Flow, Scope};
 use crate::varint::VarInt;
@@ -46,6 +47,7 @@ impl DatagramSealer {
         let scope = Scope {
             session,
             flow,
+            kind: Direction::Bidirectional,
             channel: ChannelId::DATAGRAMS,
         };
         match algorithm {

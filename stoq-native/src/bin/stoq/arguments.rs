@@ -3,10 +3,11 @@
 mod peer;
 mod relay;
 mod token;
+mod transport;
 
 use crate::access::Wanted;
-use crate::byte_size::ByteSize;
 use crate::file_name::FileName;
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -18,6 +19,7 @@ pub(crate) use relay::{Hop, RelayArguments, ServiceHop};
 pub(crate) use token::{
     HolderArguments, IssueArguments, ShowArguments, TokenArguments, TokenCommand,
 };
+pub(crate) use transport::TransportArguments;
 
 /// Moves files over STOQ, and serves them
 #[derive(Debug, Parser)]
@@ -107,6 +109,8 @@ pub(crate) struct ServeArguments {
     /// Nonces of access tokens that hold no longer, one a line, as `stoq token show` prints them; read again at SIGHUP
     #[arg(long, value_name = "FILE", requires = "access")]
     pub(crate) revoked: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) transport: TransportArguments,
     /// Seconds that running transfers have to end after a signal; a second signal ends them at once
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) grace: u32,

@@ -19,9 +19,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a relay may take to say how a session has ended, after its streams have.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Three within the time-out, so that two may be lost.
-const KEEP_ALIVE: Duration = Duration::from_secs(3);
-
 /// Connects as the flags say, does `work`, and takes leave of the server, whatever came of it: also when a signal cuts
 /// the work off, which drops what it holds (a half-fetched file is removed).
 ///
@@ -37,8 +34,8 @@ pub(crate) async fn with<T>(
     let (tokens, holders) = peer.credentials()?;
     config.access_tokens = tokens.iter().map(|token| token.encode().into()).collect();
     config.holders = holders;
-    config.idle_timeout = IDLE_TIMEOUT;
-    config.keep_alive = Some(KEEP_ALIVE);
+    config.transport.idle_timeout = IDLE_TIMEOUT;
+    config.transport = peer.transport.get(config.transport)?;
     let endpoint = Endpoint::client(config).map_err(CommandError::Client)?;
     let done = async {
         let target = peer.neighbour();

@@ -14,8 +14,8 @@ use stoq_native::{
     AccessError, AccessTokenFileError, BindError, ChannelError, Closed, Code, ConnectError,
     FalconKeyError, GrantError, GrantFileError, HandshakeFailed, HolderKey, HolderKeyError,
     IdentityError, IdentityRejected, InspectError, IssueError, OpenVerifiedError, PingError,
-    PublicKeyFileError, ReadError, ServiceName, SignError, StreamOpenError, Target, TrustError,
-    VerifiedReadError, VerifiedWriteError, WriteError,
+    PublicKeyFileError, ReadError, ServiceName, SignError, StreamOpenError, Target,
+    TransportConfigError, TrustError, VerifiedReadError, VerifiedWriteError, WriteError,
 };
 
 /// The exit codes. Those above 63 are the ones of sysexits.h; `EXIT_CODES` says them to users.
@@ -55,6 +55,11 @@ pub(crate) enum CommandError {
     Name {
         file: PathBuf,
         reason: InvalidFileName,
+    },
+    #[error("the settings in {} are of no use: {error}", path.display())]
+    Transport {
+        path: PathBuf,
+        error: TransportConfigError,
     },
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -166,6 +171,7 @@ impl CommandError {
             Self::HolderKey(HolderKeyError::File { .. }) => exit::NO_INPUT,
             Self::HolderKey(_) => exit::DATA,
             Self::HolderKeyFile(_) => exit::NO_OUTPUT,
+            Self::Transport { .. } => exit::USAGE,
             Self::ServiceTwice(_) | Self::Bind(BindError::Config(_)) => exit::USAGE,
             Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
             Self::Lost(closed) if is_about_access(closed.code) => exit::UNTRUSTED,

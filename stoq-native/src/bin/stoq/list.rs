@@ -1,12 +1,12 @@
 //! `stoq list` and `stoq delete`.
 
 use crate::arguments::{DeleteArguments, ListArguments};
-use crate::byte_size::ByteSize;
 use crate::client;
 use crate::date::utc;
 use crate::error::CommandError;
 use crate::protocol::{Deleted, Listing, MAX_LINE, MAX_LISTING, Request};
 use crate::terminal;
+use bytesize::ByteSize;
 
 /// Prints one line a file (bytes, time of storing, name) and the sum.
 ///

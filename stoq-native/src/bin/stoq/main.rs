@@ -15,7 +15,6 @@
 mod access;
 mod arguments;
 mod blocks;
-mod byte_size;
 mod certificates;
 mod client;
 mod date;

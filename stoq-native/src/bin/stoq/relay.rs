@@ -29,11 +29,13 @@ pub(crate) async fn run(arguments: RelayArguments) -> Result<(), CommandError> {
         max_hops,
         address,
         metadata,
+        transport,
         grace,
     } = arguments;
     let identity = FalconFiles::load(&falcon_key, grant.as_deref())?.identity(&[])?;
     let clients = who_may_enter(clients, client_authority.as_deref(), open)?;
     let mut config = RelayConfig::new(identity, clients);
+    config.transport = transport.get(config.transport)?;
     config.max_hops = max_hops;
     config.address = address;
     config.metadata = metadata;

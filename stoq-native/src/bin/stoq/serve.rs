@@ -14,7 +14,7 @@ use core::time::Duration;
 use std::path::Path;
 use stoq_native::{
     ChannelConfig, ClientPolicy, ClientTrust, Code, Endpoint, FalconId, RecvStream, SendStream,
-    ServerConfig, Session, SessionRequest, VerifiedRecvStream, VerifiedSendStream,
+    ServerConfig, Session, SessionRequest, TransportConfig, VerifiedRecvStream, VerifiedSendStream,
 };
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -41,9 +41,11 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
         access,
         issuers,
         revoked,
+        transport,
         grace,
     } = arguments;
     // What a user may have got wrong comes before anything is made.
+    let transport = transport.get(TransportConfig::default())?;
     let falcon = falcon_key.map(|key| FalconFiles::load(&key, grant.as_deref()));
     let files = cert.as_deref().zip(key.as_deref());
     let certificates = Certificates::load(files, names, falcon.transpose()?)?;
@@ -65,6 +67,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
     // Who can sign answers to those who ask on verified streams.
     let signer = identity.falcon_signer();
     let mut config = ServerConfig::new(identity);
+    config.transport = transport;
     config.clients = clients;
     config.access = rules.as_ref().map(Rules::get);
     config.framed_streams = signer.is_some();

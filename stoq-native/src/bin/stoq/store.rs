@@ -9,10 +9,10 @@
 mod disk;
 mod ledger;
 
-use crate::byte_size::ByteSize;
 use crate::digest::{Digest, Hashing};
 use crate::file_name::FileName;
 use crate::temporary;
+use bytesize::ByteSize;
 use disk::Lock;
 use ledger::{Ledger, Reservation};
 use std::fs::{self, File};

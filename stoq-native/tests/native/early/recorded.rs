@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::World;
-use crate::harness::{AnyCertificate, Peers, until, waits, within};
+use crate::bare::AnyCertificate;
+use crate::harness::{Peers, until, waits, within};
 use crate::hostile::settings;
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use stoq_core::channel::ChannelId;
 use stoq_core::datagram::Content;
 use stoq_core::frame::{Frame, Token, TokenAlgorithm};
+use stoq_core::stream::Direction;
 use stoq_core::token::{Flow, Scope};
 use stoq_native::{
     DatagramItem, DatagramsInUse, Delivery, Payload, RecvStream, RefusedChannels,
@@ -73,14 +74,14 @@ async fn settled(session: &Session, count: usize) -> Vec<(u64, Option<Bytes>)> {
             DatagramItem::Data {
                 sequence,
                 data: content,
-                verified,
-            } => {
-                if verified {
+                signer,
+            } => match signer {
+                Some(signer) => {
+                    assert_eq!(signer, ORIGIN.id());
                     settled.push((sequence.into_inner(), Some(content)));
-                } else {
-                    data.push((sequence, content));
                 }
-            }
+                None => data.push((sequence, content)),
+            },
             DatagramItem::Verified { sequence, signer } => {
                 assert_eq!(signer, ORIGIN.id());
                 let at = data.iter().position(|it| it.0 == sequence).unwrap();
@@ -130,7 +131,7 @@ async fn without_a_signer_datagrams_are_pending() {
         let item = DatagramItem::Data {
             sequence: 0u8.into(),
             data: "data".into(),
-            verified: false,
+            signer: None,
         };
         assert_eq!(server.recv_verified_datagram().await, Ok(item));
         let limit = client.max_verified_datagram_size();
@@ -138,7 +139,7 @@ async fn without_a_signer_datagrams_are_pending() {
         let got = limit + 1;
         assert_eq!(
             client.send_verified_datagram(&vec![1; got]),
-            Err(SendDatagramError::TooLarge { limit, got })
+            Err(SendDatagramError::TooLarge { limit, got }.into())
         );
         let Ok(DatagramItem::Data { data, .. }) = server.recv_verified_datagram().await else {
             panic!("the largest arrives")
@@ -218,6 +219,7 @@ fn sealed(path: &Path, token: &Token, data: &'static str) -> Bytes {
     let scope = Scope {
         session: path.client.hash(),
         flow: Flow::ToClient,
+        kind: Direction::Bidirectional,
         channel: ChannelId::DATAGRAMS,
     };
     let (at, time) = (token.sequence, token.timestamp);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use stoq_core::frame::Frame;
+use stoq_core::stream::Direction;
 use stoq_core::token::Flow;
 use stoq_native::{
     ChannelError, Code, Delivery, Item, Payload, ReadError, RefusedChannels, VerifiedReadError,
@@ -104,7 +105,12 @@ async fn data_with_a_new_token_does_not_pass() {
     within(async {
         let (read, end) = carried(|it| {
             let channel = it.channel.unwrap();
-            it.forge(0, Flow::ToClient, channel, b"another file");
+            it.forge(
+                0,
+                (Direction::Unidirectional, Flow::ToClient),
+                channel,
+                b"another file",
+            );
         })
         .await;
         let error = end.unwrap_err();
@@ -306,7 +312,12 @@ async fn the_signed_answer_to_another_question_is_refused() {
         let (read, end) = asked(
             |it| {
                 let channel = it.channel.unwrap();
-                it.forge(0, Flow::ToTarget, channel, b"may the relay?");
+                it.forge(
+                    0,
+                    (Direction::Bidirectional, Flow::ToTarget),
+                    channel,
+                    b"may the relay?",
+                );
             },
             |it| assert_eq!(it.data(0), b"you asked: may the relay?"),
         )
@@ -442,7 +453,7 @@ async fn the_answer_of_another_stream_is_refused() {
         let (mut answer, _, _) = relays.remove(0);
         let mut unchanged = other;
         let as_it_is = frames.clone();
-        frames.forge(0, Flow::ToClient, here, b"yes");
+        frames.forge(0, (Direction::Bidirectional, Flow::ToClient), here, b"yes");
         frames.write(&mut answer).await;
         let mut elsewhere = as_it_is;
         let at = elsewhere.token(0);
@@ -493,6 +504,45 @@ async fn a_channel_id_is_used_once() {
             () = until(refused) => {}
         }
         assert_eq!(zero.stopped().await, Ok(Some(Code::CHANNEL_REUSED)));
+        path.close().await;
+    })
+    .await;
+}
+
+/// What the origin says on a stream of one kind, the relay gives the client on one of the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_of_the_kind_that_its_opener_chose() {
+    within(async {
+        let first = ChannelError::BadTag {
+            sequence: 0u8.into(),
+        };
+        let (mine, theirs) = (signing(&ORIGIN), trusting(&ORIGIN));
+
+        // A stream on which only the origin speaks, as one that could carry an answer.
+        let path = Path::new().await;
+        let mut send = path.origin.open_verified_uni(&mine).await.unwrap();
+        send.write("yes".into()).await.unwrap();
+        send.finish().await.unwrap();
+        let mut from = path.to_origin.accept_any_uni().await.unwrap();
+        let frames = Frames::read(&mut from, true, path.client.hash()).await;
+        let framed = Payload::Framed;
+        let (mut to, _) = path.to_client.open_bi_with(framed).await.unwrap();
+        frames.write(&mut to).await;
+        let (_, mut receive) = path.client.accept_verified_bi(&theirs).await.unwrap();
+        assert_eq!(verified(&mut receive).await, (vec![], Err(first)));
+        path.close().await;
+
+        // What it asks on a stream of both, as one that awaits no answer.
+        let path = Path::new().await;
+        let (mut send, _) = path.origin.open_verified_bi(&mine).await.unwrap();
+        send.write("yes?".into()).await.unwrap();
+        send.finish().await.unwrap();
+        let (_, mut from) = path.to_origin.accept_any_bi().await.unwrap();
+        let frames = Frames::read(&mut from, true, path.client.hash()).await;
+        let mut to = path.to_client.open_uni_with(framed).await.unwrap();
+        frames.write(&mut to).await;
+        let mut receive = path.client.accept_verified_uni(&theirs).await.unwrap();
+        assert_eq!(verified(&mut receive).await, (vec![], Err(first)));
         path.close().await;
     })
     .await;

@@ -1,15 +1,13 @@
 //! Verified streams between two ends.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use stoq_native::{
-    ChannelConfig, ChannelError, Code, CutShort, Delivery, Domain, FalconSigner, HashFunction,
-    Item, Priority, ReadError, RefusedChannels, SignError, Signature, VerifiedReadError,
-    VerifiedWriteError, VerifyingKey, WriteError,
+    ChannelConfig, ChannelError, Code, CutShort, Delivery, FalconSigner, HashFunction, Item,
+    Priority, ReadError, RefusedChannels, SignError, VerifiedReadError, VerifiedWriteError,
+    WriteError,
 };
 
-use super::{ORIGIN, OTHER, signing, trusting};
+use super::{ORIGIN, OTHER, signed_by_none, signing, trusting};
 use crate::harness::{Peers, pattern, within};
 
 pub(super) fn peers() -> Peers {
@@ -377,7 +375,7 @@ async fn progress_is_reported_while_much_is_sent() {
                     answers = frames.into_inner();
                 }
             }
-            assert_eq!(answers, FRAMES.into());
+            assert_eq!(answers, u64::from(FRAMES));
         };
         tokio::join!(answer, ask, read);
         peers.close().await;
@@ -385,27 +383,12 @@ async fn progress_is_reported_while_much_is_sent() {
     .await;
 }
 
-/// A device that has lost its key.
-#[derive(Debug)]
-struct Broken(VerifyingKey);
-
-impl FalconSigner for Broken {
-    fn verifying_key(&self) -> &VerifyingKey {
-        &self.0
-    }
-
-    fn sign(&self, _: Domain, _: &[&[u8]]) -> Result<Signature, SignError> {
-        Err(SignError::Device("no key".into()))
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signer_that_fails_is_told_to_the_writer() {
     within(async {
         let peers = peers();
         let (client, server) = peers.session().await;
-        let broken = Arc::new(Broken(ORIGIN.verifying_key().clone()));
-        let config = ChannelConfig::default().signed_by(broken);
+        let config = signed_by_none();
         let mut send = client.open_verified_uni(&config).await.unwrap();
         send.write("data".into()).await.unwrap();
         let failed = VerifiedWriteError::Sign(SignError::Device("no key".into()));

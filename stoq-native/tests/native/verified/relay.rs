@@ -2,6 +2,7 @@
 
 use stoq_core::channel::ChannelId;
 use stoq_core::frame::{Frame, Token};
+use stoq_core::stream::Direction;
 use stoq_core::token::{Flow, Scope};
 use stoq_native::{Answer, Code, Payload, RecvStream, Request, SendStream, Session, SessionHash};
 
@@ -128,7 +129,13 @@ impl Frames {
     }
 
     /// Puts other data in place of this, with a token that is right for it: tags have no key, so a relay can.
-    pub(super) fn forge(&mut self, sequence: u64, flow: Flow, channel: ChannelId, data: &[u8]) {
+    pub(super) fn forge(
+        &mut self,
+        sequence: u64,
+        (kind, flow): (Direction, Flow),
+        channel: ChannelId,
+        data: &[u8],
+    ) {
         let at = self.token(sequence);
         let Ok(Some((Frame::Token(token), _))) = Frame::decode(&self.frames[at]) else {
             unreachable!("`token` has found it")
@@ -136,6 +143,7 @@ impl Frames {
         let scope = Scope {
             session: self.session,
             flow,
+            kind,
             channel,
         };
         let tag = scope.tag(token.algorithm, token.sequence, token.timestamp, data);

@@ -33,7 +33,7 @@ impl Transport for Stoq {
         let identity = Identity::falcon(key, [setup.address.to_string()])?;
         let mut config = ServerConfig::new(identity);
         config.cipher = Cipher::Aes128Gcm;
-        config.ip = IpVersions::V4Only;
+        config.transport.ip = IpVersions::V4Only;
         let endpoint = Endpoint::server((setup.address, 0).into(), config)?;
         Ok(Listener { endpoint, id })
     }
@@ -44,7 +44,7 @@ impl Transport for Stoq {
         let pins = Pins::new().pin(&server.to_string(), setup.note.parse()?)?;
         let policy = PqPolicy::from(pins);
         let mut config = ClientConfig::new(policy.clone());
-        config.ip = IpVersions::V4Only;
+        config.transport.ip = IpVersions::V4Only;
         let endpoint = Endpoint::client(config)?;
         Ok(Dialer {
             endpoint,

@@ -1,5 +1,6 @@
 //! Which server a client means, why it believes it, and who the client is.
 
+use super::TransportArguments;
 use super::relay::Hop;
 use crate::access::credentials;
 use crate::digest::Digest;
@@ -53,6 +54,8 @@ pub(crate) struct PeerArguments {
     /// Private key of a token's holder, PEM, as `stoq token holder` makes it (repeatable)
     #[arg(long = "holder-key", value_name = "FILE", requires = "tokens")]
     holder_keys: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) transport: TransportArguments,
 }
 
 impl PeerArguments {

@@ -1,5 +1,6 @@
 //! What a user can say of relays: to be one, and to go through some.
 
+use super::TransportArguments;
 use clap::Args;
 use core::str::FromStr;
 use std::net::SocketAddr;
@@ -46,6 +47,8 @@ pub(crate) struct RelayArguments {
     /// What the relay says of itself in the chain (repeatable, up to eight)
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) metadata: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) transport: TransportArguments,
     /// Seconds that running sessions have to end after a signal; a second signal ends them at once
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) grace: u32,

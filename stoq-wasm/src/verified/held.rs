@@ -1,0 +1,40 @@
+//! What the verified streams of one session hold back together.
+
+use core::cell::Cell;
+use core::time::Duration;
+
+use crate::line::{Line, Turn};
+
+/// Bytes that wait for their signature.
+#[derive(Default)]
+pub(crate) struct Held {
+    bytes: Cell<usize>,
+    /// Those who would read on although the session holds enough. One does, so that its signature can come and make room.
+    elders: Line,
+}
+
+impl Held {
+    /// Notes that a stream holds so much, and no longer so much.
+    pub(super) fn change(&self, before: usize, now: usize) {
+        self.bytes.set(self.bytes.get() + now - before);
+    }
+
+    /// Waits until a stream may read on: there is room, or it is the one that may go on without.
+    pub(super) async fn room(&self) -> Option<Turn<'_>> {
+        if self.has_room() {
+            return None;
+        }
+        let turn = self.elders.turn().await;
+        (!self.has_room()).then_some(turn)
+    }
+
+    fn has_room(&self) -> bool {
+        self.bytes.get() < MAX_SESSION_BYTES
+    }
+}
+
+/// What the streams of a session hold back before they read one after the other: 64 MiB, what 2 Gbit/s bring in the quarter of a
+/// second that a run grows, and a browser does not carry. Each has up to 16 MiB for itself.
+const MAX_SESSION_BYTES: usize = 64 * 1024 * 1024;
+/// How long a stream that holds data back waits for more, its signature, say: as native ends do.
+pub(super) const SIGNATURE_TIMEOUT: Duration = Duration::from_secs(30);
