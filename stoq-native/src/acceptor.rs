@@ -2,33 +2,36 @@
 
 mod crowd;
 mod early;
+mod lobby;
 mod rate;
 
 use core::time::Duration;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use stoq_core::close::Code;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::config::ServerConfig;
 use crate::driver::{self, Role, Unintroduced};
+use crate::metrics::Counters;
 use crate::rejection::IdentityRejected;
 use crate::request::SessionRequest;
 use crate::security::{Admitted, facts};
 use crate::transport::TransportConfig;
-use crowd::{Crowd, network};
-use rate::Rate;
+use crowd::network;
+use lobby::{Judgement, Lobby};
 
-/// What strangers may ask of a server before they have proved anything.
-#[derive(Clone, Copy, Debug)]
+/// What strangers may ask of a server before they have proved anything, of all its workers together.
+#[derive(Clone, Debug)]
 pub(crate) struct Door {
     handshake_timeout: Duration,
     max_connections: usize,
-    retry_above: u32,
     early_data: bool,
+    lobby: Arc<Mutex<Lobby>>,
 }
 
 impl Door {
@@ -36,9 +39,25 @@ impl Door {
         Self {
             handshake_timeout: config.handshake_timeout,
             max_connections: config.max_connections,
-            retry_above: config.retry_above,
             early_data: config.early_data,
+            lobby: Arc::new(Mutex::new(Lobby::new(config.retry_above))),
         }
+    }
+
+    fn lobby(&self) -> MutexGuard<'_, Lobby> {
+        // Its counts are whole at every moment.
+        self.lobby.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the handshake may begin.
+    fn judge(&self, incoming: &quinn::Incoming, drivers: &driver::Shared) -> Judgement {
+        if drivers.shutdown.borrow().is_some() {
+            return Judgement::Refuse;
+        }
+        let room = self.max_connections.saturating_sub(drivers.tasks.len());
+        let network = network(incoming.remote_address().ip());
+        let proven = incoming.remote_address_validated();
+        self.lobby().judge(network, proven, room, Instant::now())
     }
 }
 
@@ -58,10 +77,12 @@ impl Welcomes {
         Self { server, transport }
     }
 
-    /// For one connection, because each has a controller of its own.
-    fn next(&self) -> Arc<quinn::ServerConfig> {
+    /// For one connection, because each has a controller of its own, and a route.
+    fn next(&self, incoming: &quinn::Incoming) -> Arc<quinn::ServerConfig> {
         let mut server = self.server.borrow().clone();
-        server.transport_config(Arc::new(self.transport.quinn(quinn::Side::Server)));
+        let (local, peer) = (incoming.local_ip(), incoming.remote_address());
+        let transport = self.transport.quinn_to(quinn::Side::Server, local, peer);
+        server.transport_config(Arc::new(transport));
         Arc::new(server)
     }
 }
@@ -75,51 +96,67 @@ pub(crate) async fn accept(
     door: Door,
     welcomes: Welcomes,
 ) {
-    // Each ends with the network that it came from.
-    let mut handshakes = JoinSet::new();
-    let mut crowd = Crowd::default();
-    let mut unvalidated = Rate::new(door.retry_above, Instant::now());
+    let mut handshakes = Handshakes {
+        tasks: JoinSet::new(),
+        door,
+    };
     loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
-            Some(ended) = handshakes.join_next() => {
-                // Only a panic does not say whose it was, and it has been reported.
-                ended.into_iter().for_each(|network| crowd.leave(network));
+            Some(ended) = handshakes.tasks.join_next() => {
+                handshakes.ended(ended);
                 continue;
             }
         };
         let Some(incoming) = incoming else { return };
-        let shutting_down = drivers.shutdown.borrow().is_some();
-        let full = drivers.tasks.len() + handshakes.len() >= door.max_connections;
-        let network = network(incoming.remote_address().ip());
-        let proven = incoming.remote_address_validated();
-        if shutting_down
-            || full
-            || handshakes.len() >= MAX_HANDSHAKES
-            || proven && crowd.from(network) >= MAX_OF_NETWORK
-        {
-            drivers.counters.handshake_refused();
-            incoming.refuse();
-        } else if !proven && (handshakes.len() >= RETRY_AT || !unvalidated.allows(Instant::now())) {
-            // Whoever only pretends to be at that address never sees the answer. No signature has been made yet.
-            drivers.counters.retried();
-            let _ = incoming.retry();
-        } else {
-            let early_data = door.early_data;
-            let welcome = welcomes.next();
-            let requests = requests.clone();
-            let handshake = handshake(incoming, welcome, early_data, drivers.clone(), requests);
-            let within = door.handshake_timeout;
-            let counters = drivers.counters.clone();
-            crowd.enter(network);
-            handshakes.spawn(async move {
-                if timeout(within, handshake).await.is_err() {
-                    counters.handshake_failed(Code::TIMEOUT);
-                    tracing::debug!("handshake took too long");
-                }
-                network
-            });
+        match handshakes.door.judge(&incoming, &drivers) {
+            Judgement::Refuse => {
+                drivers.counters.handshake_refused();
+                incoming.refuse();
+            }
+            Judgement::Prove => {
+                // Whoever only pretends to be at that address never sees the answer. No signature has been made yet.
+                drivers.counters.retried();
+                let _ = incoming.retry();
+            }
+            Judgement::Enter(network) => {
+                let welcome = welcomes.next(&incoming);
+                let (drivers, requests) = (drivers.clone(), requests.clone());
+                let counters = drivers.counters.clone();
+                let early_data = handshakes.door.early_data;
+                let handshake = handshake(incoming, welcome, early_data, drivers, requests);
+                handshakes.begin(network, counters, handshake);
+            }
         }
+    }
+}
+
+/// The handshakes of one worker. Each ends with the network that it came from.
+struct Handshakes {
+    tasks: JoinSet<IpAddr>,
+    door: Door,
+}
+
+impl Handshakes {
+    fn begin(
+        &mut self,
+        network: IpAddr,
+        counters: Arc<Counters>,
+        handshake: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let within = self.door.handshake_timeout;
+        self.tasks.spawn(async move {
+            if timeout(within, handshake).await.is_err() {
+                counters.handshake_failed(Code::TIMEOUT);
+                tracing::debug!("handshake took too long");
+            }
+            network
+        });
+    }
+
+    fn ended(&self, ended: Result<IpAddr, JoinError>) {
+        // Only a panic does not say whose it was, and it has been reported.
+        self.door.lobby().leave(ended.ok());
     }
 }
 
@@ -224,11 +261,3 @@ async fn admit(
         Err(rejected) => Err(NotAdmitted::Peer(connection, rejected)),
     }
 }
-
-/// Handshakes at once above which an address has to prove that it is not forged, at the cost of a round trip.
-const RETRY_AT: usize = 128;
-/// Handshakes at once from one network whose address has proved that it is not forged, so that one network cannot take all
-/// places: a crowd behind one address, all of whom come back in the same moment.
-const MAX_OF_NETWORK: usize = 256;
-/// Handshakes at once: each may cost a signature and some 20 KB until its time is up.
-const MAX_HANDSHAKES: usize = 1024;

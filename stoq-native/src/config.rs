@@ -1,11 +1,12 @@
 //! What a caller may choose, and every default with its reason.
 
+use core::num::NonZeroU16;
 use core::time::Duration;
 
 use bytes::Bytes;
 use stoq_core::frame::AccessTokens;
 
-use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, TransportConfig};
+use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, ResetKey, TransportConfig};
 
 /// How a client endpoint works.
 ///
@@ -71,6 +72,8 @@ pub struct ServerConfig {
     /// given, and the session opens once the holder has proven it.
     /// [`Endpoint::set_access`](crate::Endpoint::set_access) replaces them.
     pub access: Option<AccessRules>,
+    /// What packets are encrypted with, if the client has it. Default [`Cipher::Aes256Gcm`].
+    pub cipher: Cipher,
     /// Take early data: requests that resume a session and come with the first packets, for
     /// [`Endpoint::accept_early`](crate::Endpoint::accept_early). Default `false`, because whoever recorded such packets can
     /// send them again.
@@ -102,6 +105,20 @@ pub struct ServerConfig {
     /// [`Code::NEXT_HOP`](crate::Code::NEXT_HOP), because who answers such a request itself is not whom the client asked for.
     /// [`Relay`](crate::relay::Relay) sets it.
     pub relay: bool,
+    /// Sockets on the port, each with a thread that drives the connections on it. Default 1: no thread, and the runtime that the
+    /// endpoint is made in drives them. More (Linux only; elsewhere it is 1): a connection stays on its thread, also when the
+    /// client's address changes, and new ones spread evenly. Sessions, streams and datagrams are used from any runtime, best from the [connection's](crate::Connection::runtime). Each costs a thread,
+    /// 2 MiB of receive buffer and the [socket's][SocketConfig] own; as many as cores are of use. While it is more than 1, other
+    /// processes of the same user could open sockets on the port (`SO_REUSEPORT`).
+    ///
+    /// [SocketConfig]: crate::SocketConfig
+    pub workers: NonZeroU16,
+    /// What stateless resets are made with ([RFC 9000, section 10.3]). Default `None`: a fresh key. With the key of before a
+    /// restart, the server can tell clients at once that their connections are gone, which otherwise wait for their idle
+    /// time-out.
+    ///
+    /// [RFC 9000, section 10.3]: https://www.rfc-editor.org/rfc/rfc9000#section-10.3
+    pub reset_key: Option<ResetKey>,
     /// How connections work.
     pub transport: TransportConfig,
 }
@@ -115,14 +132,31 @@ impl ServerConfig {
             access: None,
             early_data: false,
             retry_above: 100,
+            cipher: Cipher::default(),
             handshake_timeout: Duration::from_secs(10),
             max_waiting: 1024,
             max_connections: 16_384,
             framed_streams: false,
             relay: false,
+            workers: NonZeroU16::MIN,
+            reset_key: None,
             transport: TransportConfig::default(),
         }
     }
+}
+
+/// What packets are encrypted with, and by which hash the handshake is summed up: a suite of TLS 1.3
+/// ([RFC 8446, appendix B.4](https://www.rfc-editor.org/rfc/rfc8446#appendix-B.4)). The server chooses; a client that does not have
+/// its first choice gets the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cipher {
+    /// TLS_AES_256_GCM_SHA384: of the strength of the key exchange and the signatures beside it, against quantum computers too.
+    #[default]
+    Aes256Gcm,
+    /// TLS_AES_128_GCM_SHA256: four rounds of AES fewer for each block. Enough against attackers of today; a quantum computer would
+    /// have to search 2^64 steps, one after the other, for each connection.
+    Aes128Gcm,
 }
 
 /// A setting that cannot work.

@@ -25,7 +25,7 @@ use crate::security::{Admitted, Judge};
 use crate::session::Session;
 use crate::target::Target;
 use crate::tls::servers::Servers;
-use crate::transport::TransportConfig;
+use crate::transport::{IpVersions, TransportConfig};
 use crate::trust::TrustError;
 
 use attempt::Attempt;
@@ -57,6 +57,11 @@ impl Connector {
             holders: config.holders.clone(),
             timeout: config.connect_timeout,
         })
+    }
+
+    /// IP versions of the socket.
+    pub(crate) fn ip(&self) -> IpVersions {
+        self.transport.ip
     }
 
     /// Who judges servers by this policy.

@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) grace: OnceLock<Duration>,
     /// Set when this end's endpoint closes all of its connections.
     pub(crate) endpoint_ending: Arc<Ending>,
+    /// The one that the driver runs in.
+    pub(crate) runtime: tokio::runtime::Handle,
 }
 
 impl Connection {
@@ -175,6 +177,13 @@ impl Connection {
         self.is_open() && self.shared().going_away.get().is_none()
     }
 
+    /// The runtime that drives the connection: its [worker's](crate::ServerConfig::workers), or the one that the endpoint was made
+    /// in. Who works with the connection's sessions in a task of that runtime spares a change of threads for each chunk; such a
+    /// task ends with the worker, when the endpoint and all its connections are gone.
+    pub fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.shared().runtime
+    }
+
     /// Sessions that are open now, the connection's own included.
     pub fn session_count(&self) -> usize {
         self.shared().sessions.load(Ordering::Relaxed)
@@ -191,6 +200,7 @@ impl Connection {
             send_rate: path.send_rate,
             tier: path.tier,
             mtu: stats.path.current_mtu,
+            black_holes: stats.path.black_holes_detected,
             sent_packets: stats.path.sent_packets,
             lost_packets: path.lost_packets,
             sent_bytes: stats.udp_tx.bytes,
@@ -290,6 +300,11 @@ pub struct ConnectionStats {
     pub tier: Option<Tier>,
     /// Largest UDP payload that the path is known to carry, in bytes.
     pub mtu: u16,
+    /// How often packets of the size that the path had carried seemed to arrive no more, so that they were made small again for
+    /// a minute ([RFC 8899, section 4.3]).
+    ///
+    /// [RFC 8899, section 4.3]: https://www.rfc-editor.org/rfc/rfc8899#section-4.3
+    pub black_holes: u64,
     /// QUIC packets sent.
     pub sent_packets: u64,
     /// QUIC packets that count as lost.

@@ -39,6 +39,7 @@ use stoq_core::session::{
 };
 use stoq_core::session_id::SessionId;
 use stoq_core::time::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -174,6 +175,7 @@ pub(crate) fn start(
         going_away: Ending::default(),
         grace: OnceLock::new(),
         endpoint_ending: endpoint.ending.clone(),
+        runtime: Handle::current(),
     });
     let handle = connection::Handle::new(shared.clone());
     let mut driver = Driver::new(

@@ -49,6 +49,8 @@
 //! | [`Connection`], with its last clone and session | closed | [`Code::NO_ERROR`] |
 //! | [`Endpoint`], with its last clone | no new sessions; those that run go on | |
 
+#![deny(unsafe_code)]
+
 mod acceptor;
 mod access;
 mod adapt;
@@ -77,6 +79,7 @@ mod queue;
 mod rejection;
 pub mod relay;
 mod request;
+mod reset_key;
 mod resolve;
 mod security;
 mod session;
@@ -87,6 +90,7 @@ mod tls;
 mod transport;
 mod trust;
 mod verified;
+mod workers;
 
 pub use access::{
     AccessRefusals, AccessRules, AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderKeys,
@@ -100,7 +104,7 @@ pub use adapt::{
 pub use announce::{AnnouncementsError, SendSeedError};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
-pub use config::{ClientConfig, ConfigError, ServerConfig};
+pub use config::{Cipher, ClientConfig, ConfigError, ServerConfig};
 pub use congestion::{CongestionAlgorithm, UnknownAlgorithm};
 pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
@@ -121,10 +125,12 @@ pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPoli
 pub use pool::{Pool, PoolConfig, PoolError, PoolStats};
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
+pub use reset_key::{ResetKey, ResetKeyError};
 pub use security::{KeyExchange, Security};
 pub use session::{
     PingError, SendDatagramError, SendMessageError, Session, SessionStats, StreamOpenError,
 };
+pub use socket::SocketConfig;
 pub use stoq_core::access::{
     Access, AccessError, AccessToken, HolderKey, HolderProof, Nonce, Revocations,
     SignedAccessToken, TokenHash, Verifier,

@@ -2,6 +2,7 @@
 
 mod acks;
 pub(crate) mod as_text;
+mod by_peer;
 mod keep_alive;
 mod limits;
 mod messages;
@@ -21,6 +22,7 @@ pub(crate) use limits::MULTIPLEXED_SLACK;
 use crate::adapt::AdaptationConfig;
 use crate::config::ConfigError;
 use crate::congestion::{self, CongestionAlgorithm};
+use crate::socket::SocketConfig;
 
 /// How the connections of an endpoint work, a client's or a server's.
 ///
@@ -59,6 +61,8 @@ pub struct TransportConfig {
     /// How often a silent connection sends something, so that neither end nor a NAT forgets it. Default
     /// [`KeepAlive::Auto`]: clients do, servers do not. More often: a packet each way, and a radio that cannot sleep.
     pub keep_alive: KeepAlive,
+    /// The UDP socket: its buffers, and the size of packets.
+    pub socket: SocketConfig,
     /// How congestion is controlled when a connection begins. Default [`CongestionAlgorithm::Cubic`].
     /// [`Connection::update_live_config`](crate::Connection::update_live_config) changes it while one runs.
     pub congestion: CongestionAlgorithm,
@@ -87,6 +91,7 @@ impl Default for TransportConfig {
             ip: IpVersions::default(),
             idle_timeout: Duration::from_secs(30),
             keep_alive: KeepAlive::default(),
+            socket: SocketConfig::default(),
             congestion: CongestionAlgorithm::default(),
             ack_frequency: None,
             metrics_interval: Duration::from_secs(5),
@@ -158,6 +163,7 @@ impl TransportConfig {
             let rule = "must be above zero and below idle_timeout";
             return bad("keep_alive", interval, rule);
         }
+        self.socket.check()?;
         self.ack_frequency
             .as_ref()
             .map_or(Ok(()), AckFrequency::check)?;

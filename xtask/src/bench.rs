@@ -1,9 +1,10 @@
 //! Measurements.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
-use crate::process::cargo;
+use crate::process::{self, cargo, command, output};
+use crate::workspace;
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -39,11 +40,19 @@ pub(crate) enum Bench {
         #[arg(long)]
         quick: bool,
     },
+    /// STOQ beside raw UDP, quinn, noq, s2n-quic and quiche: see tests/peers/README.md, and --help after it
+    #[command(disable_help_flag = true)]
+    Peers {
+        /// Given on as they are
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
 }
 
 /// Builds with optimisation, then measures.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let (binary, words) = match bench {
+        Bench::Peers { options } => return peers(options),
         Bench::Relay => ("bench-relay", Vec::new()),
         Bench::Extensions => ("bench-extensions", Vec::new()),
         Bench::Handshake { rounds } => ("bench-handshake", options(&[("--rounds", *rounds)])),
@@ -65,7 +74,18 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         }
     };
     let run = ["run", "--release", "--package", "stoq-tests", "--bin"];
-    crate::process::run(cargo(&run).arg(binary).arg("--").args(words))
+    process::run(cargo(&run).arg(binary).arg("--").args(words))
+}
+
+/// The peers are a workspace of their own, with a lock file of its own.
+fn peers(options: &[String]) -> Result<()> {
+    output(&mut command("cmake", &["--version"])).context(
+        "quiche is built with cmake and libclang (Debian: `apt-get install cmake libclang-dev`)",
+    )?;
+    let run = ["run", "--release", "--locked", "--manifest-path"];
+    let mut run = cargo(&run);
+    run.arg(workspace::path("tests/peers/Cargo.toml"));
+    process::run(run.arg("--").args(options))
 }
 
 /// Those that were given; the others are the measurement's own.

@@ -76,9 +76,14 @@ impl State {
         self.window = self.minimum();
     }
 
+    /// The path carries datagrams of this size now. As long as it has not shown that it carries too much, it may take ten of them:
+    /// with two, a probe for the next size would leave no room for anything else until it has arrived. As TCP does on Linux;
+    /// RFC 9002 has ten of the size at the beginning only.
     pub(super) fn set_mtu(&mut self, mtu: u16) {
         self.mtu = mtu.into();
-        self.set(self.window);
+        let fresh = self.recovery.is_none() && self.threshold == u64::MAX;
+        let least = if fresh { 10 * self.mtu } else { 0 };
+        self.set(self.window.max(least));
     }
 
     /// Goes on with a window that another algorithm found, and looks for more with care.

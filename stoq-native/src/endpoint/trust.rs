@@ -6,6 +6,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 
 use super::{Endpoint, Role};
 use crate::access::{AccessRefusals, AccessRules};
+use crate::config::Cipher;
 use crate::identity::Identity;
 use crate::parameter;
 use crate::policy::{ClientPolicy, PqPolicy};
@@ -23,7 +24,7 @@ impl Endpoint {
     /// # Errors
     /// [`PolicyError`] if there is nothing to trust, which leaves the old policy in force, or this is a server's endpoint.
     pub fn set_policy(&self, policy: impl Into<PqPolicy>) -> Result<(), PolicyError> {
-        let Role::Client(connector) = &self.0.role else {
+        let Role::Client(connector, _) = &self.0.role else {
             return Err(PolicyError::WrongRole);
         };
         self.0
@@ -83,7 +84,9 @@ impl Endpoint {
         if self.0.drivers.ending.get().is_none() {
             let config = house.quinn();
             server.welcome.send_replace(config.clone());
-            self.0.quinn.set_server_config(Some(config));
+            for quinn in &self.0.quinn {
+                quinn.set_server_config(Some(config.clone()));
+            }
         }
         Ok(())
     }
@@ -93,6 +96,7 @@ impl Endpoint {
 pub(super) struct House {
     pub(super) identity: Identity,
     pub(super) clients: Arc<Clients>,
+    pub(super) cipher: Cipher,
     pub(super) transport: TransportConfig,
     pub(super) framed_streams: bool,
     pub(super) early_data: bool,
@@ -104,7 +108,9 @@ impl House {
     pub(super) fn quinn(&self) -> quinn::ServerConfig {
         let falcon_id = self.identity.falcon_id();
         let parameter = parameter::ours(falcon_id, self.framed_streams, self.early_data);
-        let tls = self.identity.tls(&self.clients, self.early_data);
+        let tls = self
+            .identity
+            .tls(&self.clients, self.cipher, self.early_data);
         let crypto = ServerCrypto::new(tls, parameter);
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
         server.transport_config(Arc::new(self.transport.quinn(quinn::Side::Server)));
