@@ -47,8 +47,11 @@ impl Report {
             "load      {} connections, one echo of 64 bytes a second each for {} s, {} times\n",
             self.options.connections, self.options.seconds, self.options.crowds
         );
-        println!("{:<12}{:^34}{:^34}", "", "client", "server");
-        let head = format!("{:>12}{:>10}{:>12}", "RSS MiB", "tasks", "open");
+        println!("{:<12}{:^44}{:^44}", "", "client", "server");
+        let head = format!(
+            "{:>12}{:>10}{:>10}{:>12}",
+            "RSS MiB", "heap MiB", "tasks", "open"
+        );
         println!("{:<12}{head}{head}", "");
         row("before", self.before);
         for (number, crowd) in (1..).zip(&self.crowds) {
@@ -73,10 +76,13 @@ impl Report {
             );
         }
         println!("server: {}", self.server);
-        let connections = f64::from(self.options.connections);
+        let each = |bytes: u64| bytes as f64 / f64::from(self.options.connections) / 1024.0;
         for (name, end) in ENDS {
-            let taken = self.taken(end) as f64 / connections / 1024.0;
-            println!("{name}: {taken:.1} KiB resident for each open connection");
+            println!(
+                "{name}: {:.1} KiB resident for each open connection, {:.1} KiB of them Rust's heap",
+                each(self.taken(end, |sample| sample.memory)),
+                each(self.taken(end, |sample| sample.heap))
+            );
         }
     }
 
@@ -106,22 +112,23 @@ impl Report {
         }
         if let [first, .., last] = &self.crowds[..] {
             for (name, end) in ENDS {
-                let [first, last] = [first, last].map(|crowd| end(&crowd.moments[2]).memory);
-                let grown = last.saturating_sub(first);
+                let [first, last] = [first, last].map(|crowd| end(&crowd.moments[2]));
                 println!(
-                    "{name}: {:+.1} MiB from the first crowd to the last",
-                    mib(last) - mib(first)
+                    "{name}: after the last crowd against the first, RSS {:+.1} MiB, heap {:+.2} MiB",
+                    mib(last.memory) - mib(first.memory),
+                    mib(last.heap) - mib(first.heap)
                 );
-                if grown > (self.taken(end) / 10).max(NOISE) {
+                let grown = last.heap.saturating_sub(first.heap);
+                if grown > (self.taken(end, |sample| sample.heap) / 100).max(NOISE) {
                     faults.push(format!(
-                        "the {name} keeps {grown} bytes more after each crowd"
+                        "the {name} holds {grown} bytes more after the last crowd"
                     ));
                 }
             }
         }
         match faults.is_empty() {
             true => {
-                println!("all came back: connections, echoes, tasks");
+                println!("all came back: connections, echoes, tasks, heap");
                 Ok(())
             }
             false => Err(faults.join("; ").into()),
@@ -129,13 +136,11 @@ impl Report {
     }
 
     /// What the first crowd took while it was there.
-    fn taken(&self, end: fn(&Samples) -> Sample) -> u64 {
-        let echoed = self
-            .crowds
-            .first()
-            .map(|crowd| end(&crowd.moments[1]).memory);
-        let before = end(&self.before).memory;
-        echoed.unwrap_or(before).saturating_sub(before)
+    fn taken(&self, end: End, figure: fn(Sample) -> u64) -> u64 {
+        let before = figure(end(&self.before));
+        let echoed = self.crowds.first();
+        let echoed = echoed.map_or(before, |crowd| figure(end(&crowd.moments[1])));
+        echoed.saturating_sub(before)
     }
 }
 
@@ -144,8 +149,9 @@ fn row(name: &str, samples: Samples) {
     for (_, end) in ENDS {
         let sample = end(&samples);
         print!(
-            "{:>12.1}{:>10}{:>12}",
+            "{:>12.1}{:>10.1}{:>10}{:>12}",
             mib(sample.memory),
+            mib(sample.heap),
             sample.tasks,
             sample.connections
         );
@@ -162,5 +168,5 @@ const ENDS: [(&str, End); 2] = [
     ("client", |samples| samples.client),
     ("server", |samples| samples.server),
 ];
-/// What an allocator may keep or give back between two moments without anybody's doing.
-const NOISE: u64 = 8 * 1024 * 1024;
+/// Tables that double their size at another moment.
+const NOISE: u64 = 1024 * 1024;

@@ -6,13 +6,15 @@ use std::str::FromStr;
 use stoq_native::Endpoint;
 use tokio::runtime::Handle;
 
-use crate::Result;
+use crate::{Result, heap};
 
 /// Of one process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sample {
     /// Resident, in bytes.
     pub(crate) memory: u64,
+    /// Of the heap, held by Rust code, in bytes.
+    pub(crate) heap: u64,
     /// Of tokio, alive.
     pub(crate) tasks: usize,
     /// Open, or closing.
@@ -30,6 +32,7 @@ impl Sample {
     pub(crate) fn take(runtime: &Handle, endpoint: &Endpoint) -> Result<Self> {
         Ok(Self {
             memory: resident()?,
+            heap: heap::held() as u64,
             tasks: runtime.metrics().num_alive_tasks(),
             connections: endpoint.stats().connections,
         })
@@ -40,10 +43,11 @@ impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             memory,
+            heap,
             tasks,
             connections,
         } = self;
-        write!(f, "{memory} {tasks} {connections}")
+        write!(f, "{memory} {heap} {tasks} {connections}")
     }
 }
 
@@ -52,9 +56,10 @@ impl FromStr for Sample {
 
     fn from_str(text: &str) -> Result<Self> {
         let mut words = text.split_whitespace();
-        let mut word = || words.next().ok_or("a sample has three numbers");
+        let mut word = || words.next().ok_or("a sample has four numbers");
         Ok(Self {
             memory: word()?.parse()?,
+            heap: word()?.parse()?,
             tasks: word()?.parse()?,
             connections: word()?.parse()?,
         })

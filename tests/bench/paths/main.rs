@@ -36,7 +36,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use clap::Parser;
-use contenders::ALL;
+use contenders::{ALL, Contender};
 use report::Report;
 use run::{Path, Plan, run};
 
@@ -44,7 +44,7 @@ use run::{Path, Plan, run};
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// How much to measure.
-#[derive(Clone, Copy, Parser)]
+#[derive(Clone, Parser)]
 struct Options {
     /// Rounds
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
@@ -64,6 +64,9 @@ struct Options {
     /// Rate of the short path in Mbit/s, in place of the highest that is found
     #[arg(long)]
     rate: Option<u64>,
+    /// Measure only the contenders whose name contains this, such as "STOQ" or "BBR"
+    #[arg(long)]
+    only: Option<String>,
     /// One round of 2 s after 1 s, and 4 s of two flows: to see that it works
     #[arg(long)]
     quick: bool,
@@ -87,11 +90,22 @@ fn main() -> Result<()> {
         Path::new(highest, Duration::from_millis(10)),
         Path::new(50_000_000, Duration::from_millis(100)),
     ];
-    let mut report = Report::new(options.seed, options.rounds, bare, paths);
+    let measured = |contender: &Contender| {
+        let only = options.only.as_deref().unwrap_or_default();
+        contender.to_string().contains(only)
+    };
+    let contenders: Vec<_> = ALL.into_iter().filter(measured).collect();
+    let mut report = Report::new(
+        contenders.clone(),
+        options.seed,
+        options.rounds,
+        bare,
+        paths,
+    );
     for round in 0..options.rounds {
         for path in paths {
             for loss_per_mille in [0, 10, 30] {
-                for contender in ALL {
+                for &contender in &contenders {
                     let plan = Plan {
                         path,
                         loss_per_mille,
@@ -104,7 +118,7 @@ fn main() -> Result<()> {
                     report.progress(round, contender, plan);
                 }
             }
-            for contender in ALL {
+            for &contender in &contenders {
                 let plan = Plan {
                     path,
                     loss_per_mille: 0,

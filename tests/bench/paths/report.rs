@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hdrhistogram::Histogram;
 
-use crate::contenders::{ALL, Contender};
+use crate::contenders::Contender;
 use crate::machine::{machine, versions};
 use crate::run::{Path, Plan, Sample};
 
@@ -13,6 +13,7 @@ type Place = (Path, u32, u8, Contender);
 
 /// All that was measured.
 pub(crate) struct Report {
+    contenders: Vec<Contender>,
     seed: u64,
     rounds: u32,
     bare: Option<u64>,
@@ -21,8 +22,15 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(seed: u64, rounds: u32, bare: Option<u64>, paths: [Path; 2]) -> Self {
+    pub(crate) fn new(
+        contenders: Vec<Contender>,
+        seed: u64,
+        rounds: u32,
+        bare: Option<u64>,
+        paths: [Path; 2],
+    ) -> Self {
         Self {
+            contenders,
             seed,
             rounds,
             bare,
@@ -71,7 +79,7 @@ impl Report {
             for loss_per_mille in [0, 10, 30] {
                 println!("\n{}, loss {} %", name(path), loss_per_mille / 10);
                 println!("{HEAD}");
-                for contender in ALL {
+                for &contender in &self.contenders {
                     self.row((path, loss_per_mille, 1, contender));
                 }
             }
@@ -79,7 +87,7 @@ impl Report {
         println!("\nfairness of two flows at once, loss 0 % (median, and the least of the rounds)");
         for path in self.paths {
             println!("{}", name(path));
-            for contender in ALL {
+            for &contender in &self.contenders {
                 self.fairness((path, 0, 2, contender));
             }
         }
