@@ -178,6 +178,9 @@ async fn echo(
     let offset = SECOND.mul_f64(at as f64 / f64::from(options.connections));
     let mut ticks = interval_at(tokio::time::Instant::now() + offset, SECOND);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The stream is opened with its first echo: all in one moment would be another load.
+    ticks.tick().await;
+    ticks.reset_immediately();
     let (mut send, mut receive) = session.open_bi().await?;
     let mut times = Vec::with_capacity(options.seconds as usize);
     for round in 0..options.seconds {
