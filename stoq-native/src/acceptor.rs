@@ -2,32 +2,35 @@
 
 mod crowd;
 mod early;
+mod lobby;
 mod rate;
 
 use core::time::Duration;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use stoq_core::close::Code;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::config::ServerConfig;
 use crate::driver::{self, Role, Unintroduced};
+use crate::metrics::Counters;
 use crate::rejection::IdentityRejected;
 use crate::request::SessionRequest;
 use crate::security::{Admitted, facts};
-use crowd::{Crowd, network};
-use rate::Rate;
+use crate::transport::Transports;
+use crowd::network;
+use lobby::{Judgement, Lobby};
 
-/// What strangers may ask of a server before they have proved anything.
-#[derive(Clone, Copy, Debug)]
+/// What strangers may ask of a server before they have proved anything, of all its workers together.
+#[derive(Clone, Debug)]
 pub(crate) struct Door {
     handshake_timeout: Duration,
     max_connections: usize,
-    retry_above: u32,
-    early_data: bool,
+    lobby: Arc<Mutex<Lobby>>,
 }
 
 impl Door {
@@ -35,9 +38,47 @@ impl Door {
         Self {
             handshake_timeout: config.handshake_timeout,
             max_connections: config.max_connections,
-            retry_above: config.retry_above,
-            early_data: config.early_data,
+            lobby: Arc::new(Mutex::new(Lobby::new(config.retry_above))),
         }
+    }
+
+    fn lobby(&self) -> MutexGuard<'_, Lobby> {
+        // Its counts are whole at every moment.
+        self.lobby.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the handshake may begin.
+    fn judge(&self, incoming: &quinn::Incoming, drivers: &driver::Shared) -> Judgement {
+        if drivers.shutdown.borrow().is_some() {
+            return Judgement::Refuse;
+        }
+        let room = self.max_connections.saturating_sub(drivers.tasks.len());
+        let network = network(incoming.remote_address().ip());
+        let proven = incoming.remote_address_validated();
+        self.lobby().judge(network, proven, room, Instant::now())
+    }
+}
+
+/// What handshakes are made with.
+#[derive(Debug)]
+pub(crate) struct Building {
+    pub(crate) transports: Transports,
+    /// Replaced when the identity or the policy changes.
+    pub(crate) server: watch::Receiver<quinn::ServerConfig>,
+    /// Whether early data is taken.
+    pub(crate) early_data: bool,
+}
+
+impl Building {
+    /// Whoever this comes from.
+    fn begin(
+        &self,
+        incoming: quinn::Incoming,
+    ) -> Result<quinn::Connecting, quinn::ConnectionError> {
+        let mut server = self.server.borrow().clone();
+        let (local, peer) = (incoming.local_ip(), incoming.remote_address());
+        server.transport_config(self.transports.to(local, peer));
+        incoming.accept_with(Arc::new(server))
     }
 }
 
@@ -48,61 +89,78 @@ pub(crate) async fn accept(
     drivers: Arc<driver::Shared>,
     requests: mpsc::Sender<SessionRequest>,
     door: Door,
+    building: Arc<Building>,
 ) {
-    // Each ends with the network that it came from.
-    let mut handshakes = JoinSet::new();
-    let mut crowd = Crowd::default();
-    let mut unvalidated = Rate::new(door.retry_above, Instant::now());
+    let mut handshakes = Handshakes {
+        tasks: JoinSet::new(),
+        door,
+    };
     loop {
         let incoming = tokio::select! {
             incoming = endpoint.accept() => incoming,
-            Some(ended) = handshakes.join_next() => {
-                // Only a panic does not say whose it was, and it has been reported.
-                ended.into_iter().for_each(|network| crowd.leave(network));
+            Some(ended) = handshakes.tasks.join_next() => {
+                handshakes.ended(ended);
                 continue;
             }
         };
         let Some(incoming) = incoming else { return };
-        let shutting_down = drivers.shutdown.borrow().is_some();
-        let full = drivers.tasks.len() + handshakes.len() >= door.max_connections;
-        let network = network(incoming.remote_address().ip());
-        let proven = incoming.remote_address_validated();
-        if shutting_down
-            || full
-            || handshakes.len() >= MAX_HANDSHAKES
-            || proven && crowd.from(network) >= MAX_OF_NETWORK
-        {
-            drivers.counters.handshake_refused();
-            incoming.refuse();
-        } else if !proven && (handshakes.len() >= RETRY_AT || !unvalidated.allows(Instant::now())) {
+        match handshakes.door.judge(&incoming, &drivers) {
+            Judgement::Refuse => {
+                drivers.counters.handshake_refused();
+                incoming.refuse();
+            }
             // Whoever only pretends to be at that address never sees the answer. No signature has been made yet.
-            drivers.counters.retried();
-            let _ = incoming.retry();
-        } else {
-            let early_data = door.early_data;
-            let handshake = handshake(incoming, early_data, drivers.clone(), requests.clone());
-            let within = door.handshake_timeout;
-            let counters = drivers.counters.clone();
-            crowd.enter(network);
-            handshakes.spawn(async move {
-                if timeout(within, handshake).await.is_err() {
-                    counters.handshake_failed(Code::TIMEOUT);
-                    tracing::debug!("handshake took too long");
-                }
-                network
-            });
+            Judgement::Prove => {
+                drivers.counters.retried();
+                let _ = incoming.retry();
+            }
+            Judgement::Enter(network) => {
+                let counters = drivers.counters.clone();
+                let (building, drivers) = (building.clone(), drivers.clone());
+                let handshake = handshake(incoming, building, drivers, requests.clone());
+                handshakes.begin(network, counters, handshake);
+            }
         }
+    }
+}
+
+/// The handshakes of one worker. Each ends with the network that it came from.
+struct Handshakes {
+    tasks: JoinSet<IpAddr>,
+    door: Door,
+}
+
+impl Handshakes {
+    fn begin(
+        &mut self,
+        network: IpAddr,
+        counters: Arc<Counters>,
+        handshake: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let within = self.door.handshake_timeout;
+        self.tasks.spawn(async move {
+            if timeout(within, handshake).await.is_err() {
+                counters.handshake_failed(Code::TIMEOUT);
+                tracing::debug!("handshake took too long");
+            }
+            network
+        });
+    }
+
+    fn ended(&self, ended: Result<IpAddr, JoinError>) {
+        // Only a panic does not say whose it was, and it has been reported.
+        self.door.lobby().leave(ended.ok());
     }
 }
 
 async fn handshake(
     incoming: quinn::Incoming,
-    early_data: bool,
+    building: Arc<Building>,
     drivers: Arc<driver::Shared>,
     requests: mpsc::Sender<SessionRequest>,
 ) {
     let peer = incoming.remote_address();
-    match admit(incoming, early_data, &drivers).await {
+    match admit(incoming, &building, &drivers).await {
         Ok((connection, admitted, waiting)) => {
             let role = Role::Server { requests, waiting };
             driver::start(connection, role, drivers, admitted);
@@ -145,10 +203,11 @@ impl From<quinn::ConnectionError> for NotAdmitted {
 /// Resolves when the handshake is done and the client was judged; takes early data meanwhile, if there is some.
 async fn admit(
     incoming: quinn::Incoming,
-    early_data: bool,
+    building: &Building,
     drivers: &driver::Shared,
 ) -> Result<(quinn::Connection, Admitted, Unintroduced), NotAdmitted> {
-    let mut connecting = incoming.accept()?;
+    let mut connecting = building.begin(incoming)?;
+    let early_data = building.early_data;
     if early_data {
         connecting.handshake_data().await?;
     }
@@ -194,11 +253,3 @@ async fn admit(
         Err(rejected) => Err(NotAdmitted::Peer(connection, rejected)),
     }
 }
-
-/// Handshakes at once above which an address has to prove that it is not forged, at the cost of a round trip.
-const RETRY_AT: usize = 128;
-/// Handshakes at once from one network whose address has proved that it is not forged, so that one network cannot take all
-/// places: a crowd behind one address, all of whom come back in the same moment.
-const MAX_OF_NETWORK: usize = 256;
-/// Handshakes at once: each may cost a signature and some 20 KB until its time is up.
-const MAX_HANDSHAKES: usize = 1024;

@@ -1,11 +1,12 @@
 //! What a caller may choose, and every default with its reason.
 
+use core::num::NonZeroU16;
 use core::time::Duration;
 
 use bytes::Bytes;
 use stoq_core::frame::AccessTokens;
 
-use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, TransportConfig};
+use crate::{AccessRules, ClientPolicy, HolderKeys, Identity, PqPolicy, ResetKey, TransportConfig};
 
 /// How a client endpoint works.
 ///
@@ -102,6 +103,20 @@ pub struct ServerConfig {
     /// [`Code::NEXT_HOP`](crate::Code::NEXT_HOP), because who answers such a request itself is not whom the client asked for.
     /// [`Relay`](crate::relay::Relay) sets it.
     pub relay: bool,
+    /// Sockets on the port, each with a thread that drives the connections on it. Default 1: no thread, and the runtime that the
+    /// endpoint is made in drives them. More (Linux only; elsewhere it is 1): a connection stays on its thread, also when the
+    /// client's address changes, and new ones spread evenly. Sessions, streams and datagrams are used from any runtime. Each costs a thread,
+    /// 2 MiB of receive buffer and the [socket's][SocketConfig] own; as many as cores are of use. While it is more than 1, other
+    /// processes of the same user could open sockets on the port (`SO_REUSEPORT`).
+    ///
+    /// [SocketConfig]: crate::SocketConfig
+    pub workers: NonZeroU16,
+    /// What stateless resets are made with ([RFC 9000, section 10.3]). Default `None`: a fresh key. With the key of before a
+    /// restart, the server can tell clients at once that their connections are gone, which otherwise wait for their idle
+    /// time-out.
+    ///
+    /// [RFC 9000, section 10.3]: https://www.rfc-editor.org/rfc/rfc9000#section-10.3
+    pub reset_key: Option<ResetKey>,
     /// How connections work.
     pub transport: TransportConfig,
 }
@@ -120,6 +135,8 @@ impl ServerConfig {
             max_connections: 16_384,
             framed_streams: false,
             relay: false,
+            workers: NonZeroU16::MIN,
+            reset_key: None,
             transport: TransportConfig::default(),
         }
     }

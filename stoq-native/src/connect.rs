@@ -25,7 +25,7 @@ use crate::security::{Admitted, Judge};
 use crate::session::Session;
 use crate::target::Target;
 use crate::tls::servers::Servers;
-use crate::transport::IpVersions;
+use crate::transport::{IpVersions, Transports};
 use crate::trust::TrustError;
 
 use attempt::Attempt;
@@ -36,7 +36,7 @@ pub use options::ConnectOptions;
 /// What an endpoint needs in order to connect.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    transport: Arc<quinn::TransportConfig>,
+    transports: Transports,
     identity: Option<Identity>,
     parameter: TransportParameter,
     access_tokens: Vec<Bytes>,
@@ -47,11 +47,11 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
-        let transport = config.transport.quinn(quinn::Side::Client)?;
+        let transports = Transports::new(&config.transport, quinn::Side::Client)?;
         check_access_tokens(&config.access_tokens)?;
         let falcon_id = config.identity.as_ref().and_then(Identity::falcon_id);
         Ok(Self {
-            transport: Arc::new(transport),
+            transports,
             parameter: parameter::ours(falcon_id, config.framed_streams, false),
             identity: config.identity.clone(),
             access_tokens: config.access_tokens.clone(),
@@ -59,6 +59,11 @@ impl Connector {
             ip: config.transport.ip,
             timeout: config.connect_timeout,
         })
+    }
+
+    /// IP versions of the socket.
+    pub(crate) fn ip(&self) -> IpVersions {
+        self.ip
     }
 
     /// Who judges servers by this policy.

@@ -187,6 +187,7 @@ impl Connection {
             send_rate: path.send_rate,
             tier: path.tier,
             mtu: stats.path.current_mtu,
+            black_holes: stats.path.black_holes_detected,
             sent_packets: stats.path.sent_packets,
             lost_packets: path.lost_packets,
             sent_bytes: stats.udp_tx.bytes,
@@ -286,6 +287,11 @@ pub struct ConnectionStats {
     pub tier: Option<Tier>,
     /// Largest UDP payload that the path is known to carry, in bytes.
     pub mtu: u16,
+    /// How often packets of the size that the path had carried seemed to arrive no more, so that they were made small again for
+    /// a minute ([RFC 8899, section 4.3]).
+    ///
+    /// [RFC 8899, section 4.3]: https://www.rfc-editor.org/rfc/rfc8899#section-4.3
+    pub black_holes: u64,
     /// QUIC packets sent.
     pub sent_packets: u64,
     /// QUIC packets that count as lost.

@@ -1,34 +1,32 @@
-//! The UDP socket, and what begins and ends on it.
+//! The UDP sockets, and what begins and ends on them.
 
+mod bind;
 mod trust;
 
 use core::fmt;
 use core::time::Duration;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex as StdMutex};
 
 use stoq_core::close::Code;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
+use tokio_util::sync::DropGuard;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::acceptor::{self, Door};
 use crate::closed::Closed;
-use crate::config::{ClientConfig, ConfigError, ServerConfig};
 use crate::connect::{ConnectError, ConnectOptions, Connector, EarlyConnection};
 use crate::connection::Connection;
 use crate::driver;
 use crate::early::EarlyRequest;
 use crate::metrics::EndpointStats;
 use crate::request::SessionRequest;
-use crate::security::Judge;
 use crate::session::Session;
-use crate::socket;
+use crate::socket::SocketConfig;
 use crate::target::Target;
-use crate::tls::clients::Clients;
-use crate::transport::IpVersions;
-use crate::trust::TrustError;
+pub use bind::BindError;
+pub(crate) use bind::open_client;
 use trust::House;
 pub use trust::PolicyError;
 
@@ -40,117 +38,34 @@ pub use trust::PolicyError;
 pub struct Endpoint(Arc<Inner>);
 
 struct Inner {
-    quinn: quinn::Endpoint,
+    /// One for each worker; a client has one.
+    quinn: Vec<quinn::Endpoint>,
     drivers: Arc<driver::Shared>,
     role: Role,
 }
 
 enum Role {
-    Client(Arc<Connector>),
+    /// With the settings of its socket.
+    Client(Arc<Connector>, SocketConfig),
     Server(Box<Server>),
 }
 
 struct Server {
     house: StdMutex<House>,
+    /// What the house makes handshakes with now.
+    present: watch::Sender<quinn::ServerConfig>,
     requests: Mutex<mpsc::Receiver<SessionRequest>>,
     early: Mutex<mpsc::Receiver<EarlyRequest>>,
-    _acceptor: AbortOnDropHandle<()>,
+    _accepting: Accepting,
+}
+
+/// Takes new connections until it is dropped.
+enum Accepting {
+    Here(#[expect(dead_code, reason = "aborts on drop")] AbortOnDropHandle<()>),
+    Workers(#[expect(dead_code, reason = "stops them on drop")] DropGuard),
 }
 
 impl Endpoint {
-    /// A client, on any free port.
-    ///
-    /// Must be called within a tokio runtime, whose tasks then drive the endpoint.
-    ///
-    /// # Errors
-    /// [`BindError`] if a setting cannot work, or the system does not give a socket.
-    pub fn client(config: ClientConfig) -> Result<Self, BindError> {
-        let connector = Connector::new(&config).map_err(BindError::Config)?;
-        let judge = connector.judge(config.policy).map_err(BindError::Trust)?;
-        let socket = socket::bind_any(config.transport.ip).map_err(|error| BindError::Socket {
-            address: None,
-            error,
-        })?;
-        let quinn = endpoint(socket, None, None)?;
-        Ok(Self(Arc::new(Inner {
-            quinn,
-            drivers: Arc::new(driver::Shared::new(
-                &config.transport,
-                config.framed_streams,
-                false,
-                judge,
-                None,
-            )),
-            role: Role::Client(Arc::new(connector)),
-        })))
-    }
-
-    /// A server, at this address: `[::]:port` for all interfaces and both IP versions, port 0 for any that is free.
-    ///
-    /// Must be called within a tokio runtime, whose tasks then drive the endpoint.
-    ///
-    /// # Errors
-    /// [`BindError`] if a setting cannot work, or the system does not give the address.
-    pub fn server(address: SocketAddr, config: ServerConfig) -> Result<Self, BindError> {
-        let family_fits = match config.transport.ip {
-            IpVersions::Both => true,
-            IpVersions::V6Only => address.is_ipv6(),
-            IpVersions::V4Only => address.is_ipv4(),
-        };
-        if !family_fits {
-            return Err(BindError::Config(ConfigError {
-                setting: "ip",
-                value: format!("{:?}", config.transport.ip),
-                rule: "the address to bind is of the other version",
-            }));
-        }
-        let transport = config
-            .transport
-            .quinn(quinn::Side::Server)
-            .map_err(BindError::Config)?;
-        let door = Door::new(&config);
-        let house = House {
-            identity: config.identity,
-            clients: Arc::new(Clients::new(config.clients)),
-            transport: Arc::new(transport),
-            framed_streams: config.framed_streams,
-            early_data: config.early_data,
-            token_key: House::token_key(),
-        };
-        let server = house.quinn();
-        let judge = Judge::Clients(house.clients.clone());
-
-        let socket =
-            socket::bind(address, config.transport.ip).map_err(|error| BindError::Socket {
-                address: Some(address),
-                error,
-            })?;
-        let quinn = endpoint(socket, Some(address), Some(server))?;
-        let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
-        let early_sender = config.early_data.then_some(early_sender);
-        let drivers = driver::Shared::new(
-            &config.transport,
-            config.framed_streams,
-            config.relay,
-            judge,
-            early_sender,
-        );
-        drivers.access.send_replace(config.access.map(Arc::new));
-        let drivers = Arc::new(drivers);
-        let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
-        let accepting = acceptor::accept(quinn.clone(), drivers.clone(), sender, door);
-        Ok(Self(Arc::new(Inner {
-            quinn,
-            drivers,
-            role: Role::Server(Box::new(Server {
-                house: StdMutex::new(house),
-                requests: Mutex::new(requests),
-                early: Mutex::new(early),
-                _acceptor: AbortOnDropHandle::new(tokio::spawn(accepting)),
-            })),
-        })))
-    }
-
     /// Connects to `stoq://host:port/service` and opens a session with the service: session 0 of a connection of its own.
     /// Resolves when the server has accepted it.
     ///
@@ -188,7 +103,7 @@ impl Endpoint {
         }
         let (_, session) = self
             .connector()?
-            .connect(&self.0.quinn, &self.0.drivers, &target, options)
+            .connect(self.0.first(), &self.0.drivers, &target, options)
             .await?;
         session.ok_or_else(no_service)
     }
@@ -209,7 +124,7 @@ impl Endpoint {
             return Err(ConnectError::NoService { url: url.into() });
         }
         self.connector()?
-            .connect_early(&self.0.quinn, &self.0.drivers, target)
+            .connect_early(self.0.first(), &self.0.drivers, target)
             .await
     }
 
@@ -229,7 +144,7 @@ impl Endpoint {
         let (connection, _) = self
             .connector()?
             .connect(
-                &self.0.quinn,
+                self.0.first(),
                 &self.0.drivers,
                 &target,
                 ConnectOptions::default(),
@@ -271,13 +186,15 @@ impl Endpoint {
     /// # Errors
     /// What the system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.quinn.local_addr()
+        self.0.first().local_addr()
     }
 
     /// Closes all connections at once, and takes no new ones. Peers are told code and reason.
     pub fn close(&self, code: Code, reason: &str) {
         self.0.drivers.ending.end(Closed::local(code, reason));
-        self.0.quinn.close(code.value().into(), reason.as_bytes());
+        for quinn in &self.0.quinn {
+            quinn.close(code.value().into(), reason.as_bytes());
+        }
     }
 
     /// Resolves when no connection is left, and peers had the time to learn of it. Does not close any.
@@ -286,7 +203,9 @@ impl Endpoint {
     /// Dropping the future changes nothing.
     pub async fn wait_idle(&self) {
         self.0.drivers.tasks.wait().await;
-        self.0.quinn.wait_idle().await;
+        for quinn in &self.0.quinn {
+            quinn.wait_idle().await;
+        }
     }
 
     /// Connections that are open now, or closing.
@@ -297,6 +216,12 @@ impl Endpoint {
     /// What it has done so far, all its connections together. Takes a lock of each.
     pub fn stats(&self) -> EndpointStats {
         self.0.drivers.counters.get()
+    }
+
+    /// Connections of each [worker](ServerConfig::workers), those included that are closing; a client has one worker.
+    pub fn connections_by_worker(&self) -> Vec<usize> {
+        let quinn = self.0.quinn.iter();
+        quinn.map(quinn::Endpoint::open_connections).collect()
     }
 
     /// Ends in order: takes no new sessions, tells the peers so (GOAWAY), gives running sessions `grace` to end, closes what
@@ -328,16 +253,24 @@ impl Endpoint {
             return Err(ConnectError::EndpointClosed);
         }
         match &self.0.role {
-            Role::Client(connector) => Ok(connector),
+            Role::Client(connector, _) => Ok(connector),
             Role::Server(_) => Err(ConnectError::NotAClient),
         }
+    }
+}
+
+impl Inner {
+    fn first(&self) -> &quinn::Endpoint {
+        self.quinn.first().expect("there is at least one worker")
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         // Otherwise first packets would go on to gather for a server that nobody asks.
-        self.quinn.set_server_config(None);
+        for quinn in &self.quinn {
+            quinn.set_server_config(None);
+        }
     }
 }
 
@@ -348,39 +281,4 @@ impl fmt::Debug for Endpoint {
             .field("open_connections", &self.open_connections())
             .finish_non_exhaustive()
     }
-}
-
-pub(crate) fn endpoint(
-    socket: UdpSocket,
-    address: Option<SocketAddr>,
-    server: Option<quinn::ServerConfig>,
-) -> Result<quinn::Endpoint, BindError> {
-    let runtime = quinn::default_runtime().ok_or(BindError::NoRuntime)?;
-    let mut config = quinn::EndpointConfig::default();
-    // RFC 9000. Drafts of it have other constants, and no peers any more.
-    config.supported_versions(vec![1]);
-    quinn::Endpoint::new(config, server, socket, runtime)
-        .map_err(|error| BindError::Socket { address, error })
-}
-
-/// An endpoint cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// A setting cannot work.
-    #[error(transparent)]
-    Config(ConfigError),
-    /// There is nothing to trust.
-    #[error(transparent)]
-    Trust(TrustError),
-    /// The system does not give the socket.
-    #[error("cannot bind {}: {error}", address.map_or_else(|| "a UDP port".into(), |address| address.to_string()))]
-    Socket {
-        /// The address asked for; `None` for any.
-        address: Option<SocketAddr>,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The caller is not within a tokio runtime.
-    #[error("not within a tokio runtime")]
-    NoRuntime,
 }

@@ -13,11 +13,11 @@ use stoq_core::transport_parameter::{ParameterError, TransportParameter};
 use tokio::time::timeout;
 
 use crate::connect::ConnectError;
-use crate::endpoint::endpoint;
+use crate::endpoint::open_client;
 use crate::rejection::IdentityRejected;
 use crate::resolve::{race, resolve};
 use crate::security::KeyExchange;
-use crate::socket;
+use crate::socket::{self, SocketConfig};
 use crate::target::Target;
 use crate::transport::IpVersions;
 
@@ -118,8 +118,9 @@ pub enum AsksClients {
 /// If the future is dropped, its connections are closed.
 pub async fn inspect(target: &Target, after: Duration) -> Result<Inspection, InspectError> {
     let inspecting = async {
-        let socket = socket::bind_any(IpVersions::Both).map_err(InspectError::Socket)?;
-        let quinn = endpoint(socket, None, None).map_err(InspectError::Endpoint)?;
+        let config = SocketConfig::default();
+        let socket = socket::bind_any(IpVersions::Both, &config).map_err(InspectError::Socket)?;
+        let quinn = open_client(socket, &config).map_err(InspectError::Endpoint)?;
         let inspector = Arc::new(Inspector::new(quinn.clone(), target));
         let inspection = look(&inspector).await;
         // So that the peer learns that we have left. What the peer has ended itself stays for seconds, and need not be

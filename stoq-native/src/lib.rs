@@ -49,6 +49,8 @@
 //! | [`Connection`], with its last clone and session | closed | [`Code::NO_ERROR`] |
 //! | [`Endpoint`], with its last clone | no new sessions; those that run go on | |
 
+#![deny(unsafe_code)]
+
 mod acceptor;
 mod access;
 mod announce;
@@ -75,6 +77,7 @@ mod queue;
 mod rejection;
 pub mod relay;
 mod request;
+mod reset_key;
 mod resolve;
 mod security;
 mod session;
@@ -85,6 +88,7 @@ mod tls;
 mod transport;
 mod trust;
 mod verified;
+mod workers;
 
 pub use access::{
     AccessRefusals, AccessRules, AccessTokenFileError, HolderKeyError, HolderKeyPair, HolderKeys,
@@ -114,10 +118,12 @@ pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPoli
 pub use pool::{Pool, PoolConfig, PoolError, PoolStats};
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
+pub use reset_key::{ResetKey, ResetKeyError};
 pub use security::{KeyExchange, Security};
 pub use session::{
     PingError, SendDatagramError, SendMessageError, Session, SessionStats, StreamOpenError,
 };
+pub use socket::SocketConfig;
 pub use stoq_core::access::{
     Access, AccessError, AccessToken, HolderKey, HolderProof, Nonce, Revocations,
     SignedAccessToken, TokenHash, Verifier,

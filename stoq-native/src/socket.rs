@@ -1,4 +1,15 @@
-//! The UDP socket under an endpoint: which IP versions it takes, and how much it buffers.
+//! The UDP socket under an endpoint: which IP versions it takes, how much it buffers, and how large its packets are.
+
+mod batch;
+mod buffers;
+mod config;
+mod doorbell;
+mod path;
+#[cfg(target_os = "linux")]
+mod reuseport;
+mod siblings;
+mod steering;
+mod udp;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -6,9 +17,69 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::transport::IpVersions;
+pub use config::SocketConfig;
+pub(crate) use path::largest_payload;
+use siblings::Siblings;
+pub(crate) use steering::{Identifiers, Steering};
+pub(crate) use udp::Socket as QuinnSocket;
+
+/// A socket at its address, not yet in anybody's hands.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    socket: UdpSocket,
+    siblings: Option<Siblings>,
+}
 
 /// Binds a socket at `address` that takes exactly the IP versions asked for.
-pub(crate) fn bind(address: SocketAddr, ip: IpVersions) -> io::Result<UdpSocket> {
+pub(crate) fn bind(
+    address: SocketAddr,
+    ip: IpVersions,
+    config: &SocketConfig,
+) -> io::Result<Bound> {
+    let socket = unbound(address, ip, config)?;
+    socket.bind(&address.into())?;
+    Ok(Bound {
+        socket: socket.into(),
+        siblings: None,
+    })
+}
+
+/// Binds as many sockets at `address` as [`Steering`] knows workers, and has the kernel steer. Elsewhere than on Linux one.
+pub(crate) fn bind_group(
+    address: SocketAddr,
+    ip: IpVersions,
+    config: &SocketConfig,
+    steering: Steering,
+) -> io::Result<Vec<Bound>> {
+    if steering.workers() == 1 {
+        return Ok(vec![bind(address, ip, config)?]);
+    }
+    let first = unbound(address, ip, config)?;
+    // Alone, so that somebody who is there already is noticed. From then on others of the same user may share the port.
+    first.bind(&address.into())?;
+    first.set_reuse_port(true)?;
+    // With the port, if any was asked for.
+    let bound_at = first.local_addr()?;
+    let mut sockets = vec![first];
+    while sockets.len() < steering.workers() {
+        let socket = unbound(address, ip, config)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&bound_at)?;
+        sockets.push(socket);
+    }
+    steering.attach(&sockets[0])?;
+    let sockets: Vec<UdpSocket> = sockets.into_iter().map(Into::into).collect();
+    let siblings = Siblings::of(steering, &sockets)?;
+    let bound = sockets.into_iter().zip(siblings);
+    Ok(bound
+        .map(|(socket, siblings)| Bound {
+            socket,
+            siblings: Some(siblings),
+        })
+        .collect())
+}
+
+fn unbound(address: SocketAddr, ip: IpVersions, config: &SocketConfig) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::DGRAM,
@@ -18,54 +89,32 @@ pub(crate) fn bind(address: SocketAddr, ip: IpVersions) -> io::Result<UdpSocket>
         // Always said, because the systems' defaults differ.
         socket.set_only_v6(ip == IpVersions::V6Only)?;
     }
-    ask_for_buffers(&socket);
-    socket.bind(&address.into())?;
+    buffers::ask(&socket, config);
     socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Any free port on all interfaces, for a client. Where the system has no IPv6 at all, dual-stack means IPv4.
-pub(crate) fn bind_any(ip: IpVersions) -> io::Result<UdpSocket> {
+pub(crate) fn bind_any(ip: IpVersions, config: &SocketConfig) -> io::Result<Bound> {
     let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
     match ip {
-        IpVersions::V4Only => bind(v4, ip),
-        IpVersions::V6Only => bind(v6, ip),
-        IpVersions::Both => bind(v6, ip).or_else(|error| {
+        IpVersions::V4Only => bind(v4, ip, config),
+        IpVersions::V6Only => bind(v6, ip, config),
+        IpVersions::Both => bind(v6, ip, config).or_else(|error| {
             tracing::debug!(%error, "no IPv6 socket, falling back to IPv4");
-            bind(v4, ip)
+            bind(v4, ip, config)
         }),
     }
 }
-
-/// The kernel may give less (Linux: `net.core.rmem_max`, `wmem_max`), which costs throughput, never correctness.
-fn ask_for_buffers(socket: &Socket) {
-    if let Err(error) = socket.set_recv_buffer_size(BUFFER_SIZE) {
-        tracing::debug!(%error, "receive buffer left at the system's default");
-    }
-    if let Err(error) = socket.set_send_buffer_size(BUFFER_SIZE) {
-        tracing::debug!(%error, "send buffer left at the system's default");
-    }
-    if let Ok(size) = socket.recv_buffer_size()
-        && size < BUFFER_SIZE
-    {
-        tracing::debug!(
-            asked = BUFFER_SIZE,
-            size,
-            "receive buffer is smaller than asked for"
-        );
-    }
-}
-
-/// 4 MiB is 3 ms at 10 Gbit/s: as long as a busy thread may be kept from the socket.
-const BUFFER_SIZE: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Whether a datagram to this IPv4 port arrives at the socket.
-    fn takes_v4(socket: &UdpSocket) -> bool {
+    /// Whether a datagram to the socket's IPv4 port arrives at it.
+    fn takes_v4(ip: IpVersions) -> bool {
+        let Bound { socket, .. } = bind_any(ip, &SocketConfig::default()).unwrap();
         let port = socket.local_addr().unwrap().port();
         // If the port is free for IPv4, nothing listens for IPv4 on it.
         UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_err()
@@ -73,8 +122,38 @@ mod tests {
 
     #[test]
     fn takes_the_versions_asked_for() {
-        assert!(takes_v4(&bind_any(IpVersions::Both).unwrap()));
-        assert!(takes_v4(&bind_any(IpVersions::V4Only).unwrap()));
-        assert!(!takes_v4(&bind_any(IpVersions::V6Only).unwrap()));
+        assert!(takes_v4(IpVersions::Both));
+        assert!(takes_v4(IpVersions::V4Only));
+        assert!(!takes_v4(IpVersions::V6Only));
+    }
+
+    /// The kernel chooses the same socket as [`Steering`] does, for every kind of datagram.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_kernel_steers_as_we_do() {
+        let steering = Steering::new(5);
+        let config = SocketConfig::default();
+        let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for address in ["127.0.0.1:0", "[::]:0"] {
+            let address: SocketAddr = address.parse().unwrap();
+            let bound = bind_group(address, IpVersions::Both, &config, steering).unwrap();
+            let port = bound[0].socket.local_addr().unwrap().port();
+            let mut seen = [0; 5];
+            for round in 0..200u32 {
+                let mut datagram = vec![0; 40];
+                aws_lc_rs::rand::fill(&mut datagram).unwrap();
+                datagram.truncate(if round % 10 == 0 { 12 } else { 40 });
+                sender
+                    .send_to(&datagram, (Ipv4Addr::LOCALHOST, port))
+                    .unwrap();
+                let worker = steering.of_datagram(&datagram).unwrap();
+                let mut got = [0; 64];
+                // On loopback it is there when it has been sent.
+                let len = bound[worker].socket.recv(&mut got).unwrap();
+                assert_eq!(got[..len], datagram);
+                seen[worker] += 1;
+            }
+            assert!(seen.iter().all(|&count| count > 0), "{seen:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! How connections work, whichever end begins them: one set of settings, in code or from a file.
 
 pub(crate) mod as_text;
+mod by_peer;
 mod keep_alive;
 mod limits;
 mod messages;
@@ -14,10 +15,12 @@ pub use keep_alive::KeepAlive;
 pub use limits::Limits;
 pub use messages::{MessageConfig, Parity};
 
+pub(crate) use by_peer::Transports;
 pub(crate) use limits::MULTIPLEXED_SLACK;
 
 use crate::config::ConfigError;
 use crate::meter;
+use crate::socket::SocketConfig;
 
 /// How the connections of an endpoint work, a client's or a server's.
 ///
@@ -60,6 +63,8 @@ pub struct TransportConfig {
     /// of each connection each time, some 200 ns.
     #[serde(with = "as_text::duration")]
     pub metrics_interval: Duration,
+    /// The UDP socket: its buffers, and the size of packets.
+    pub socket: SocketConfig,
     /// Messages in shards: how they are sent, and what they can make this end hold.
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
@@ -73,6 +78,7 @@ impl Default for TransportConfig {
             idle_timeout: Duration::from_secs(30),
             keep_alive: KeepAlive::default(),
             metrics_interval: Duration::from_secs(5),
+            socket: SocketConfig::default(),
             messages: MessageConfig::default(),
             limits: Limits::default(),
         }
@@ -144,6 +150,7 @@ impl TransportConfig {
             let rule = "must be at least 1 ms";
             return bad("metrics_interval", self.metrics_interval, rule);
         }
+        self.socket.check()?;
         self.messages.check()?;
         self.limits.check()
     }

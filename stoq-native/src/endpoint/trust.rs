@@ -22,7 +22,7 @@ impl Endpoint {
     /// # Errors
     /// [`PolicyError`] if there is nothing to trust, which leaves the old policy in force, or this is a server's endpoint.
     pub fn set_policy(&self, policy: impl Into<PqPolicy>) -> Result<(), PolicyError> {
-        let Role::Client(connector) = &self.0.role else {
+        let Role::Client(connector, _) = &self.0.role else {
             return Err(PolicyError::WrongRole);
         };
         self.0
@@ -80,7 +80,11 @@ impl Endpoint {
         let mut house = server.house.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut house);
         if self.0.drivers.ending.get().is_none() {
-            self.0.quinn.set_server_config(Some(house.quinn()));
+            let present = house.quinn();
+            server.present.send_replace(present.clone());
+            for quinn in &self.0.quinn {
+                quinn.set_server_config(Some(present.clone()));
+            }
         }
         Ok(())
     }
@@ -90,6 +94,7 @@ impl Endpoint {
 pub(super) struct House {
     pub(super) identity: Identity,
     pub(super) clients: Arc<Clients>,
+    /// Of connections to peers of whose way nothing is known.
     pub(super) transport: Arc<quinn::TransportConfig>,
     pub(super) framed_streams: bool,
     pub(super) early_data: bool,

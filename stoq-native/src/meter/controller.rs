@@ -19,14 +19,23 @@ impl ControllerFactory for Metered {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn congestion::Controller> {
         Box::new(Controller {
             inner: self.cubic.clone().build(now, current_mtu),
+            least: 0,
+            congested: false,
             meter: Meter::default(),
         })
     }
 }
 
-/// Passes everything on.
+/// Passes everything on, but for the window of a path that carries larger packets than it was begun with.
 pub(super) struct Controller {
     inner: Box<dyn congestion::Controller>,
+    /// Bytes that the path may take until it has shown congestion: ten packets, as many as at the beginning. quinn's controllers
+    /// have no more than two then, of which a probe for the next size is one. As TCP does on Linux; [RFC 9002, section 7.2] has
+    /// 14,720 bytes or two packets.
+    ///
+    /// [RFC 9002, section 7.2]: https://www.rfc-editor.org/rfc/rfc9002#section-7.2
+    least: u64,
+    congested: bool,
     pub(super) meter: Meter,
 }
 
@@ -67,16 +76,21 @@ impl congestion::Controller for Controller {
         is_persistent_congestion: bool,
         lost_bytes: u64,
     ) {
+        self.least = 0;
+        self.congested = true;
         self.inner
             .on_congestion_event(now, sent, is_persistent_congestion, lost_bytes);
     }
 
     fn on_mtu_update(&mut self, new_mtu: u16) {
+        if !self.congested {
+            self.least = INITIAL_PACKETS * u64::from(new_mtu);
+        }
         self.inner.on_mtu_update(new_mtu);
     }
 
     fn window(&self) -> u64 {
-        self.inner.window()
+        self.inner.window().max(self.least)
     }
 
     fn metrics(&self) -> congestion::ControllerMetrics {
@@ -86,6 +100,8 @@ impl congestion::Controller for Controller {
     fn clone_box(&self) -> Box<dyn congestion::Controller> {
         Box::new(Self {
             inner: self.inner.clone_box(),
+            least: self.least,
+            congested: self.congested,
             meter: self.meter.clone(),
         })
     }
@@ -98,3 +114,5 @@ impl congestion::Controller for Controller {
         self
     }
 }
+
+const INITIAL_PACKETS: u64 = 10;

@@ -82,7 +82,7 @@ impl Session {
     pub async fn send_message(&self, message: Bytes) -> Result<(), SendMessageError> {
         let messages = &self.0.shared.messages;
         loop {
-            let room = self.max_content_size();
+            let room = self.max_shard_size();
             let loss = self.loss();
             let plan = Plan::new(message.len(), room, messages.parity, loss)
                 .map_err(|error| self.refusal(error))?;
@@ -145,10 +145,14 @@ impl Session {
     }
 
     /// Largest message, in bytes, that can be sent now: 192 times what a datagram holds beside the fields of a shard, with
-    /// [`Parity::Auto`], which is some 218 KB on paths with datagrams of 1200 bytes; with [`Parity::Fixed`], 255 less the
+    /// [`Parity::Auto`], which is some 218 KB on paths with datagrams of 1200 bytes, and 780 KB at most; with [`Parity::Fixed`], 255 less the
     /// parity times. It changes with the path. 0 if the peer takes no datagrams.
     pub fn max_message_size(&self) -> usize {
-        Plan::max_message_len(self.max_content_size(), self.0.shared.messages.parity)
+        Plan::max_message_len(self.max_shard_size(), self.0.shared.messages.parity)
+    }
+
+    fn max_shard_size(&self) -> usize {
+        self.max_content_size().min(LARGEST_SHARD)
     }
 
     /// Sends all shards; `false` if one did not fit the path before enough had left to make up the message.
@@ -204,3 +208,7 @@ impl Session {
         }
     }
 }
+
+/// Paths may carry larger datagrams. 192 of these are what a receiver holds by default of messages that are not whole
+/// ([`MessageConfig::buffer`](crate::MessageConfig::buffer)), and leave room for another.
+const LARGEST_SHARD: usize = 4096;

@@ -24,6 +24,8 @@ mod multiplexed;
 mod pool;
 mod refusals;
 mod road;
+mod sockets;
 mod stats;
 mod streams;
 mod verified;
+mod workers;

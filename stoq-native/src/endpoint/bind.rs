@@ -1,0 +1,238 @@
+//! How an endpoint comes about, and moves.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex as StdMutex};
+
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::trust::House;
+use super::{Accepting, Endpoint, Inner, Role, Server};
+use crate::acceptor::{self, Building, Door};
+use crate::config::{ClientConfig, ConfigError, ServerConfig};
+use crate::connect::Connector;
+use crate::driver;
+use crate::reset_key::ResetKey;
+use crate::security::Judge;
+use crate::socket::{self, Bound, Identifiers, QuinnSocket, SocketConfig, Steering};
+use crate::tls::clients::Clients;
+use crate::transport::{IpVersions, Transports};
+use crate::trust::TrustError;
+use crate::workers;
+
+impl Endpoint {
+    /// A client, on any free port.
+    ///
+    /// Must be called within a tokio runtime, whose tasks then drive the endpoint.
+    ///
+    /// # Errors
+    /// [`BindError`] if a setting cannot work, or the system does not give a socket.
+    pub fn client(config: ClientConfig) -> Result<Self, BindError> {
+        let connector = Connector::new(&config).map_err(BindError::Config)?;
+        let judge = connector.judge(config.policy).map_err(BindError::Trust)?;
+        let settings = config.transport.socket;
+        let socket = socket::bind_any(config.transport.ip, &settings).map_err(unbound(None))?;
+        let quinn = open_client(socket, &settings)?;
+        Ok(Self(Arc::new(Inner {
+            quinn: vec![quinn],
+            drivers: Arc::new(driver::Shared::new(
+                &config.transport,
+                config.framed_streams,
+                false,
+                judge,
+                None,
+            )),
+            role: Role::Client(Arc::new(connector), settings),
+        })))
+    }
+
+    /// A server, at this address: `[::]:port` for all interfaces and both IP versions, port 0 for any that is free.
+    ///
+    /// Must be called within a tokio runtime, whose tasks then drive the endpoint; with several [workers](ServerConfig::workers),
+    /// their threads do.
+    ///
+    /// # Errors
+    /// [`BindError`] if a setting cannot work, or the system does not give the address.
+    pub fn server(address: SocketAddr, config: ServerConfig) -> Result<Self, BindError> {
+        let family_fits = match config.transport.ip {
+            IpVersions::Both => true,
+            IpVersions::V6Only => address.is_ipv6(),
+            IpVersions::V4Only => address.is_ipv4(),
+        };
+        if !family_fits {
+            return Err(BindError::Config(ConfigError {
+                setting: "ip",
+                value: format!("{:?}", config.transport.ip),
+                rule: "the address to bind is of the other version",
+            }));
+        }
+        let transports = Transports::new(&config.transport, quinn::Side::Server);
+        let transports = transports.map_err(BindError::Config)?;
+        let door = Door::new(&config);
+        let house = House {
+            identity: config.identity,
+            clients: Arc::new(Clients::new(config.clients)),
+            transport: transports.unknown(),
+            framed_streams: config.framed_streams,
+            early_data: config.early_data,
+            token_key: House::token_key(),
+        };
+        let present = watch::Sender::new(house.quinn());
+        let building = Arc::new(Building {
+            transports,
+            server: present.subscribe(),
+            early_data: config.early_data,
+        });
+        let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
+        let drivers = driver::Shared::new(
+            &config.transport,
+            config.framed_streams,
+            config.relay,
+            Judge::Clients(house.clients.clone()),
+            config.early_data.then_some(early_sender),
+        );
+        drivers.access.send_replace(config.access.map(Arc::new));
+        let drivers = Arc::new(drivers);
+        let (sender, requests) = mpsc::channel(config.max_waiting.max(1));
+        let accept = {
+            let drivers = drivers.clone();
+            move |quinn| {
+                let (drivers, sender) = (drivers.clone(), sender.clone());
+                acceptor::accept(quinn, drivers, sender, door.clone(), building.clone())
+            }
+        };
+
+        let settings = config.transport.socket;
+        let steering = Steering::new(config.workers.get());
+        let bound = socket::bind_group(address, config.transport.ip, &settings, steering);
+        let bound = bound.map_err(unbound(Some(address)))?;
+        let reset_key = config.reset_key.unwrap_or_else(ResetKey::generate);
+        let server = present.borrow().clone();
+        let open = move |worker, bound| {
+            let identifiers = Identifiers { steering, worker };
+            let config = for_server(&settings, &reset_key, identifiers);
+            open(bound, &settings, config, Some(server.clone())).map_err(unbound(Some(address)))
+        };
+        let (quinn, accepting) = if bound.len() == 1 {
+            let quinn: Result<Vec<_>, BindError> = bound
+                .into_iter()
+                .map(|bound| in_runtime().and_then(|()| open(0, bound)))
+                .collect();
+            let quinn = quinn?;
+            let accepting = tokio::spawn(accept(quinn[0].clone()));
+            (quinn, Accepting::Here(AbortOnDropHandle::new(accepting)))
+        } else {
+            let (quinn, stop) = workers::start(bound, open, accept, &drivers)?;
+            (quinn, Accepting::Workers(stop))
+        };
+        Ok(Self(Arc::new(Inner {
+            quinn,
+            drivers,
+            role: Role::Server(Box::new(Server {
+                house: StdMutex::new(house),
+                present,
+                requests: Mutex::new(requests),
+                early: Mutex::new(early),
+                _accepting: accepting,
+            })),
+        })))
+    }
+
+    /// A client's: goes on from a new socket, on any free port, and with it all connections; what their paths are like is
+    /// measured anew. Of use when the interface that the old one used is gone.
+    ///
+    /// # Errors
+    /// [`BindError`] if the system does not give a socket, or this is a server's endpoint; then all stays as it was.
+    pub fn rebind(&self) -> Result<(), BindError> {
+        let Role::Client(connector, settings) = &self.0.role else {
+            return Err(BindError::NotAClient);
+        };
+        in_runtime()?;
+        let quinn = self.0.first();
+        socket::bind_any(connector.ip(), settings)
+            .and_then(|bound| QuinnSocket::new(bound, settings.mtu))
+            .and_then(|socket| quinn.rebind_abstract(Arc::new(socket)))
+            .map_err(unbound(None))
+    }
+}
+
+/// quinn's endpoint over a client's socket.
+pub(crate) fn open_client(
+    bound: Bound,
+    settings: &SocketConfig,
+) -> Result<quinn::Endpoint, BindError> {
+    in_runtime()?;
+    let config = bounded(quinn::EndpointConfig::default(), settings);
+    open(bound, settings, config, None).map_err(unbound(None))
+}
+
+/// quinn's endpoint over this socket, in the present runtime.
+fn open(
+    bound: Bound,
+    settings: &SocketConfig,
+    config: quinn::EndpointConfig,
+    server: Option<quinn::ServerConfig>,
+) -> io::Result<quinn::Endpoint> {
+    let socket = Arc::new(QuinnSocket::new(bound, settings.mtu)?);
+    let runtime = Arc::new(quinn::TokioRuntime);
+    quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)
+}
+
+fn for_server(
+    settings: &SocketConfig,
+    reset_key: &ResetKey,
+    identifiers: Identifiers,
+) -> quinn::EndpointConfig {
+    let mut config = bounded(quinn::EndpointConfig::new(reset_key.hmac()), settings);
+    config.cid_generator(move || Box::new(identifiers));
+    config
+}
+
+fn bounded(mut config: quinn::EndpointConfig, settings: &SocketConfig) -> quinn::EndpointConfig {
+    // RFC 9000. Drafts of it have other constants, and no peers any more.
+    config.supported_versions(vec![1]);
+    // It has been checked; quinn's default is right for most paths.
+    let _ = config.max_udp_payload_size(settings.mtu);
+    config
+}
+
+fn in_runtime() -> Result<(), BindError> {
+    let runtime = tokio::runtime::Handle::try_current();
+    runtime.map(drop).map_err(|_| BindError::NoRuntime)
+}
+
+fn unbound(address: Option<SocketAddr>) -> impl Fn(io::Error) -> BindError {
+    move |error| BindError::Socket { address, error }
+}
+
+/// An endpoint cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A setting cannot work.
+    #[error(transparent)]
+    Config(ConfigError),
+    /// There is nothing to trust.
+    #[error(transparent)]
+    Trust(TrustError),
+    /// The system does not give the socket.
+    #[error("cannot bind {}: {error}", address.map_or_else(|| "a UDP port".into(), |address| address.to_string()))]
+    Socket {
+        /// The address asked for; `None` for any.
+        address: Option<SocketAddr>,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The system does not give a worker its thread.
+    #[error("cannot start a worker: {error}")]
+    Worker {
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The caller is not within a tokio runtime.
+    #[error("not within a tokio runtime")]
+    NoRuntime,
+    /// Only clients move.
+    #[error("a server's endpoint stays at its address")]
+    NotAClient,
+}
