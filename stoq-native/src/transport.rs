@@ -63,6 +63,13 @@ pub struct TransportConfig {
     /// of each connection each time, some 200 ns.
     #[serde(with = "as_text::duration")]
     pub metrics_interval: Duration,
+    /// A server: whether a client's connections go on when its address changes ([RFC 9000, section 9]): it moves to another network,
+    /// it [rebinds](crate::Endpoint::rebind), or a NAT forgets it. Default `true`, because otherwise each of these ends them. Refuse
+    /// it where an address means something, as behind a balancer that steers by address or a firewall that admits by it; the cost:
+    /// packets from a new address are dropped, and both ends wait for their idle time-out. A client does not look at it.
+    ///
+    /// [RFC 9000, section 9]: https://www.rfc-editor.org/rfc/rfc9000#section-9
+    pub migration: bool,
     /// The UDP socket: its buffers, and the size of packets.
     pub socket: SocketConfig,
     /// Messages in shards: how they are sent, and what they can make this end hold.
@@ -78,6 +85,7 @@ impl Default for TransportConfig {
             idle_timeout: Duration::from_secs(30),
             keep_alive: KeepAlive::default(),
             metrics_interval: Duration::from_secs(5),
+            migration: true,
             socket: SocketConfig::default(),
             messages: MessageConfig::default(),
             limits: Limits::default(),

@@ -76,6 +76,7 @@ impl Endpoint {
             transport: transports.unknown(),
             framed_streams: config.framed_streams,
             early_data: config.early_data,
+            migration: config.transport.migration,
             token_key: House::token_key(),
         };
         let present = watch::Sender::new(house.quinn());
@@ -140,10 +141,21 @@ impl Endpoint {
     }
 
     /// A client's: goes on from a new socket, on any free port, and with it all connections; what their paths are like is
-    /// measured anew. Of use when the interface that the old one used is gone.
+    /// measured anew. Of use when the interface that the old one used is gone, or the machine has woken in another network.
+    ///
+    /// Returns at once. Each connection tells its server with the next packet, under a connection id that was not used before, so
+    /// that nobody on the way can tell by it that the two are one. The server sees [`Connection::remote_address`](crate::Connection::remote_address)
+    /// change and nothing else: sessions, streams, datagrams and messages go on; what was on its way to the old socket is sent again.
+    /// A server that does not know the new address yet asks it for proof ([RFC 9000, section 8.2]) and until then sends it no more than three
+    /// times what came from there. One that [refuses migration](crate::TransportConfig::migration) hears no more, and the connection
+    /// ends with an idle time-out: [`Code::TIMEOUT`](crate::Code::TIMEOUT), or [`Code::CONNECTION_LOST`](crate::Code::CONNECTION_LOST)
+    /// if the server's was the shorter one.
+    ///
+    /// [RFC 9000, section 8.2]: https://www.rfc-editor.org/rfc/rfc9000#section-8.2
     ///
     /// # Errors
-    /// [`BindError`] if the system does not give a socket, or this is a server's endpoint; then all stays as it was.
+    /// [`BindError::Socket`] if the system does not give a socket, [`BindError::NotAClient`] on a server's
+    /// endpoint, [`BindError::NoRuntime`] outside of a tokio runtime; then all stays as it was.
     pub fn rebind(&self) -> Result<(), BindError> {
         let Role::Client(connector, settings) = &self.0.role else {
             return Err(BindError::NotAClient);

@@ -98,6 +98,7 @@ pub(super) struct House {
     pub(super) transport: Arc<quinn::TransportConfig>,
     pub(super) framed_streams: bool,
     pub(super) early_data: bool,
+    pub(super) migration: bool,
     /// Outlives changes, because the tokens of Retry packets are sealed with it: the answer to one may come after the change.
     pub(super) token_key: Arc<Prk>,
 }
@@ -111,6 +112,7 @@ impl House {
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
         server.transport_config(self.transport.clone());
         server.token_key(self.token_key.clone());
+        server.migration(self.migration);
         server
     }
 

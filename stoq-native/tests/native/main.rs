@@ -20,6 +20,7 @@ mod identity;
 mod inspect;
 mod messages;
 mod metrics;
+mod migration;
 mod multiplexed;
 mod pool;
 mod refusals;

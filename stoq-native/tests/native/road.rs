@@ -1,4 +1,4 @@
-//! A path between two sockets that loses datagrams, and those that are too large for it.
+//! A path between two sockets that loses datagrams, and those that are too large for it, and can begin elsewhere.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,10 @@ use tokio::task::JoinSet;
 pub(crate) struct Road {
     /// Where the client finds the server.
     pub(crate) address: SocketAddr,
+    server: SocketAddr,
     fate: Arc<Fate>,
+    /// Where the server sees the client.
+    back: watch::Sender<Arc<UdpSocket>>,
     _tasks: JoinSet<()>,
 }
 
@@ -29,9 +32,7 @@ impl Road {
     pub(crate) async fn to(server: SocketAddr) -> Self {
         let any = SocketAddr::new(server.ip(), 0);
         let front = Arc::new(UdpSocket::bind(any).await.expect("loopback has free ports"));
-        let back = Arc::new(UdpSocket::bind(any).await.expect("loopback has free ports"));
-        let connected = back.connect(server).await;
-        connected.expect("loopback is reachable");
+        let back = watch::Sender::new(towards(server).await);
         let fate = Arc::new(Fate {
             loss_per_mille: AtomicU32::new(0),
             largest: AtomicUsize::new(usize::MAX),
@@ -40,24 +41,31 @@ impl Road {
         let (found, client) = watch::channel(None);
         let mut tasks = JoinSet::new();
         tasks.spawn({
-            let (front, back, fate) = (front.clone(), back.clone(), fate.clone());
+            let (front, back, fate) = (front.clone(), back.subscribe(), fate.clone());
             async move {
                 let mut dice = Dice(1);
                 let mut buffer = vec![0; 65_536];
                 while let Ok((len, from)) = front.recv_from(&mut buffer).await {
                     found.send_replace(Some(from));
                     if fate.carries(len, &mut dice) {
+                        let back = back.borrow().clone();
                         let _ = back.send(&buffer[..len]).await;
                     }
                 }
             }
         });
         tasks.spawn({
-            let fate = fate.clone();
+            let (mut back, fate) = (back.subscribe(), fate.clone());
             async move {
                 let mut dice = Dice(2);
                 let mut buffer = vec![0; 65_536];
-                while let Ok(len) = back.recv(&mut buffer).await {
+                loop {
+                    let socket = back.borrow_and_update().clone();
+                    let len = tokio::select! {
+                        Ok(len) = socket.recv(&mut buffer) => len,
+                        Ok(()) = back.changed() => continue,
+                        else => return,
+                    };
                     let client = *client.borrow();
                     if let Some(client) = client
                         && fate.carries(len, &mut dice)
@@ -69,9 +77,16 @@ impl Road {
         });
         Self {
             address,
+            server,
             fate,
+            back,
             _tasks: tasks,
         }
+    }
+
+    /// From now on the server sees the client elsewhere; what was on its way there is lost.
+    pub(crate) async fn moves(&self) {
+        self.back.send_replace(towards(self.server).await);
     }
 
     /// From now on this many of a thousand datagrams are lost.
@@ -83,6 +98,14 @@ impl Road {
     pub(crate) fn narrow(&self, largest: usize) {
         self.fate.largest.store(largest, Ordering::Relaxed);
     }
+}
+
+async fn towards(server: SocketAddr) -> Arc<UdpSocket> {
+    let any = SocketAddr::new(server.ip(), 0);
+    let socket = UdpSocket::bind(any).await.expect("loopback has free ports");
+    let connected = socket.connect(server).await;
+    connected.expect("loopback is reachable");
+    Arc::new(socket)
 }
 
 impl Fate {
