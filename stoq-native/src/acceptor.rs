@@ -109,14 +109,14 @@ pub(crate) async fn accept(
                 drivers.counters.handshake_refused();
                 incoming.refuse();
             }
-            // Whoever only pretends to be at that address never sees the answer. No signature has been made yet.
             Judgement::Prove => {
+                // Whoever only pretends to be at that address never sees the answer. No signature has been made yet.
                 drivers.counters.retried();
                 let _ = incoming.retry();
             }
             Judgement::Enter(network) => {
-                let counters = drivers.counters.clone();
                 let (building, drivers) = (building.clone(), drivers.clone());
+                let counters = drivers.counters.clone();
                 let handshake = handshake(incoming, building, drivers, requests.clone());
                 handshakes.begin(network, counters, handshake);
             }

@@ -213,15 +213,15 @@ impl Endpoint {
         self.0.drivers.tasks.len()
     }
 
-    /// What it has done so far, all its connections together. Takes a lock of each.
-    pub fn stats(&self) -> EndpointStats {
-        self.0.drivers.counters.get()
-    }
-
-    /// Connections of each [worker](ServerConfig::workers), those included that are closing; a client has one worker.
+    /// Connections of each [worker](crate::ServerConfig::workers), those included that are closing; a client has one worker.
     pub fn connections_by_worker(&self) -> Vec<usize> {
         let quinn = self.0.quinn.iter();
         quinn.map(quinn::Endpoint::open_connections).collect()
+    }
+
+    /// What it has done so far, all its connections together. Takes a lock of each.
+    pub fn stats(&self) -> EndpointStats {
+        self.0.drivers.counters.get()
     }
 
     /// Ends in order: takes no new sessions, tells the peers so (GOAWAY), gives running sessions `grace` to end, closes what

@@ -27,6 +27,7 @@ pub(crate) use udp::Socket as QuinnSocket;
 #[derive(Debug)]
 pub(crate) struct Bound {
     socket: UdpSocket,
+    /// The others on its port, if there are any; elsewhere than on Linux there are none.
     siblings: Option<Siblings>,
 }
 
@@ -44,39 +45,19 @@ pub(crate) fn bind(
     })
 }
 
-/// Binds as many sockets at `address` as [`Steering`] knows workers, and has the kernel steer. Elsewhere than on Linux one.
+/// Binds as many sockets at `address` as [`Steering`] knows workers, and has the kernel steer.
 pub(crate) fn bind_group(
     address: SocketAddr,
     ip: IpVersions,
     config: &SocketConfig,
     steering: Steering,
 ) -> io::Result<Vec<Bound>> {
-    if steering.workers() == 1 {
-        return Ok(vec![bind(address, ip, config)?]);
+    #[cfg(target_os = "linux")]
+    if steering.workers() > 1 {
+        return reuseport::bind(address, steering, || unbound(address, ip, config));
     }
-    let first = unbound(address, ip, config)?;
-    // Alone, so that somebody who is there already is noticed. From then on others of the same user may share the port.
-    first.bind(&address.into())?;
-    first.set_reuse_port(true)?;
-    // With the port, if any was asked for.
-    let bound_at = first.local_addr()?;
-    let mut sockets = vec![first];
-    while sockets.len() < steering.workers() {
-        let socket = unbound(address, ip, config)?;
-        socket.set_reuse_port(true)?;
-        socket.bind(&bound_at)?;
-        sockets.push(socket);
-    }
-    steering.attach(&sockets[0])?;
-    let sockets: Vec<UdpSocket> = sockets.into_iter().map(Into::into).collect();
-    let siblings = Siblings::of(steering, &sockets)?;
-    let bound = sockets.into_iter().zip(siblings);
-    Ok(bound
-        .map(|(socket, siblings)| Bound {
-            socket,
-            siblings: Some(siblings),
-        })
-        .collect())
+    debug_assert_eq!(steering.workers(), 1, "only Linux can steer");
+    Ok(vec![bind(address, ip, config)?])
 }
 
 fn unbound(address: SocketAddr, ip: IpVersions, config: &SocketConfig) -> io::Result<Socket> {

@@ -59,10 +59,6 @@ pub struct TransportConfig {
     /// How often a silent connection sends something, so that neither end nor a NAT forgets it. Default
     /// [`KeepAlive::Auto`]: clients do, servers do not. More often: a packet each way, and a radio that cannot sleep.
     pub keep_alive: KeepAlive,
-    /// How often what connections have sent and received is added to the counters of the `metrics` facade. Default 5 s. More often: a lock
-    /// of each connection each time, some 200 ns.
-    #[serde(with = "as_text::duration")]
-    pub metrics_interval: Duration,
     /// A server: whether a client's connections go on when its address changes ([RFC 9000, section 9]): it moves to another network,
     /// it [rebinds](crate::Endpoint::rebind), or a NAT forgets it. Default `true`, because otherwise each of these ends them. Refuse
     /// it where an address means something, as behind a balancer that steers by address or a firewall that admits by it; the cost:
@@ -72,6 +68,10 @@ pub struct TransportConfig {
     pub migration: bool,
     /// The UDP socket: its buffers, and the size of packets.
     pub socket: SocketConfig,
+    /// How often what connections have sent and received is added to the counters of the `metrics` facade. Default 5 s. More often: a lock
+    /// of each connection each time, some 200 ns.
+    #[serde(with = "as_text::duration")]
+    pub metrics_interval: Duration,
     /// Messages in shards: how they are sent, and what they can make this end hold.
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
@@ -84,9 +84,9 @@ impl Default for TransportConfig {
             ip: IpVersions::default(),
             idle_timeout: Duration::from_secs(30),
             keep_alive: KeepAlive::default(),
-            metrics_interval: Duration::from_secs(5),
             migration: true,
             socket: SocketConfig::default(),
+            metrics_interval: Duration::from_secs(5),
             messages: MessageConfig::default(),
             limits: Limits::default(),
         }
@@ -154,11 +154,11 @@ impl TransportConfig {
             let rule = "must be above zero and below idle_timeout";
             return bad("keep_alive", interval, rule);
         }
+        self.socket.check()?;
         if self.metrics_interval < Duration::from_millis(1) {
             let rule = "must be at least 1 ms";
             return bad("metrics_interval", self.metrics_interval, rule);
         }
-        self.socket.check()?;
         self.messages.check()?;
         self.limits.check()
     }

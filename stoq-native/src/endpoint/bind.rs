@@ -31,6 +31,7 @@ impl Endpoint {
     pub fn client(config: ClientConfig) -> Result<Self, BindError> {
         let connector = Connector::new(&config).map_err(BindError::Config)?;
         let judge = connector.judge(config.policy).map_err(BindError::Trust)?;
+        in_runtime()?;
         let settings = config.transport.socket;
         let socket = socket::bind_any(config.transport.ip, &settings).map_err(unbound(None))?;
         let quinn = open_client(socket, &settings)?;
@@ -69,6 +70,7 @@ impl Endpoint {
         }
         let transports = Transports::new(&config.transport, quinn::Side::Server);
         let transports = transports.map_err(BindError::Config)?;
+        in_runtime()?;
         let door = Door::new(&config);
         let house = House {
             identity: config.identity,
@@ -116,10 +118,8 @@ impl Endpoint {
             open(bound, &settings, config, Some(server.clone())).map_err(unbound(Some(address)))
         };
         let (quinn, accepting) = if bound.len() == 1 {
-            let quinn: Result<Vec<_>, BindError> = bound
-                .into_iter()
-                .map(|bound| in_runtime().and_then(|()| open(0, bound)))
-                .collect();
+            let quinn: Result<Vec<_>, BindError> =
+                bound.into_iter().map(|bound| open(0, bound)).collect();
             let quinn = quinn?;
             let accepting = tokio::spawn(accept(quinn[0].clone()));
             (quinn, Accepting::Here(AbortOnDropHandle::new(accepting)))

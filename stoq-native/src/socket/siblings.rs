@@ -57,6 +57,10 @@ impl Siblings {
     ///
     /// # Errors
     /// What the system says.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "one socket has no siblings")
+    )]
     pub(super) fn of(steering: Steering, sockets: &[UdpSocket]) -> io::Result<Vec<Self>> {
         let open: io::Result<_> = sockets.iter().map(UdpSocket::try_clone).collect();
         let group = Arc::new(Group {

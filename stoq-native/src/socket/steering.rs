@@ -55,25 +55,9 @@ impl Steering {
         Some((mixed % self.workers) as usize)
     }
 
-    /// Has the kernel steer what comes for the sockets of a port that share it, of which this is one. They count from 0 in the
-    /// order in which they were bound.
-    ///
-    /// # Errors
-    /// What the system says.
-    #[cfg(target_os = "linux")]
-    pub(super) fn attach(&self, socket: &socket2::Socket) -> std::io::Result<()> {
-        super::reuseport::attach(socket, &self.program())
-    }
-
-    /// Nothing to steer: there is one worker.
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn attach(&self, _: &socket2::Socket) -> std::io::Result<()> {
-        Ok(())
-    }
-
     /// [`of_datagram`](Self::of_datagram) for the kernel, as classic BPF. A load beyond the end gives worker 0.
     #[cfg(target_os = "linux")]
-    fn program(&self) -> [libc::sock_filter; 16] {
+    pub(super) fn program(&self) -> [libc::sock_filter; 16] {
         use libc::{
             BPF_ABS, BPF_ALU, BPF_B, BPF_JA, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_MISC, BPF_MOD,
             BPF_MUL, BPF_RET, BPF_RSH, BPF_TAX, BPF_W, BPF_X, BPF_XOR,
