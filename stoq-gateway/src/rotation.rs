@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use crate::certificate::{self, Current};
 use crate::config::{Certificate, Config, Signer};
-use crate::due::Due;
+use stoq_native::due::Due;
 use crate::listed::Listed;
 use crate::metrics::{Metrics, count};
 use crate::record::{Content, Record, RecordError, later, now};

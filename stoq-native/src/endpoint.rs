@@ -1,6 +1,7 @@
 //! The UDP sockets, and what begins and ends on them.
 
 mod bind;
+mod rotate;
 mod trust;
 
 use core::fmt;
@@ -27,6 +28,7 @@ use crate::socket::SocketConfig;
 use crate::target::Target;
 pub use bind::BindError;
 pub(crate) use bind::{open_client, tracker};
+pub use rotate::RotateError;
 use trust::House;
 pub use trust::PolicyError;
 

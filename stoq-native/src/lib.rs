@@ -55,11 +55,14 @@ mod acceptor;
 mod access;
 mod announce;
 mod certificate;
+mod clock;
 mod closed;
 mod config;
 mod connect;
 mod connection;
 mod driver;
+#[doc(hidden)]
+pub mod due;
 mod early;
 mod endpoint;
 mod falcon;
@@ -102,13 +105,16 @@ pub use config::{ClientConfig, ConfigError, ServerConfig};
 pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
-pub use endpoint::{BindError, Endpoint, PolicyError};
+pub use endpoint::{BindError, Endpoint, PolicyError, RotateError};
 pub use falcon::{
     FalconKey, FalconKeyError, FalconSigner, KeyFileFault, PublicKeyFault, PublicKeyFileError,
     SignError, verifying_key_from_pem_file, verifying_key_to_pem,
 };
 pub use grant_file::{GrantFileError, grant_from_pem_file, grant_to_pem};
-pub use identity::{Identity, IdentityError};
+pub use identity::{
+    Identity, IdentityError, IdentitySource, LoadedIdentity, Rotation, RotationConfig,
+    RotationError, RotationStats,
+};
 pub use inspect::{
     Agreed, AsksClients, ClassicalCertificate, FalconCertificate, HandshakeFailed, InspectError,
     Inspection, Offer, inspect,

@@ -4,76 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use stoq_native::{BindError, ClosedBy, Code, KeepAlive, RecvStream, SendStream, Session};
-use tokio::sync::watch;
+use stoq_native::{BindError, ClosedBy, Code, KeepAlive, Session};
 
 use crate::harness::{Peers, pattern, until, within};
 use crate::road::Road;
-
-/// Enough that windows and buffers hold little of it.
-const LENGTH: usize = 24 * 1024 * 1024;
-
-/// A transfer each way on one stream, at the same time.
-struct Both<'a> {
-    content: &'a [u8],
-    /// Bytes that the client and the server have received.
-    received: [watch::Sender<usize>; 2],
-}
-
-impl<'a> Both<'a> {
-    fn new(content: &'a [u8]) -> Self {
-        let received = [watch::Sender::new(0), watch::Sender::new(0)];
-        Self { content, received }
-    }
-
-    /// Resolves when all has arrived as it was sent.
-    async fn run(&self, client: &Session, server: &Session) {
-        let (send, receive) = client.open_bi().await.unwrap();
-        let here =
-            async { tokio::join!(self.send(send), self.receive(receive, &self.received[0])) };
-        let there = async {
-            let (send, receive) = server.accept_bi().await.unwrap();
-            tokio::join!(self.send(send), self.receive(receive, &self.received[1]))
-        };
-        tokio::join!(here, there);
-    }
-
-    async fn send(&self, mut send: SendStream) {
-        send.write_all(self.content).await.unwrap();
-        send.finish().unwrap();
-    }
-
-    async fn receive(&self, mut receive: RecvStream, received: &watch::Sender<usize>) {
-        let mut at = 0;
-        while let Some(chunk) = receive.read_chunk(usize::MAX).await.unwrap() {
-            assert!(
-                self.content[at..].starts_with(&chunk),
-                "other bytes at {at}"
-            );
-            at += chunk.len();
-            received.send_replace(at);
-        }
-        assert_eq!(at, self.content.len());
-    }
-
-    /// Resolves when both have received this part of it, and finds that neither has all.
-    async fn have(&self, quarters: usize) {
-        for received in &self.received {
-            let enough = self.content.len() / 4 * quarters;
-            let mut changes = received.subscribe();
-            changes
-                .wait_for(|&received| received >= enough)
-                .await
-                .unwrap();
-        }
-        for received in &self.received {
-            assert!(
-                *received.borrow() < self.content.len(),
-                "it was over before"
-            );
-        }
-    }
-}
+use crate::transfer::{Both, LENGTH};
 
 /// Streams, datagrams and messages go both ways.
 async fn all_goes_on(client: &Session, server: &Session) {
@@ -128,6 +63,7 @@ async fn a_transfer_goes_on_from_a_new_socket() {
                 assert_ne!(port(&server), before.1);
                 all_goes_on(&other_client, &other_server).await;
             }
+            both.may_end();
         };
         tokio::join!(both.run(&client, &server), moving);
         assert_eq!(peers.client.stats().connections_opened, 1);
@@ -172,6 +108,7 @@ async fn a_transfer_goes_on_when_a_nat_gives_it_another_port() {
                 road.moves().await;
                 until(|| port(&server) != before).await;
             }
+            both.may_end();
         };
         tokio::join!(both.run(&client, &server), moving);
         all_goes_on(&client, &server).await;
