@@ -14,6 +14,7 @@ mod kills;
 mod process;
 mod refusals;
 mod relays;
+mod rotation;
 mod tokens;
 mod transfer;
 mod verified;

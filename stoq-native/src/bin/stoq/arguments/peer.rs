@@ -5,7 +5,7 @@ use super::relay::Hop;
 use crate::access::credentials;
 use crate::digest::Digest;
 use crate::error::CommandError;
-use crate::identity::{FalconFiles, authority};
+use crate::identity::{authority, falcon};
 use clap::Args;
 use std::path::PathBuf;
 use stoq_native::{
@@ -118,11 +118,9 @@ impl PeerArguments {
     /// # Errors
     /// [`CommandError`] if a file is of no use.
     pub(crate) fn identity(&self) -> Result<Option<Identity>, CommandError> {
-        let Some(key) = &self.identity else {
-            return Ok(None);
-        };
-        let files = FalconFiles::load(key, self.grant.as_deref())?;
-        Ok(Some(files.identity(&[])?))
+        let key = self.identity.as_deref();
+        key.map(|key| falcon(key, self.grant.as_deref()))
+            .transpose()
     }
 }
 
