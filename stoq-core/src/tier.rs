@@ -53,6 +53,11 @@ impl Tier {
         Self::ALL.into_iter().find(|tier| tier.number() == number)
     }
 
+    /// The class of this name; `None` if there is none.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tier| tier.name() == name)
+    }
+
     /// The name, in kebab case, the same in every language.
     pub const fn name(self) -> &'static str {
         match self {
@@ -94,10 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn numbers_come_back_and_none_is_zero() {
+    fn numbers_and_names_come_back_and_none_is_zero() {
         for tier in Tier::ALL {
             assert_eq!(Tier::from_number(tier.number()), Some(tier));
+            assert_eq!(Tier::from_name(tier.name()), Some(tier));
         }
+        assert_eq!(Tier::from_name("Home"), None);
         assert_eq!(Tier::from_number(0), None);
         assert_eq!(Tier::from_number(7), None);
     }

@@ -21,7 +21,7 @@ use crate::metrics::Counters;
 use crate::rejection::IdentityRejected;
 use crate::request::SessionRequest;
 use crate::security::{Admitted, facts};
-use crate::transport::Transports;
+use crate::transport::TransportConfig;
 use crowd::network;
 use lobby::{Judgement, Lobby};
 
@@ -30,6 +30,7 @@ use lobby::{Judgement, Lobby};
 pub(crate) struct Door {
     handshake_timeout: Duration,
     max_connections: usize,
+    early_data: bool,
     lobby: Arc<Mutex<Lobby>>,
 }
 
@@ -38,6 +39,7 @@ impl Door {
         Self {
             handshake_timeout: config.handshake_timeout,
             max_connections: config.max_connections,
+            early_data: config.early_data,
             lobby: Arc::new(Mutex::new(Lobby::new(config.retry_above))),
         }
     }
@@ -59,26 +61,29 @@ impl Door {
     }
 }
 
-/// What handshakes are made with.
-#[derive(Debug)]
-pub(crate) struct Building {
-    pub(crate) transports: Transports,
-    /// Replaced when the identity or the policy changes.
-    pub(crate) server: watch::Receiver<quinn::ServerConfig>,
-    /// Whether early data is taken.
-    pub(crate) early_data: bool,
+/// What each connection is accepted with.
+#[derive(Clone, Debug)]
+pub(crate) struct Welcomes {
+    server: watch::Receiver<quinn::ServerConfig>,
+    transport: TransportConfig,
 }
 
-impl Building {
-    /// Whoever this comes from.
-    fn begin(
-        &self,
-        incoming: quinn::Incoming,
-    ) -> Result<quinn::Connecting, quinn::ConnectionError> {
+impl Welcomes {
+    /// As the server is now, with connections that work like that. What was [checked](TransportConfig::check).
+    pub(crate) fn new(
+        server: watch::Receiver<quinn::ServerConfig>,
+        transport: TransportConfig,
+    ) -> Self {
+        Self { server, transport }
+    }
+
+    /// For one connection, because each has a controller of its own, and a route.
+    fn next(&self, incoming: &quinn::Incoming) -> Arc<quinn::ServerConfig> {
         let mut server = self.server.borrow().clone();
         let (local, peer) = (incoming.local_ip(), incoming.remote_address());
-        server.transport_config(self.transports.to(local, peer));
-        incoming.accept_with(Arc::new(server))
+        let transport = self.transport.quinn_to(quinn::Side::Server, local, peer);
+        server.transport_config(Arc::new(transport));
+        Arc::new(server)
     }
 }
 
@@ -89,7 +94,7 @@ pub(crate) async fn accept(
     drivers: Arc<driver::Shared>,
     requests: mpsc::Sender<SessionRequest>,
     door: Door,
-    building: Arc<Building>,
+    welcomes: Welcomes,
 ) {
     let mut handshakes = Handshakes {
         tasks: JoinSet::new(),
@@ -115,9 +120,11 @@ pub(crate) async fn accept(
                 let _ = incoming.retry();
             }
             Judgement::Enter(network) => {
-                let (building, drivers) = (building.clone(), drivers.clone());
+                let welcome = welcomes.next(&incoming);
+                let (drivers, requests) = (drivers.clone(), requests.clone());
                 let counters = drivers.counters.clone();
-                let handshake = handshake(incoming, building, drivers, requests.clone());
+                let early_data = handshakes.door.early_data;
+                let handshake = handshake(incoming, welcome, early_data, drivers, requests);
                 handshakes.begin(network, counters, handshake);
             }
         }
@@ -155,12 +162,13 @@ impl Handshakes {
 
 async fn handshake(
     incoming: quinn::Incoming,
-    building: Arc<Building>,
+    welcome: Arc<quinn::ServerConfig>,
+    early_data: bool,
     drivers: Arc<driver::Shared>,
     requests: mpsc::Sender<SessionRequest>,
 ) {
     let peer = incoming.remote_address();
-    match admit(incoming, &building, &drivers).await {
+    match admit(incoming, welcome, early_data, &drivers).await {
         Ok((connection, admitted, waiting)) => {
             let role = Role::Server { requests, waiting };
             driver::start(connection, role, drivers, admitted);
@@ -203,11 +211,11 @@ impl From<quinn::ConnectionError> for NotAdmitted {
 /// Resolves when the handshake is done and the client was judged; takes early data meanwhile, if there is some.
 async fn admit(
     incoming: quinn::Incoming,
-    building: &Building,
+    welcome: Arc<quinn::ServerConfig>,
+    early_data: bool,
     drivers: &driver::Shared,
 ) -> Result<(quinn::Connection, Admitted, Unintroduced), NotAdmitted> {
-    let mut connecting = building.begin(incoming)?;
-    let early_data = building.early_data;
+    let mut connecting = incoming.accept_with(welcome)?;
     if early_data {
         connecting.handshake_data().await?;
     }

@@ -25,7 +25,7 @@ use crate::security::{Admitted, Judge};
 use crate::session::Session;
 use crate::target::Target;
 use crate::tls::servers::Servers;
-use crate::transport::{IpVersions, Transports};
+use crate::transport::{IpVersions, TransportConfig};
 use crate::trust::TrustError;
 
 use attempt::Attempt;
@@ -36,34 +36,32 @@ pub use options::ConnectOptions;
 /// What an endpoint needs in order to connect.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    transports: Transports,
+    transport: TransportConfig,
     identity: Option<Identity>,
     parameter: TransportParameter,
     access_tokens: Vec<Bytes>,
     holders: HolderKeys,
-    ip: IpVersions,
     timeout: Duration,
 }
 
 impl Connector {
     pub(crate) fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
-        let transports = Transports::new(&config.transport, quinn::Side::Client)?;
+        config.transport.check()?;
         check_access_tokens(&config.access_tokens)?;
         let falcon_id = config.identity.as_ref().and_then(Identity::falcon_id);
         Ok(Self {
-            transports,
+            transport: config.transport.clone(),
             parameter: parameter::ours(falcon_id, config.framed_streams, false),
             identity: config.identity.clone(),
             access_tokens: config.access_tokens.clone(),
             holders: config.holders.clone(),
-            ip: config.transport.ip,
             timeout: config.connect_timeout,
         })
     }
 
     /// IP versions of the socket.
     pub(crate) fn ip(&self) -> IpVersions {
-        self.ip
+        self.transport.ip
     }
 
     /// Who judges servers by this policy.
@@ -138,7 +136,7 @@ impl Connector {
         };
         // Before the network is asked anything: whom nobody could be there, nobody needs to be looked for.
         self.attempt(&servers, host, *port)?;
-        let addresses = resolve(host, *port, self.ip).await;
+        let addresses = resolve(host, *port, self.transport.ip).await;
         let addresses = addresses.map_err(|error| ConnectError::Resolve {
             host: host.clone(),
             error,

@@ -1,5 +1,7 @@
 //! The handle of one QUIC connection.
 
+mod live;
+
 use core::fmt;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
@@ -11,6 +13,7 @@ use stoq_core::session_id::SessionId;
 use stoq_core::tier::Tier;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::adapt::Live;
 use crate::closed::{Closed, Ending};
 use crate::driver::Command;
 use crate::meter;
@@ -47,6 +50,7 @@ pub(crate) struct Shared {
     /// Numbers the connections of this process.
     pub(crate) id: u64,
     pub(crate) quinn: quinn::Connection,
+    pub(crate) live: Live,
     pub(crate) commands: mpsc::UnboundedSender<Command>,
     pub(crate) ending: Ending,
     pub(crate) sessions: AtomicUsize,
@@ -62,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) grace: OnceLock<Duration>,
     /// Set when this end's endpoint closes all of its connections.
     pub(crate) endpoint_ending: Arc<Ending>,
+    /// The one that the driver runs in.
+    pub(crate) runtime: tokio::runtime::Handle,
 }
 
 impl Connection {
@@ -169,6 +175,13 @@ impl Connection {
     /// Whether [`open_session`](Self::open_session) may be of use: the connection is open and the peer stays.
     pub fn takes_sessions(&self) -> bool {
         self.is_open() && self.shared().going_away.get().is_none()
+    }
+
+    /// The runtime that drives the connection: its [worker's](crate::ServerConfig::workers), or the one that the endpoint was made
+    /// in. Who works with the connection's sessions in a task of that runtime spares a change of threads for each chunk; such a
+    /// task ends with the worker, when the endpoint and all its connections are gone.
+    pub fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.shared().runtime
     }
 
     /// Sessions that are open now, the connection's own included.

@@ -39,6 +39,7 @@ use stoq_core::session::{
 };
 use stoq_core::session_id::SessionId;
 use stoq_core::time::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -46,6 +47,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::access::{AccessRefusals, AccessRules, Proofs};
+use crate::adapt::{self, AdaptationConfig, Live};
 use crate::closed::{Closed, Ending};
 use crate::connect::{ConnectError, ConnectOptions};
 use crate::connection::{self, Connection};
@@ -57,7 +59,7 @@ use crate::security::{Admitted, Judge};
 use crate::session::{self, Session};
 use crate::stream::{Arrived, Introduction, Place};
 use crate::transport::{Limits, MessageConfig, TransportConfig};
-pub(crate) use command::Command;
+pub(crate) use command::{Command, Watch};
 use control::{Incoming, Outgoing};
 use end::End;
 use event::Event;
@@ -68,6 +70,8 @@ use requested::Requested;
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) messages: MessageConfig,
+    /// Whether connections change by themselves from the beginning.
+    pub(crate) adaptation: Option<AdaptationConfig>,
     /// Whether framed streams are taken.
     pub(crate) framed_streams: bool,
     /// Whether requests that have relays still to pass are taken.
@@ -107,6 +111,7 @@ impl Shared {
         Self {
             limits: transport.limits,
             messages: transport.messages,
+            adaptation: transport.adaptation,
             framed_streams,
             relay,
             tasks,
@@ -158,6 +163,7 @@ pub(crate) fn start(
     let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
     let span = tracing::info_span!("stoq", connection = id, side = ?quinn.side(), peer = %quinn.remote_address());
     let shared = Arc::new(connection::Shared {
+        live: Live::new(&quinn, endpoint.limits),
         id,
         quinn: quinn.clone(),
         commands: sender,
@@ -169,9 +175,10 @@ pub(crate) fn start(
         going_away: Ending::default(),
         grace: OnceLock::new(),
         endpoint_ending: endpoint.ending.clone(),
+        runtime: Handle::current(),
     });
     let handle = connection::Handle::new(shared.clone());
-    let driver = Driver::new(
+    let mut driver = Driver::new(
         quinn,
         role,
         endpoint.clone(),
@@ -180,6 +187,9 @@ pub(crate) fn start(
         commands,
         peer,
     );
+    if let Some(config) = &endpoint.adaptation {
+        span.in_scope(|| driver.watch(Watch::begin(&driver.shared, config)));
+    }
     endpoint.tasks.spawn(driver.run().instrument(span));
     Connection::new(handle)
 }
@@ -215,6 +225,8 @@ struct Driver {
     /// Streams of early data whose service is being read.
     early: JoinSet<()>,
     lingering: JoinSet<()>,
+    /// Who watches the path, if somebody does.
+    adaptation: JoinSet<()>,
 
     sessions: HashMap<SessionId, Arc<session::Shared>>,
     waiting: HashMap<SessionId, Waiting>,
@@ -327,6 +339,7 @@ impl Driver {
             discards: JoinSet::new(),
             early: unintroduced.early,
             lingering: JoinSet::new(),
+            adaptation: JoinSet::new(),
             sessions: HashMap::new(),
             waiting,
             pings: HashMap::new(),
@@ -374,6 +387,7 @@ impl Driver {
             Some(_) = self.discards.join_next() => Event::Finished,
             Some(_) = self.early.join_next() => Event::Finished,
             Some(_) = self.lingering.join_next() => Event::Finished,
+            Some(_) = self.adaptation.join_next() => Event::Finished,
             error = self.quinn.closed() => Event::Lost(error),
         }
     }

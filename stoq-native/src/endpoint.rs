@@ -57,7 +57,7 @@ enum Role {
 struct Server {
     house: StdMutex<House>,
     /// What the house makes handshakes with now.
-    present: watch::Sender<quinn::ServerConfig>,
+    welcome: watch::Sender<quinn::ServerConfig>,
     requests: Mutex<mpsc::Receiver<SessionRequest>>,
     early: Mutex<mpsc::Receiver<EarlyRequest>>,
     _accepting: Accepting,

@@ -53,11 +53,13 @@
 
 mod acceptor;
 mod access;
+mod adapt;
 mod announce;
 mod certificate;
 mod clock;
 mod closed;
 mod config;
+mod congestion;
 mod connect;
 mod connection;
 mod driver;
@@ -98,10 +100,15 @@ pub use access::{
     HolderSigner, IssueError, access_token_from_file, fresh_nonce, issue_access_token, relay_auths,
     revocations_from_file,
 };
+pub use adapt::{
+    AdaptationConfig, AdaptationStats, LiveConfig, LiveConfigError, NewConnectionProfile, Profiles,
+    Sample,
+};
 pub use announce::{AnnouncementsError, SendSeedError};
 pub use certificate::{CertificateFault, FALCON_KEY_OID, GRANT_OID, falcon_key_extension};
 pub use closed::{Closed, ClosedBy};
 pub use config::{ClientConfig, ConfigError, ServerConfig};
+pub use congestion::{CongestionAlgorithm, UnknownAlgorithm};
 pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
@@ -157,7 +164,8 @@ pub use stoq_core::transport_parameter::{Capabilities, ParameterError, Transport
 pub use stream::{ClosedStream, ReadError, RecvStream, SendStream, WriteError};
 pub use target::{Target, TargetError};
 pub use transport::{
-    IpVersions, KeepAlive, Limits, MessageConfig, Parity, TransportConfig, TransportConfigError,
+    AckFrequency, IpVersions, KeepAlive, Limits, MessageConfig, Parity, TransportConfig,
+    TransportConfigError,
 };
 pub use trust::{Trust, TrustError};
 pub use verified::{

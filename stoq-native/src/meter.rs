@@ -1,13 +1,10 @@
 //! What a path is like, beyond what quinn tells: measured where quinn says which packets have arrived.
 //!
 //! quinn keeps the variation of the round-trip time to itself, and has no rate. But it asks a congestion controller on every
-//! acknowledgement, and lets it be looked at. So [`install`] puts one around quinn's own that passes everything on and takes
-//! notes, and [`read`] puts them together with quinn's counters.
+//! acknowledgement, and lets it be looked at. So ours takes notes, and [`read`] puts them together with quinn's counters.
 //!
 //! Not part of the API that this crate keeps stable: it is there for the workspace's gateway, whose browsers come over quinn
 //! too, so that a page is told the same figures that a native peer sees.
-
-mod controller;
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -15,6 +12,8 @@ use std::time::Instant;
 
 use stoq_core::frame::Stats;
 use stoq_core::tier::Tier;
+
+use crate::congestion::{self, CongestionAlgorithm};
 
 /// What a path is like now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +46,18 @@ impl PathStats {
     }
 }
 
-/// Has connections with these settings measured. Congestion is controlled by Cubic, as it is in quinn by itself.
+/// Has connections with these settings measured, and their congestion controlled by Cubic, as it is in quinn by itself.
 pub fn install(transport: &mut quinn::TransportConfig) {
-    transport.congestion_controller_factory(Arc::new(controller::Metered::default()));
+    let factory = congestion::SharedFactory(CongestionAlgorithm::default());
+    transport.congestion_controller_factory(Arc::new(factory));
 }
 
 /// What the path of this connection is like. If nothing was [installed](install), what has to be measured is absent or 0.
 pub fn read(connection: &quinn::Connection) -> PathStats {
     let path = connection.stats().path;
-    let notes = connection.congestion_state().into_any();
-    let mut meter = match notes.downcast::<controller::Controller>() {
-        Ok(controller) => controller.meter,
-        Err(_) => Meter::default(),
-    };
+    let mut meter = congestion::of(connection)
+        .map(|controller| controller.meter)
+        .unwrap_or_default();
     meter.observe(path.rtt);
     PathStats {
         rtt: path.rtt,
@@ -73,10 +71,14 @@ pub fn read(connection: &quinn::Connection) -> PathStats {
 
 /// The notes.
 #[derive(Clone, Debug, Default)]
-struct Meter {
+pub(crate) struct Meter {
+    /// Bytes that arrived, since the path was new.
+    pub(crate) delivered: u64,
+    /// Those among them that arrived while the application had no more to send.
+    pub(crate) idled: u64,
     /// The smoothed round-trip time as it was last seen. What is seen first is a guess, before any measurement.
     seen: Option<Duration>,
-    rtt_variation: Option<Duration>,
+    pub(crate) rtt_variation: Option<Duration>,
     /// Bytes that arrived, whatever held the sender back.
     sent: Window,
     send_rate: Option<u64>,
@@ -100,7 +102,7 @@ impl Meter {
     /// of the way to |d|.
     ///
     /// [RFC 9002, section 5.3]: https://www.rfc-editor.org/rfc/rfc9002#section-5.3
-    fn observe(&mut self, smoothed: Duration) {
+    pub(crate) fn observe(&mut self, smoothed: Duration) {
         let Some(seen) = self.seen.replace(smoothed) else {
             return;
         };
@@ -112,15 +114,19 @@ impl Meter {
         }
     }
 
-    /// Bytes have arrived.
-    fn arrived(&mut self, bytes: u64) {
+    /// Bytes have arrived; `limited` says whether the sender had nothing more to send.
+    pub(crate) fn arrived(&mut self, bytes: u64, limited: bool) {
+        self.delivered += bytes;
+        if limited {
+            self.idled += bytes;
+        }
         self.sent.bytes += bytes;
         self.full.bytes += bytes;
     }
 
     /// All that one acknowledgement says has been noted. `limited` says whether the sender had nothing more to send,
     /// `in_flight` how many bytes have not arrived yet.
-    fn acknowledged(&mut self, now: Instant, limited: bool, in_flight: u64) {
+    pub(crate) fn acknowledged(&mut self, now: Instant, limited: bool, in_flight: u64) {
         if let Some((rate, _)) = self.sent.turn(now, WINDOW) {
             self.send_rate = Some(rate);
         }

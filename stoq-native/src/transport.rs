@@ -1,5 +1,6 @@
 //! How connections work, whichever end begins them: one set of settings, in code or from a file.
 
+mod acks;
 pub(crate) mod as_text;
 mod by_peer;
 mod keep_alive;
@@ -11,15 +12,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use acks::AckFrequency;
 pub use keep_alive::KeepAlive;
 pub use limits::Limits;
 pub use messages::{MessageConfig, Parity};
 
-pub(crate) use by_peer::Transports;
 pub(crate) use limits::MULTIPLEXED_SLACK;
 
+use crate::adapt::AdaptationConfig;
 use crate::config::ConfigError;
-use crate::meter;
+use crate::congestion::{self, CongestionAlgorithm};
 use crate::socket::SocketConfig;
 
 /// How the connections of an endpoint work, a client's or a server's.
@@ -68,6 +70,12 @@ pub struct TransportConfig {
     pub migration: bool,
     /// The UDP socket: its buffers, and the size of packets.
     pub socket: SocketConfig,
+    /// How congestion is controlled when a connection begins. Default [`CongestionAlgorithm::Cubic`].
+    /// [`Connection::update_live_config`](crate::Connection::update_live_config) changes it while one runs.
+    pub congestion: CongestionAlgorithm,
+    /// How often the peer is asked to acknowledge. Default `None`: it is not asked, and does as RFC 9000 says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ack_frequency: Option<AckFrequency>,
     /// How often what connections have sent and received is added to the counters of the `metrics` facade. Default 5 s. More often: a lock
     /// of each connection each time, some 200 ns.
     #[serde(with = "as_text::duration")]
@@ -76,6 +84,12 @@ pub struct TransportConfig {
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
     pub limits: Limits,
+    /// Have connections change with the tier of their path from the beginning, as by
+    /// [`Connection::start_adaptation`](crate::Connection::start_adaptation). Default `None`: they stay as they begin, within
+    /// these limits. It costs a timer and some microseconds a sample for each connection. In a file, the table's being there
+    /// turns it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adaptation: Option<AdaptationConfig>,
 }
 
 impl Default for TransportConfig {
@@ -86,9 +100,12 @@ impl Default for TransportConfig {
             keep_alive: KeepAlive::default(),
             migration: true,
             socket: SocketConfig::default(),
+            congestion: CongestionAlgorithm::default(),
+            ack_frequency: None,
             metrics_interval: Duration::from_secs(5),
             messages: MessageConfig::default(),
             limits: Limits::default(),
+            adaptation: None,
         }
     }
 }
@@ -155,24 +172,31 @@ impl TransportConfig {
             return bad("keep_alive", interval, rule);
         }
         self.socket.check()?;
+        self.ack_frequency
+            .as_ref()
+            .map_or(Ok(()), AckFrequency::check)?;
         if self.metrics_interval < Duration::from_millis(1) {
             let rule = "must be at least 1 ms";
             return bad("metrics_interval", self.metrics_interval, rule);
         }
         self.messages.check()?;
-        self.limits.check()
+        self.limits.check()?;
+        self.adaptation
+            .as_ref()
+            .map_or(Ok(()), AdaptationConfig::check)
     }
 
-    /// What QUIC is told for the connections of one end.
-    pub(crate) fn quinn(&self, side: quinn::Side) -> Result<quinn::TransportConfig, ConfigError> {
-        self.check()?;
+    /// What QUIC is told for one connection of one end, which has to be its own: a controller that two share, both would change.
+    /// What was [checked](Self::check).
+    pub(crate) fn quinn(&self, side: quinn::Side) -> quinn::TransportConfig {
         let mut transport = quinn::TransportConfig::default();
-        meter::install(&mut transport);
         transport
+            .congestion_controller_factory(congestion::Factory::new(self.congestion))
             .max_idle_timeout(self.idle_timeout.try_into().ok())
             .keep_alive_interval(self.keep_alive.interval(self.idle_timeout, side));
+        transport.ack_frequency_config(self.ack_frequency.as_ref().map(AckFrequency::quinn));
         self.limits.apply(&mut transport);
-        Ok(transport)
+        transport
     }
 }
 

@@ -41,16 +41,14 @@ pub(crate) fn stage_tests(site: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks an npm package; all its files lie in one folder named `package`.
+/// Unpacks a package of npm or cargo; all its files lie in one folder. They count as written now: packers give them a time long
+/// ago, by which cargo would think that it has built them already.
 pub(crate) fn unpack(tarball: &Path, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
-    run(command(
-        "tar",
-        &["--extract", "--gzip", "--strip-components=1", "--file"],
-    )
-    .arg(tarball)
-    .arg("--directory")
-    .arg(folder))
+    run(command("tar", &["-xzm", "--strip-components=1", "--file"])
+        .arg(tarball)
+        .arg("--directory")
+        .arg(folder))
 }
 
 /// Tests, types and settings stay behind.

@@ -49,7 +49,8 @@ impl Connector {
         let verdict = attempt.verdict.clone();
         let crypto = ClientCrypto::new(attempt.tls.clone(), self.parameter, verdict);
         let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-        config.transport_config(self.transports.to(None, address));
+        let transport = self.transport.quinn_to(quinn::Side::Client, None, address);
+        config.transport_config(Arc::new(transport));
         endpoint
             .connect_with(config, address, &attempt.host)
             .map_err(|error| ConnectError::not_begun(address, error))

@@ -43,7 +43,7 @@ impl Connector {
         target: Target,
     ) -> Result<EarlyConnection, ConnectError> {
         let Target { host, port, .. } = &target;
-        let addresses = resolve(host, *port, self.ip).await;
+        let addresses = resolve(host, *port, self.transport.ip).await;
         let addresses = addresses.map_err(|error| ConnectError::Resolve {
             host: host.clone(),
             error,

@@ -47,11 +47,38 @@ pub(crate) enum Command {
         until: Pin<Box<dyn Future<Output = ()> + Send>>,
         place: Option<Place>,
     },
+    /// Watch the path, and no longer as before; `None`: do not.
+    Adapt(Option<Watch>),
     /// A handle of the connection was dropped with its last clone. It is the last command that comes from this handle.
     HandlesGone,
 }
 
+/// How a path is watched.
+pub(crate) struct Watch {
+    interval: Duration,
+    /// From when on samples are told the time.
+    start: std::time::Instant,
+}
+
+impl Watch {
+    /// The connection changes by itself from now on; who watches it still has to be told. What was
+    /// [checked](AdaptationConfig::check).
+    pub(crate) fn begin(connection: &connection::Shared, config: &AdaptationConfig) -> Self {
+        let start = std::time::Instant::now();
+        connection.live.begin(&connection.quinn, config, start);
+        Self {
+            interval: config.interval,
+            start,
+        }
+    }
+}
+
 impl Driver {
+    pub(super) fn watch(&mut self, Watch { interval, start }: Watch) {
+        let watching = adapt::run(self.shared.clone(), interval, start);
+        self.adaptation.spawn(watching.in_current_span());
+    }
+
     pub(super) fn on_command(&mut self, command: Command) {
         let now = self.now();
         match command {
@@ -124,6 +151,12 @@ impl Driver {
                     until.await;
                     drop(place);
                 });
+            }
+            Command::Adapt(watch) => {
+                self.adaptation.abort_all();
+                if let Some(watch) = watch {
+                    self.watch(watch);
+                }
             }
             Command::HandlesGone => {
                 self.handles -= 1;

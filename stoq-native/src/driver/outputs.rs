@@ -324,9 +324,7 @@ impl Driver {
         let sessions = self.machine.session_count();
         if sessions != self.reckoned {
             self.reckoned = sessions;
-            let streams = self.endpoint.limits.streams(sessions);
-            self.quinn.set_max_concurrent_bi_streams(streams);
-            self.quinn.set_max_concurrent_uni_streams(streams);
+            self.shared.live.reckon(&self.quinn, sessions);
         }
         let dropped = self.machine.datagrams_dropped();
         self.shared

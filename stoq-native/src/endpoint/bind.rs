@@ -11,7 +11,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::trust::House;
 use super::{Accepting, Endpoint, Inner, Role, Server};
-use crate::acceptor::{self, Building, Door};
+use crate::acceptor::{self, Door, Welcomes};
 use crate::config::{ClientConfig, ConfigError, ServerConfig};
 use crate::connect::Connector;
 use crate::driver;
@@ -19,7 +19,7 @@ use crate::reset_key::ResetKey;
 use crate::security::Judge;
 use crate::socket::{self, Bound, Identifiers, QuinnSocket, SocketConfig, Steering};
 use crate::tls::clients::Clients;
-use crate::transport::{IpVersions, Transports};
+use crate::transport::IpVersions;
 use crate::workers;
 pub use error::BindError;
 
@@ -72,25 +72,19 @@ impl Endpoint {
                 rule: "the address to bind is of the other version",
             }));
         }
-        let transports = Transports::new(&config.transport, quinn::Side::Server);
-        let transports = transports.map_err(BindError::Config)?;
+        config.transport.check().map_err(BindError::Config)?;
         in_runtime()?;
         let door = Door::new(&config);
         let house = House {
             identity: config.identity,
             clients: Arc::new(Clients::new(config.clients)),
-            transport: transports.unknown(),
+            transport: config.transport.clone(),
             framed_streams: config.framed_streams,
             early_data: config.early_data,
-            migration: config.transport.migration,
             token_key: House::token_key(),
         };
-        let present = watch::Sender::new(house.quinn());
-        let building = Arc::new(Building {
-            transports,
-            server: present.subscribe(),
-            early_data: config.early_data,
-        });
+        let welcome = watch::Sender::new(house.quinn());
+        let welcomes = Welcomes::new(welcome.subscribe(), config.transport.clone());
         let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
         let drivers = driver::Shared::new(
             &config.transport,
@@ -106,7 +100,7 @@ impl Endpoint {
             let drivers = drivers.clone();
             move |quinn| {
                 let (drivers, sender) = (drivers.clone(), sender.clone());
-                acceptor::accept(quinn, drivers, sender, door.clone(), building.clone())
+                acceptor::accept(quinn, drivers, sender, door.clone(), welcomes.clone())
             }
         };
 
@@ -115,7 +109,7 @@ impl Endpoint {
         let bound = socket::bind_group(address, config.transport.ip, &settings, steering);
         let bound = bound.map_err(unbound(Some(address)))?;
         let reset_key = config.reset_key.unwrap_or_else(ResetKey::generate);
-        let server = present.borrow().clone();
+        let server = welcome.borrow().clone();
         let sockets = tracker();
         let open = {
             let sockets = sockets.clone();
@@ -142,7 +136,7 @@ impl Endpoint {
             sockets,
             role: Role::Server(Box::new(Server {
                 house: StdMutex::new(house),
-                present,
+                welcome,
                 requests: Mutex::new(requests),
                 early: Mutex::new(early),
                 _accepting: accepting,

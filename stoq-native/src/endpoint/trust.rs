@@ -13,6 +13,7 @@ use crate::request::fresh_random;
 use crate::security::Judge;
 use crate::tls::clients::Clients;
 use crate::tls::quic::ServerCrypto;
+use crate::transport::TransportConfig;
 use crate::trust::TrustError;
 
 impl Endpoint {
@@ -80,10 +81,10 @@ impl Endpoint {
         let mut house = server.house.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut house);
         if self.0.drivers.ending.get().is_none() {
-            let present = house.quinn();
-            server.present.send_replace(present.clone());
+            let config = house.quinn();
+            server.welcome.send_replace(config.clone());
             for quinn in &self.0.quinn {
-                quinn.set_server_config(Some(present.clone()));
+                quinn.set_server_config(Some(config.clone()));
             }
         }
         Ok(())
@@ -94,11 +95,9 @@ impl Endpoint {
 pub(super) struct House {
     pub(super) identity: Identity,
     pub(super) clients: Arc<Clients>,
-    /// Of connections to peers of whose way nothing is known.
-    pub(super) transport: Arc<quinn::TransportConfig>,
+    pub(super) transport: TransportConfig,
     pub(super) framed_streams: bool,
     pub(super) early_data: bool,
-    pub(super) migration: bool,
     /// Outlives changes, because the tokens of Retry packets are sealed with it: the answer to one may come after the change.
     pub(super) token_key: Arc<Prk>,
 }
@@ -110,9 +109,9 @@ impl House {
         let tls = self.identity.tls(&self.clients, self.early_data);
         let crypto = ServerCrypto::new(tls, parameter);
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-        server.transport_config(self.transport.clone());
+        server.transport_config(Arc::new(self.transport.quinn(quinn::Side::Server)));
         server.token_key(self.token_key.clone());
-        server.migration(self.migration);
+        server.migration(self.transport.migration);
         server
     }
 

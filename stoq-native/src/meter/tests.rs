@@ -33,7 +33,7 @@ fn run(meter: &mut Meter, start: Instant, bytes: u64, limited: bool, time: Durat
     let mut now = start;
     while now < start + time {
         now += step;
-        meter.arrived(bytes);
+        meter.arrived(bytes, limited);
         meter.acknowledged(now, limited, 50_000);
     }
     now

@@ -44,6 +44,49 @@ pub(crate) mod size {
     }
 }
 
+/// A number of bytes, or none: then it is not written.
+pub(crate) mod optional_size {
+    use serde::{Deserializer, Serializer};
+
+    use super::size;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+        size::deserialize(from).map(Some)
+    }
+
+    pub(crate) fn serialize<S: Serializer>(value: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(bytes) => size::serialize(bytes, to),
+            None => to.serialize_none(),
+        }
+    }
+}
+
+/// A tier by its name: core knows no formats.
+pub(crate) mod tier {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+    use stoq_core::tier::Tier;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tier, D::Error> {
+        let name = String::deserialize(from)?;
+        let unknown = || de::Error::unknown_variant(&name, &NAMES);
+        Tier::from_name(&name).ok_or_else(unknown)
+    }
+
+    pub(crate) fn serialize<S: Serializer>(value: &Tier, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(value.name())
+    }
+
+    const NAMES: [&str; 6] = [
+        Tier::Slow.name(),
+        Tier::Home.name(),
+        Tier::Standard.name(),
+        Tier::Performance.name(),
+        Tier::Enterprise.name(),
+        Tier::DataCenter.name(),
+    ];
+}
+
 /// `"auto"`, or a number of shards.
 pub(crate) mod parity {
     use serde::{Deserialize, Deserializer, Serializer, de};

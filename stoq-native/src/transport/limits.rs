@@ -6,8 +6,8 @@ use crate::config::ConfigError;
 
 /// Bounds on what one connection can make this end hold.
 ///
-/// Received data waits in the windows of streams. The window of the connection is not bounded in itself, because then one
-/// session that nobody reads could stall the others. So what bounds the received data of a connection is, in bytes,
+/// Received data waits in the windows of streams. The window of the connection is not bounded by itself (but see
+/// [`receive_window`](Self::receive_window)), because then one session that nobody reads could stall the others. So what bounds the received data of a connection is, in bytes,
 /// `(1 + 8 × max_sessions) × 2 × max_streams × stream_window`; to get there, a peer has to have opened and filled that many
 /// streams that nobody reads. Who accepts peers that could mean harm lowers `max_sessions` (to 0, if no gateway
 /// connects), and the other two.
@@ -24,6 +24,9 @@ pub struct Limits {
     /// In a multiplexed session the opener learns that a finished stream has arrived, not that it has been read. So streams
     /// that arrived whole may pile up there, to eight times this number; then the session is closed with
     /// [`Code::LIMIT`](crate::Code::LIMIT).
+    ///
+    /// For the connection's own session, this is what it begins with: [`LiveConfig::max_streams`](crate::LiveConfig::max_streams)
+    /// changes it, and so do the [profiles](crate::Profiles) of a connection that adapts.
     pub max_streams: u32,
     /// Bytes that may wait unread in one stream. Default 1,250,000: 100 Mbit/s over a path of 100 ms. A stream's
     /// throughput is at most this per round trip.
@@ -33,6 +36,15 @@ pub struct Limits {
     /// eight streams at full window. Memory per connection ≤ this.
     #[serde(with = "as_text::size")]
     pub send_window: u64,
+    /// Bytes of all streams of a connection that the peer may send before they are read. Default `None`: no bound but those of
+    /// the streams, for the reason above. With one, memory ≤ this, and a session that nobody reads can stall all others on the
+    /// connection. For connections of one session, and as what
+    /// [`LiveConfig::receive_window`](crate::LiveConfig::receive_window) changes.
+    #[serde(
+        with = "as_text::optional_size",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub receive_window: Option<u64>,
     /// Bytes of datagrams that may wait in one session to be received, plain, verified and shards of messages together; the
     /// oldest of the kind that takes most of it give way. Default 1 MiB: a burst of 800 full ones. Memory ≤ (2 + sessions) ×
     /// this.
@@ -55,6 +67,7 @@ impl Default for Limits {
             max_streams: 64,
             stream_window: 1_250_000,
             send_window: 10_000_000,
+            receive_window: None,
             datagram_buffer: 1024 * 1024,
             max_datagram_size: 65_535,
             seeds: SeedLimits::default(),
@@ -63,13 +76,15 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Streams of one kind that QUIC lets the peer have open, with this many multiplexed sessions.
+    /// Streams of one kind that QUIC lets the peer have open: `own` in the connection's own session, and what this many
+    /// multiplexed ones may have.
     ///
     /// QUIC's own bound holds for the connection, so it is the sum of what its sessions may have.
-    pub(crate) fn streams(&self, sessions: usize) -> quinn::VarInt {
-        let share = 1 + MULTIPLEXED_SLACK * sessions as u64;
+    pub(crate) fn streams(&self, own: u32, sessions: usize) -> quinn::VarInt {
+        let share = MULTIPLEXED_SLACK * sessions as u64;
         let streams = share.saturating_mul(self.max_streams.into());
-        quinn::VarInt::try_from(streams.saturating_add(SPARE_STREAMS)).unwrap_or(quinn::VarInt::MAX)
+        let streams = streams.saturating_add(u64::from(own) + SPARE_STREAMS);
+        quinn::VarInt::try_from(streams).unwrap_or(quinn::VarInt::MAX)
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -83,15 +98,23 @@ impl Limits {
         if self.max_streams == 0 {
             return bad("limits.max_streams", 0, "a session needs streams");
         }
-        let streams = self.streams(self.max_sessions.try_into().unwrap_or(usize::MAX));
+        let streams = self.streams(
+            self.max_streams,
+            self.max_sessions.try_into().unwrap_or(usize::MAX),
+        );
         if streams.into_inner() > MAX_STREAMS {
             let rule =
                 "8 × max_sessions × max_streams must stay below 2^60, as QUIC numbers its streams";
             return bad("limits.max_sessions", self.max_sessions.into(), rule);
         }
+        let received = self.receive_window.unwrap_or(PACKET);
+        if quinn::VarInt::from_u64(received).is_err() {
+            return bad("limits.receive_window", received, "must be below 2^62");
+        }
         let windows = [
             ("limits.stream_window", self.stream_window.into()),
             ("limits.send_window", self.send_window),
+            ("limits.receive_window", received),
             ("limits.datagram_buffer", self.datagram_buffer as u64),
         ];
         let small = windows.into_iter().find(|(_, size)| *size < PACKET);
@@ -102,11 +125,13 @@ impl Limits {
     }
 
     pub(super) fn apply(&self, transport: &mut quinn::TransportConfig) {
+        let streams = self.streams(self.max_streams, 0);
+        let window = self.receive_window.map(quinn::VarInt::from_u64);
         transport
-            .max_concurrent_bidi_streams(self.streams(0))
-            .max_concurrent_uni_streams(self.streams(0))
+            .max_concurrent_bidi_streams(streams)
+            .max_concurrent_uni_streams(streams)
             .stream_receive_window(self.stream_window.into())
-            .receive_window(quinn::VarInt::MAX)
+            .receive_window(window.and_then(Result::ok).unwrap_or(quinn::VarInt::MAX))
             .send_window(self.send_window)
             .datagram_receive_buffer_size(Some(self.datagram_buffer));
     }

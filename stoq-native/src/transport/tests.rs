@@ -1,4 +1,5 @@
 use super::*;
+use crate::{LiveConfig, Profiles, Tier};
 
 /// The setting that a change to the defaults makes impossible.
 fn fault(change: impl FnOnce(&mut TransportConfig)) -> &'static str {
@@ -22,11 +23,23 @@ fn names_the_setting_that_cannot_work() {
     let limits = |change: fn(&mut Limits)| fault(|config| change(&mut config.limits));
     assert_eq!(limits(|it| it.stream_window = 0), "limits.stream_window");
     assert_eq!(limits(|it| it.send_window = 1199), "limits.send_window");
+    let received = |bytes| fault(|config| config.limits.receive_window = Some(bytes));
+    assert_eq!(received(1199), "limits.receive_window");
+    assert_eq!(received(1 << 62), "limits.receive_window");
+    assert_eq!(received((1 << 62) - 1), "");
     assert_eq!(
         limits(|it| it.datagram_buffer = 9),
         "limits.datagram_buffer"
     );
     assert_eq!(limits(|it| it.max_streams = 0), "limits.max_streams");
+    let acks = |packets, delay| {
+        let asked = AckFrequency { packets, delay };
+        fault(|config| config.ack_frequency = Some(asked))
+    };
+    assert_eq!(acks(0, Duration::from_millis(9)), "ack_frequency.packets");
+    assert_eq!(acks(9, Duration::ZERO), "ack_frequency.delay");
+    assert_eq!(acks(9, Duration::from_secs(20)), "ack_frequency.delay");
+    assert_eq!(acks(u32::MAX, Duration::from_secs(16)), "");
     assert_eq!(limits(|it| it.max_sessions = 0), "");
     let both = |it: &mut Limits| (it.max_sessions, it.max_streams) = (u32::MAX, u32::MAX);
     assert_eq!(limits(both), "limits.max_sessions");
@@ -73,7 +86,21 @@ fn what_is_written_is_read() {
         ..TransportConfig::default()
     };
     config.messages.parity = Parity::Fixed(3);
+    config.congestion = CongestionAlgorithm::NewReno;
+    config.ack_frequency = Some(AckFrequency {
+        packets: 9,
+        delay: Duration::from_millis(3),
+    });
     config.limits.stream_window = 4_000_001;
+    config.limits.receive_window = Some(64_000_001);
+    let mut adaptation = AdaptationConfig {
+        pause: Duration::from_millis(7500),
+        highest: Tier::Enterprise,
+        ..AdaptationConfig::default()
+    };
+    adaptation.profiles[Tier::DataCenter] = LiveConfig::default();
+    adaptation.profiles[Tier::Slow].congestion = Some(CongestionAlgorithm::Bbr);
+    config.adaptation = Some(adaptation);
     config.limits.seeds.lifetime = Duration::from_secs(61);
     let written = toml::to_string(&config).unwrap();
     assert_eq!(TransportConfig::from_toml(&written).unwrap(), config);
@@ -95,6 +122,24 @@ fn what_a_file_does_not_name_stays() {
 }
 
 #[test]
+fn a_table_turns_adaptation_on() {
+    let adaptation = |text| TransportConfig::from_toml(text).unwrap().adaptation;
+    assert_eq!(adaptation(""), None);
+    assert_eq!(
+        adaptation("[adaptation]"),
+        Some(AdaptationConfig::default())
+    );
+    let text = "[adaptation.profiles.data-center]\nsend_window = '1 GiB'";
+    let found = adaptation(text).unwrap();
+    let named = LiveConfig {
+        send_window: Some(1 << 30),
+        ..LiveConfig::default()
+    };
+    assert_eq!(found.profiles[Tier::DataCenter], named, "all of it");
+    assert_eq!(found.profiles[Tier::Slow], Profiles::default()[Tier::Slow]);
+}
+
+#[test]
 fn says_what_stands_there_and_what_could() {
     let error = |text: &str| TransportConfig::from_toml(text).unwrap_err().to_string();
     for (text, said) in [
@@ -102,6 +147,7 @@ fn says_what_stands_there_and_what_could() {
         ("idle_timeout = '30'", "\"250ms\" or \"10s\""),
         ("keep_alive = 'often'", "\"auto\", \"off\" or a time"),
         ("ip = 'v5'", "v6-only"),
+        ("congestion = 'reno'", "new-reno"),
         ("idel_timeout = '30s'", "idle_timeout"),
         ("limits.stream_window = '5 GiB'", "below 4 GiB"),
         ("limits.stream_window = '5 parsecs'", "parsecs"),
@@ -109,6 +155,12 @@ fn says_what_stands_there_and_what_could() {
         ("messages.parity = 256", "from 0 to 255"),
         ("messages.parity = 'all'", "\"auto\" or a number"),
         ("limits.max_streams = 0", "limits.max_streams is 0, but"),
+        ("adaptation.start = 'fast'", "data-center"),
+        ("adaptation.samples = 0", "adaptation.samples is 0, but"),
+        (
+            "adaptation.profiles.slow.max_streams = 0",
+            "adaptation.profiles is slow: max_streams 0, but a session",
+        ),
     ] {
         let error = error(text);
         assert!(error.contains(said), "{text}: {error}");

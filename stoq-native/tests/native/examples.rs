@@ -4,6 +4,8 @@
 mod echo;
 #[path = "../../examples/file-transfer.rs"]
 mod file_transfer;
+#[path = "../../examples/live-adaptation.rs"]
+mod live_adaptation;
 #[path = "../../examples/mutual-falcon.rs"]
 mod mutual_falcon;
 #[path = "../../examples/pool.rs"]

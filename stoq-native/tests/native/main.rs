@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod access;
+mod adaptation;
 mod addresses;
 mod announcements;
 mod bare;

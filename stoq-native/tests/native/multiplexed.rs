@@ -87,8 +87,11 @@ async fn a_session_that_is_not_accepted_stalls_no_other() {
             let mut send = piling.open_uni().await?;
             send.write_all(b"whole").await?;
             send.finish()?;
-            assert_eq!(send.stopped().await?, None);
-            Ok::<(), Box<dyn std::error::Error>>(())
+            // The stop of the one too many may overtake the session's close.
+            match send.stopped().await? {
+                None => Ok::<(), Box<dyn std::error::Error>>(()),
+                Some(code) => Err(format!("stopped with {code}").into()),
+            }
         };
         // Streams that have arrived whole leave the opener's allowance, so they pile up. None is lost.
         for _ in 0..8 * limits.max_streams {

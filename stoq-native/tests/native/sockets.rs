@@ -59,11 +59,11 @@ fn known(mtu: u16) -> u16 {
 }
 
 #[tokio::test]
-async fn packets_grow_to_jumbo_frames_by_default() {
+async fn packets_grow_to_those_of_ethernet_by_default() {
     within(async {
         let peers = Peers::new();
         let (client, server) = peers.session().await;
-        grows_to(&client, &server, known(9000)).await;
+        grows_to(&client, &server, 1452).await;
         peers.close().await;
     })
     .await;

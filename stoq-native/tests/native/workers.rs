@@ -33,7 +33,9 @@ fn serve(server: Endpoint) -> JoinSet<()> {
     tasks.spawn(async move {
         let mut sessions = JoinSet::new();
         while let Some(request) = server.accept().await {
-            sessions.spawn(async move { echo(request.accept().await.unwrap()).await });
+            let runtime = request.connection().runtime().clone();
+            let serving = async move { echo(request.accept().await.unwrap()).await };
+            sessions.spawn_on(serving, &runtime);
         }
         while sessions.join_next().await.is_some() {}
     });

@@ -12,7 +12,7 @@ use stoq_native::{
     ClientConfig, Code, Endpoint, Identity, IpVersions, ServerConfig, Session, Trust,
 };
 
-use super::{pattern, within};
+use super::{pattern, with_mtu, within};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 231, 7, 1);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 231, 7, 2);
@@ -99,6 +99,7 @@ fn respects(name: &str, mtu: u16) {
         runtime.block_on(within(async move {
             let mut config = ServerConfig::new(identity);
             config.transport.ip = IpVersions::V4Only;
+            config.transport.socket = with_mtu(65_507);
             let endpoint = Endpoint::server((SERVER, 0).into(), config).unwrap();
             address.send(endpoint.local_addr().unwrap()).unwrap();
             let session = endpoint.accept().await.unwrap().accept().await.unwrap();
@@ -112,6 +113,7 @@ fn respects(name: &str, mtu: u16) {
         runtime.block_on(within(async move {
             let mut config = ClientConfig::new(trust);
             config.transport.ip = IpVersions::V4Only;
+            config.transport.socket = with_mtu(65_507);
             let endpoint = Endpoint::client(config).unwrap();
             let session = endpoint.connect(&format!("stoq://{address}/test")).await;
             let found = exchange(&session.unwrap(), mtu - 28, true).await;
