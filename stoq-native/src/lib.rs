@@ -78,6 +78,7 @@ mod metrics;
 mod parameter;
 mod policy;
 mod pool;
+mod qlog;
 mod queue;
 mod rejection;
 pub mod relay;
@@ -129,6 +130,7 @@ pub use inspect::{
 pub use metrics::EndpointStats;
 pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPolicy};
 pub use pool::{Pool, PoolConfig, PoolError, PoolStats};
+pub use qlog::QlogConfig;
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
 pub use reset_key::{ResetKey, ResetKeyError};

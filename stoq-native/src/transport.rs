@@ -22,6 +22,7 @@ pub(crate) use limits::MULTIPLEXED_SLACK;
 use crate::adapt::AdaptationConfig;
 use crate::config::ConfigError;
 use crate::congestion::{self, CongestionAlgorithm};
+use crate::qlog::QlogConfig;
 use crate::socket::SocketConfig;
 
 /// How the connections of an endpoint work, a client's or a server's.
@@ -80,6 +81,10 @@ pub struct TransportConfig {
     /// of each connection each time, some 200 ns.
     #[serde(with = "as_text::duration")]
     pub metrics_interval: Duration,
+    /// Record what happens on connections in files. Default `None`: nothing is recorded. For its cost, see there. In a file, the table's
+    /// being there turns it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qlog: Option<QlogConfig>,
     /// Messages in shards: how they are sent, and what they can make this end hold.
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
@@ -103,6 +108,7 @@ impl Default for TransportConfig {
             congestion: CongestionAlgorithm::default(),
             ack_frequency: None,
             metrics_interval: Duration::from_secs(5),
+            qlog: None,
             messages: MessageConfig::default(),
             limits: Limits::default(),
             adaptation: None,
@@ -179,6 +185,7 @@ impl TransportConfig {
             let rule = "must be at least 1 ms";
             return bad("metrics_interval", self.metrics_interval, rule);
         }
+        self.qlog.as_ref().map_or(Ok(()), QlogConfig::check)?;
         self.messages.check()?;
         self.limits.check()?;
         self.adaptation

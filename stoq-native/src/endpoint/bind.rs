@@ -85,6 +85,7 @@ impl Endpoint {
         };
         let welcome = watch::Sender::new(house.quinn());
         let welcomes = Welcomes::new(welcome.subscribe(), config.transport.clone());
+        let welcomes = welcomes.map_err(BindError::Config)?;
         let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
         let drivers = driver::Shared::new(
             &config.transport,

@@ -24,6 +24,8 @@ mod metrics;
 mod migration;
 mod multiplexed;
 mod pool;
+#[cfg(feature = "qlog")]
+mod qlog;
 mod refusals;
 mod road;
 mod rotation;
