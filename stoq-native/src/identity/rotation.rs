@@ -28,7 +28,7 @@ pub struct RotationConfig {
     /// clients that go by a certificate's hash can go by it for longer; at most 12 days, because the certificate holds for
     /// 13 from an hour ago. Shorter: sessions are resumed less often, since no session outlives the identity that it was agreed under.
     pub renew_after: Duration,
-    /// Time between two looks at the files. Default 5 s. A change counts when two looks in a row have seen the same, the second
+    /// Time between two looks at the files, and at the clocks. Default 5 s. A change counts when two looks in a row have seen the same, the second
     /// after a second at most, so that files that are being written are not taken. More often: some 50 µs each time.
     pub look_every: Duration,
 }
@@ -187,11 +187,8 @@ impl<F: Fn(Identity) -> bool> Rotor<F> {
                 Some(_) => self.config.look_every.min(SETTLED),
                 None => self.config.look_every,
             };
-            let files = self.source.files().next().is_some();
-            let look = if files { look } else { Duration::MAX };
-            // The clock may be set meanwhile.
-            let due = self.renewal.map_or(Duration::MAX, Due::left);
-            sleep(look.min(due).min(LONGEST_PAUSE)).await;
+            // Without files too: the clock may be set, or the machine sleep.
+            sleep(self.renewal.map_or(look, |due| due.left().min(look))).await;
             if !self.tick().await {
                 return;
             }
@@ -227,6 +224,9 @@ impl<F: Fn(Identity) -> bool> Rotor<F> {
 
     /// Whether the files hold something else, and did so a look ago.
     async fn have_changed(&mut self) -> bool {
+        if self.source.files().next().is_none() {
+            return false;
+        }
         let found = fingerprint(&self.source).await;
         if found == self.seen {
             self.settling = None;
@@ -302,5 +302,3 @@ const LONGEST: Duration = Duration::from_secs(12 * 24 * 60 * 60);
 const SETTLED: Duration = Duration::from_secs(1);
 /// Until what has failed is tried again. A day of it is 1440 lines in the log.
 const RETRY: Duration = Duration::from_secs(60);
-/// However long nothing is due: a machine that slept, or whose clock was set, is late by no more than this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);

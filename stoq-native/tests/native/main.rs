@@ -13,6 +13,7 @@ mod datagrams;
 mod early;
 mod examples;
 mod falcon;
+mod faults;
 mod flights;
 mod gone;
 mod harness;
