@@ -96,14 +96,11 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
                 info!(?signal, sessions = sessions.len(), "draining");
                 break;
             }
-            Some(rotated) = rotation.changed() => match rotated {
-                Ok(identity) => {
-                    info!("certificates:{}", Summary(&identity));
-                    // New sessions are answered by who the server is now. Access tokens are for who it was at the start.
-                    channels = identity.falcon_signer().map(signing);
-                }
-                // The library has said so.
-                Err(_) => {}
+            // Where nothing came of it, the library has said so.
+            Some(rotated) = rotation.changed() => if let Ok(identity) = rotated {
+                info!("certificates:{}", Summary(&identity));
+                // New sessions are answered by who the server is now. Access tokens are for who it was at the start.
+                channels = identity.falcon_signer().map(signing);
             },
             never = &mut following => match never {},
             Some(_) = sessions.join_next() => {}
