@@ -72,6 +72,8 @@ pub struct ServerConfig {
     /// given, and the session opens once the holder has proven it.
     /// [`Endpoint::set_access`](crate::Endpoint::set_access) replaces them.
     pub access: Option<AccessRules>,
+    /// What packets are encrypted with, if the client has it. Default [`Cipher::Aes256Gcm`].
+    pub cipher: Cipher,
     /// Take early data: requests that resume a session and come with the first packets, for
     /// [`Endpoint::accept_early`](crate::Endpoint::accept_early). Default `false`, because whoever recorded such packets can
     /// send them again.
@@ -130,6 +132,7 @@ impl ServerConfig {
             access: None,
             early_data: false,
             retry_above: 100,
+            cipher: Cipher::default(),
             handshake_timeout: Duration::from_secs(10),
             max_waiting: 1024,
             max_connections: 16_384,
@@ -140,6 +143,20 @@ impl ServerConfig {
             transport: TransportConfig::default(),
         }
     }
+}
+
+/// What packets are encrypted with, and by which hash the handshake is summed up: a suite of TLS 1.3
+/// ([RFC 8446, appendix B.4](https://www.rfc-editor.org/rfc/rfc8446#appendix-B.4)). The server chooses; a client that does not have
+/// its first choice gets the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cipher {
+    /// TLS_AES_256_GCM_SHA384: of the strength of the key exchange and the signatures beside it, against quantum computers too.
+    #[default]
+    Aes256Gcm,
+    /// TLS_AES_128_GCM_SHA256: four rounds of AES fewer for each block. Enough against attackers of today; a quantum computer would
+    /// have to search 2^64 steps, one after the other, for each connection.
+    Aes128Gcm,
 }
 
 /// A setting that cannot work.

@@ -20,12 +20,13 @@ use stoq_core::identity::FalconId;
 use time::{Duration, OffsetDateTime};
 
 use crate::certificate::{self, CertificateFault, Leaf};
+use crate::config::Cipher;
 use crate::falcon::{FalconKeyError, FalconSigner};
 use crate::grant_file::GrantFileError;
 use crate::tls::clients::Clients;
 use crate::tls::composite::CompositeKey;
 use crate::tls::identities::ServerResolver;
-use crate::tls::provider;
+use crate::tls::{preferring, provider};
 pub(crate) use rotation::start as rotate;
 pub use rotation::{Rotation, RotationConfig, RotationError, RotationStats};
 pub use source::{IdentitySource, LoadedIdentity};
@@ -185,8 +186,14 @@ impl Identity {
     }
 
     /// The server side of TLS with this identity, for clients that `clients` judges, with sessions of its own to resume.
-    pub(crate) fn tls(&self, clients: &Arc<Clients>, early_data: bool) -> rustls::ServerConfig {
-        let mut tls = rustls::ServerConfig::builder_with_provider(clients.provider().clone())
+    pub(crate) fn tls(
+        &self,
+        clients: &Arc<Clients>,
+        cipher: Cipher,
+        early_data: bool,
+    ) -> rustls::ServerConfig {
+        let provider = preferring(clients.provider().clone(), cipher);
+        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("the provider has TLS 1.3 suites")
             .with_client_cert_verifier(clients.clone())

@@ -18,8 +18,10 @@ pub(crate) mod servers;
 
 use std::sync::Arc;
 
-use rustls::NamedGroup;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{CipherSuite, NamedGroup};
+
+use crate::config::Cipher;
 
 /// aws-lc-rs, with the post-quantum hybrid group first: a server that has it uses it, at no extra round trip.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
@@ -40,7 +42,20 @@ pub(crate) fn strict_provider() -> Arc<CryptoProvider> {
     provider.kx_groups.retain(|group| group.name() == HYBRID);
     provider
         .cipher_suites
-        .sort_by_key(|suite| suite.suite() != rustls::CipherSuite::TLS13_AES_256_GCM_SHA384);
+        .sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_256_GCM_SHA384);
+    Arc::new(provider)
+}
+
+/// The same provider, with this cipher's suite first.
+pub(crate) fn preferring(provider: Arc<CryptoProvider>, cipher: Cipher) -> Arc<CryptoProvider> {
+    let first = match cipher {
+        Cipher::Aes256Gcm => CipherSuite::TLS13_AES_256_GCM_SHA384,
+        Cipher::Aes128Gcm => CipherSuite::TLS13_AES_128_GCM_SHA256,
+    };
+    let mut provider = Arc::unwrap_or_clone(provider);
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| suite.suite() != first);
     Arc::new(provider)
 }
 
@@ -61,6 +76,18 @@ mod tests {
             .collect();
         assert_eq!(groups, [HYBRID]);
         let first = provider.cipher_suites[0].suite();
-        assert_eq!(first, rustls::CipherSuite::TLS13_AES_256_GCM_SHA384);
+        assert_eq!(first, CipherSuite::TLS13_AES_256_GCM_SHA384);
+    }
+
+    #[test]
+    fn a_cipher_that_is_preferred_comes_first_and_the_others_stay() {
+        for strict in [provider(), strict_provider()] {
+            let provider = preferring(strict.clone(), Cipher::Aes128Gcm);
+            let first = provider.cipher_suites[0].suite();
+            assert_eq!(first, CipherSuite::TLS13_AES_128_GCM_SHA256);
+            assert_eq!(provider.cipher_suites.len(), strict.cipher_suites.len());
+            let default = preferring(strict.clone(), Cipher::default());
+            assert_eq!(default.cipher_suites, strict.cipher_suites);
+        }
     }
 }

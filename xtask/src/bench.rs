@@ -1,9 +1,10 @@
 //! Measurements.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
-use crate::process::cargo;
+use crate::process::{self, cargo, command, output};
+use crate::workspace;
 
 /// What to measure.
 #[derive(Subcommand)]
@@ -18,17 +19,36 @@ pub(crate) enum Bench {
     },
     /// Verified streams, messages in shards, and relays, beside raw streams, side by side
     Extensions,
+    /// STOQ beside raw UDP, quinn, noq, s2n-quic and quiche: see tests/peers/README.md, and --help after it
+    #[command(disable_help_flag = true)]
+    Peers {
+        /// Given on as they are
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
 }
 
 /// Builds with optimisation, then measures.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     let (binary, options) = match bench {
+        Bench::Peers { options } => return peers(options),
         Bench::Relay => ("bench-relay", Vec::new()),
         Bench::Extensions => ("bench-extensions", Vec::new()),
         Bench::Handshake { rounds } => ("bench-handshake", rounds_option(*rounds)),
     };
     let run = ["run", "--release", "--package", "stoq-tests", "--bin"];
-    crate::process::run(cargo(&run).arg(binary).arg("--").args(options))
+    process::run(cargo(&run).arg(binary).arg("--").args(options))
+}
+
+/// The peers are a workspace of their own, with a lock file of its own.
+fn peers(options: &[String]) -> Result<()> {
+    output(&mut command("cmake", &["--version"])).context(
+        "quiche is built with cmake and libclang (Debian: `apt-get install cmake libclang-dev`)",
+    )?;
+    let run = ["run", "--release", "--locked", "--manifest-path"];
+    let mut run = cargo(&run);
+    run.arg(workspace::path("tests/peers/Cargo.toml"));
+    process::run(run.arg("--").args(options))
 }
 
 fn rounds_option(rounds: Option<u32>) -> Vec<String> {

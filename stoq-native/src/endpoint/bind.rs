@@ -78,6 +78,7 @@ impl Endpoint {
         let house = House {
             identity: config.identity,
             clients: Arc::new(Clients::new(config.clients)),
+            cipher: config.cipher,
             transport: config.transport.clone(),
             framed_streams: config.framed_streams,
             early_data: config.early_data,

@@ -6,6 +6,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 
 use super::{Endpoint, Role};
 use crate::access::{AccessRefusals, AccessRules};
+use crate::config::Cipher;
 use crate::identity::Identity;
 use crate::parameter;
 use crate::policy::{ClientPolicy, PqPolicy};
@@ -95,6 +96,7 @@ impl Endpoint {
 pub(super) struct House {
     pub(super) identity: Identity,
     pub(super) clients: Arc<Clients>,
+    pub(super) cipher: Cipher,
     pub(super) transport: TransportConfig,
     pub(super) framed_streams: bool,
     pub(super) early_data: bool,
@@ -106,7 +108,9 @@ impl House {
     pub(super) fn quinn(&self) -> quinn::ServerConfig {
         let falcon_id = self.identity.falcon_id();
         let parameter = parameter::ours(falcon_id, self.framed_streams, self.early_data);
-        let tls = self.identity.tls(&self.clients, self.early_data);
+        let tls = self
+            .identity
+            .tls(&self.clients, self.cipher, self.early_data);
         let crypto = ServerCrypto::new(tls, parameter);
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
         server.transport_config(Arc::new(self.transport.quinn(quinn::Side::Server)));

@@ -20,10 +20,10 @@ fn put(identity: &Identity, directory: &Path) {
 }
 
 fn hash(line: &str) -> String {
-    let words = line
+    let mut words = line
         .split(' ')
         .skip_while(|word| *word != "certificate-hash");
-    words.skip(1).next().unwrap().into()
+    words.nth(1).unwrap().into()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! What both ends know of a connection: [`Security`].
 
 use stoq_native::{
-    Capabilities, ClientConfig, ClientPolicy, ClientTrust, Endpoint, FalconId, Identity,
+    Capabilities, Cipher, ClientConfig, ClientPolicy, ClientTrust, Endpoint, FalconId, Identity,
     KeyExchange, Pins, PqPolicy, Security, ServerConfig, Session, Trust,
 };
 
@@ -9,6 +9,7 @@ use super::certificates::{Time, classical};
 use super::table::{KNOWN, STRANGER};
 use crate::harness::within;
 
+const AES_128: u16 = 0x1301;
 const AES_256: u16 = 0x1302;
 
 struct Ends {
@@ -73,6 +74,30 @@ fn hashes(_: &str, identity: &Identity) -> PqPolicy {
 
 fn only(id: FalconId) -> ClientTrust {
     ClientTrust::Ids([id].into())
+}
+
+#[tokio::test]
+async fn a_server_chooses_the_cipher_under_require_too() {
+    within(async {
+        let identity = KNOWN.identity(Time::Now, None);
+        let mut config = ServerConfig::new(identity);
+        config.cipher = Cipher::Aes128Gcm;
+        let server = Endpoint::server("[::1]:0".parse().unwrap(), config).unwrap();
+        let authority = server.local_addr().unwrap().to_string();
+        let pins = Pins::new().pin(&authority, KNOWN.id()).unwrap();
+        let client = Endpoint::client(ClientConfig::new(pins)).unwrap();
+        let ends = Ends { client, server };
+        for security in ends.security().await {
+            assert_eq!(security.cipher_suite, AES_128);
+        }
+        // It stays the server's choice when the server changes.
+        let identity = KNOWN.identity(Time::Now, None);
+        ends.server.set_identity(identity).unwrap();
+        for security in ends.security().await {
+            assert_eq!(security.cipher_suite, AES_128);
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,0 +1,122 @@
+//! quinn with its defaults: flow control, congestion control, buffers and threads are what somebody gets who sets nothing. Only the
+//! packet size is set, as everybody's.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+
+use crate::pki::NAME;
+use crate::transport::{
+    Client, Connecting, Connection, ReceiveHalf, SendHalf, Server, Setup, Transport,
+};
+
+pub(crate) struct Quinn;
+
+impl Transport for Quinn {
+    type Server = quinn::Endpoint;
+    type Client = Dialer;
+    type Connection = quinn::Connection;
+
+    async fn server(setup: &Setup) -> Result<quinn::Endpoint> {
+        let tls = QuicServerConfig::try_from(setup.pki.rustls_server()?)?;
+        let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+        config.transport_config(transport(setup));
+        Ok(quinn::Endpoint::server(config, (setup.address, 0).into())?)
+    }
+
+    async fn client(setup: &Setup) -> Result<Dialer> {
+        let tls = QuicClientConfig::try_from(setup.pki.rustls_client()?)?;
+        let mut config = quinn::ClientConfig::new(Arc::new(tls));
+        config.transport_config(transport(setup));
+        let mut endpoint = quinn::Endpoint::client((setup.address, 0).into())?;
+        endpoint.set_default_client_config(config);
+        Ok(Dialer {
+            endpoint,
+            server: setup.target()?,
+        })
+    }
+}
+
+fn transport(setup: &Setup) -> Arc<quinn::TransportConfig> {
+    let mut transport = quinn::TransportConfig::default();
+    transport
+        .initial_mtu(setup.mtu)
+        .min_mtu(setup.mtu)
+        .mtu_discovery_config(None);
+    Arc::new(transport)
+}
+
+pub(crate) struct Dialer {
+    endpoint: quinn::Endpoint,
+    server: SocketAddr,
+}
+
+impl Client for Dialer {
+    type Connection = quinn::Connection;
+
+    async fn connect(&self) -> Result<quinn::Connection> {
+        Ok(self.endpoint.connect(self.server, NAME)?.await?)
+    }
+}
+
+impl Server for quinn::Endpoint {
+    type Connection = quinn::Connection;
+
+    fn port(&self) -> Result<u16> {
+        Ok(self.local_addr()?.port())
+    }
+
+    async fn accept(&mut self) -> Option<Connecting<quinn::Connection>> {
+        let incoming = Self::accept(self).await?;
+        Some(Box::pin(async move { Ok(incoming.await?) }))
+    }
+}
+
+impl Connection for quinn::Connection {
+    type Send = quinn::SendStream;
+    type Receive = quinn::RecvStream;
+
+    async fn open(&self) -> Result<(Self::Send, Self::Receive)> {
+        Ok(self.open_bi().await?)
+    }
+
+    async fn accept(&self) -> Result<(Self::Send, Self::Receive)> {
+        Ok(self.accept_bi().await?)
+    }
+
+    fn max_datagram(&self) -> usize {
+        self.max_datagram_size().unwrap_or(0)
+    }
+
+    async fn send_datagram(&self, data: Bytes) -> Result<()> {
+        Ok(self.send_datagram_wait(data).await?)
+    }
+
+    async fn datagram(&self) -> Result<usize> {
+        Ok(self.read_datagram().await?.len())
+    }
+
+    fn close(&self) {
+        Self::close(self, 0_u32.into(), b"");
+    }
+}
+
+impl SendHalf for quinn::SendStream {
+    async fn write(&mut self, data: Bytes) -> Result<()> {
+        Ok(self.write_chunk(data).await?)
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        Self::finish(self).context("finished twice")
+    }
+}
+
+impl ReceiveHalf for quinn::RecvStream {
+    async fn read(&mut self) -> Result<Option<Bytes>> {
+        let chunk = self.read_chunk(usize::MAX, true).await?;
+        Ok(chunk.map(|chunk| chunk.bytes))
+    }
+}
