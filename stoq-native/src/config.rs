@@ -114,8 +114,8 @@ pub struct ServerConfig {
     /// [SocketConfig]: crate::SocketConfig
     pub workers: NonZeroU16,
     /// What stateless resets are made with ([RFC 9000, section 10.3]). Default `None`: a fresh key. With the key of before a
-    /// restart, the server can tell clients at once that their connections are gone, which otherwise wait for their idle
-    /// time-out.
+    /// restart, the server can tell clients that their connections are gone, which otherwise wait for their idle time-out: each
+    /// as soon as it sends something, and up to 1,000 a second for each worker. Who is not told is told on a later packet.
     ///
     /// [RFC 9000, section 10.3]: https://www.rfc-editor.org/rfc/rfc9000#section-10.3
     pub reset_key: Option<ResetKey>,
