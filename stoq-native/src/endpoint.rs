@@ -1,6 +1,7 @@
 //! The UDP sockets, and what begins and ends on them.
 
 mod bind;
+mod runtime;
 mod trust;
 
 use core::fmt;

@@ -67,10 +67,11 @@ impl Connector {
         let work = self
             .clone()
             .open_early(begun, attempt, drivers.clone(), target.clone());
-        let task = drivers.tasks.spawn(async move {
+        let work = async move {
             // If nobody waits any more, the session is closed by its drop.
             let _ = sender.send(work.await);
-        });
+        };
+        let task = drivers.tasks.spawn_on(work, &drivers.runtime);
         Ok(EarlyConnection {
             target,
             early,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex as StdMutex};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::runtime::Home;
 use super::trust::House;
 use super::{Accepting, Endpoint, Inner, Role, Server};
 use crate::acceptor::{self, Door, Welcomes};
@@ -25,7 +26,8 @@ use crate::workers;
 impl Endpoint {
     /// A client, on any free port.
     ///
-    /// Must be called within a tokio runtime, whose tasks then drive the endpoint.
+    /// Must be called within a tokio runtime, whose tasks then drive the endpoint and all its connections, whichever runtime
+    /// [`connect`](Self::connect) is called in.
     ///
     /// # Errors
     /// [`BindError`] if a setting cannot work, or the system does not give a socket.
@@ -145,7 +147,8 @@ impl Endpoint {
         let Role::Client(connector, settings) = &self.0.role else {
             return Err(BindError::NotAClient);
         };
-        in_runtime()?;
+        // Whoever calls: the socket is the endpoint's.
+        let _within = self.0.drivers.runtime.enter();
         let quinn = self.0.first();
         socket::bind_any(connector.ip(), settings)
             .and_then(|bound| QuinnSocket::new(bound, settings.mtu))
@@ -172,7 +175,7 @@ fn open(
     server: Option<quinn::ServerConfig>,
 ) -> io::Result<quinn::Endpoint> {
     let socket = Arc::new(QuinnSocket::new(bound, settings.mtu)?);
-    let runtime = Arc::new(quinn::TokioRuntime);
+    let runtime = Arc::new(Home::current());
     quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)
 }
 

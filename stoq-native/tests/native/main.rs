@@ -25,6 +25,7 @@ mod multiplexed;
 mod pool;
 mod refusals;
 mod road;
+mod runtimes;
 mod sockets;
 mod stats;
 mod streams;
