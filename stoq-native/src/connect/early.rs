@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::{Attempt, ConnectError, ConnectOptions, Connector};
+use super::{Attempt, ConnectError, ConnectOptions, Connector, note_failure};
 use crate::driver;
 use crate::early::{self, EarlyRecvStream, EarlySendStream, EarlyStreamError};
 use crate::resolve::resolve;
@@ -90,6 +90,7 @@ impl Connector {
     ) -> Opening {
         let after = self.timeout;
         let late = begun.connection();
+        let mut shaken = false;
         let work = async {
             let (connected, accepted) = match begun {
                 Begun::Full(connecting) => (connecting.await, false),
@@ -100,6 +101,7 @@ impl Connector {
                 }
             };
             let (connection, peer) = attempt.finish(connected, &drivers)?;
+            shaken = true;
             let (_, session) = self
                 .open(
                     connection,
@@ -113,13 +115,17 @@ impl Connector {
             let session = session.ok_or_else(|| ConnectError::NoService { url: url() })?;
             Ok((session, accepted))
         };
-        timeout(after, work).await.unwrap_or_else(|_| {
+        let opened = timeout(after, work).await.unwrap_or_else(|_| {
             // Streams would keep it open.
             if let Some(connection) = late {
                 connection.close(Code::TIMEOUT.value().into(), b"");
             }
             Err(ConnectError::Timeout { after })
-        })
+        });
+        if let (false, Err(error)) = (shaken, &opened) {
+            note_failure(&drivers.counters, error);
+        }
+        opened
     }
 }
 
