@@ -108,7 +108,7 @@ pub struct ServerConfig {
     /// Sockets on the port, each with a thread that drives the connections on it. Default 1: no thread, and the runtime that the
     /// endpoint is made in drives them. More (Linux only; elsewhere it is 1): a connection stays on its thread, also when the
     /// client's address changes, and new ones spread evenly. Sessions, streams and datagrams are used from any runtime, best from the [connection's](crate::Connection::runtime). Each costs a thread,
-    /// 2 MiB of receive buffer and the [socket's][SocketConfig] own; as many as cores are of use. While it is more than 1, other
+    /// 2 to 4 MiB of receive buffer, by `mtu`, and the [socket's][SocketConfig] own; as many as cores are of use. While it is more than 1, other
     /// processes of the same user could open sockets on the port (`SO_REUSEPORT`).
     ///
     /// [SocketConfig]: crate::SocketConfig
