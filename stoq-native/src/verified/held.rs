@@ -148,6 +148,8 @@ mod tests {
                 VerifiedReadError::Channel(ChannelError::RunTooLong { .. })
             );
             assert!(late, "{given_up}");
+            let left = held.bytes.load(Ordering::Relaxed);
+            assert_eq!(left, MAX_SESSION_BYTES, "what was given up is not held");
         };
         timeout(Duration::from_secs(60), test).await.unwrap();
     }

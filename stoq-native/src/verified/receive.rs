@@ -119,6 +119,7 @@ impl VerifiedRecvStream {
                         Ok(read) => read?,
                         Err(_) => {
                             let error = self.opener.give_up();
+                            self.note_held();
                             return Err(self.refuse(error));
                         }
                     }
