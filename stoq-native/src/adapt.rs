@@ -109,6 +109,9 @@ impl LiveConfig {
 /// always more to send, and the window did not still double with every round trip; or if it was faster than the tier all the
 /// same, for what was carried can be carried. A connection that comes into another tier is changed to that tier's profile.
 ///
+/// Samples are of what this end sends. An end that mostly receives learns nothing of the path and stays as it is: there the sender
+/// adapts, and [`start`](Self::start) or [`force_adaptation`](crate::Connection::force_adaptation) say what the receiver allows it.
+///
 /// ```
 /// use stoq_native::{AdaptationConfig, CongestionAlgorithm, Tier};
 ///
@@ -126,7 +129,7 @@ pub struct AdaptationConfig {
     #[serde(with = "as_text::duration")]
     pub interval: Duration,
     /// Samples in a row that have to agree before a connection changes, from 1 to 16. Default 3: a burst, or somebody
-    /// else's, is over by then. More: changes come later.
+    /// else's, is over by then. More: changes come later. Samples that do not count may lie between them, for up to 5 s.
     pub samples: u8,
     /// How long a connection stays with a change at least. Default 5 s: long enough for windows to fill and to be seen to be
     /// filled. Shorter: a path at the edge of two tiers goes to and fro.

@@ -108,14 +108,14 @@ pub struct ServerConfig {
     /// Sockets on the port, each with a thread that drives the connections on it. Default 1: no thread, and the runtime that the
     /// endpoint is made in drives them. More (Linux only; elsewhere it is 1): a connection stays on its thread, also when the
     /// client's address changes, and new ones spread evenly. Sessions, streams and datagrams are used from any runtime, best from the [connection's](crate::Connection::runtime). Each costs a thread,
-    /// 2 MiB of receive buffer and the [socket's][SocketConfig] own; as many as cores are of use. While it is more than 1, other
+    /// 2 to 4 MiB of receive buffer, by `mtu`, and the [socket's][SocketConfig] own; as many as cores are of use. While it is more than 1, other
     /// processes of the same user could open sockets on the port (`SO_REUSEPORT`).
     ///
     /// [SocketConfig]: crate::SocketConfig
     pub workers: NonZeroU16,
     /// What stateless resets are made with ([RFC 9000, section 10.3]). Default `None`: a fresh key. With the key of before a
-    /// restart, the server can tell clients at once that their connections are gone, which otherwise wait for their idle
-    /// time-out.
+    /// restart, the server can tell clients that their connections are gone, which otherwise wait for their idle time-out: each
+    /// as soon as it sends something, and up to 1,000 a second for each worker. Who is not told is told on a later packet.
     ///
     /// [RFC 9000, section 10.3]: https://www.rfc-editor.org/rfc/rfc9000#section-10.3
     pub reset_key: Option<ResetKey>,

@@ -18,6 +18,7 @@ use crate::config::{ClientConfig, ConfigError, check_access_tokens};
 use crate::connection::Connection;
 use crate::driver::{self, Role};
 use crate::identity::Identity;
+use crate::metrics::Counters;
 use crate::parameter;
 use crate::policy::PqPolicy;
 use crate::qlog::Recorder;
@@ -88,7 +89,7 @@ impl Connector {
         let reaching = timeout(after, self.reach(endpoint, drivers, target)).await;
         let (quinn, peer) = reaching
             .unwrap_or_else(too_late)
-            .inspect_err(|error| drivers.counters.handshake_failed(error.code()))?;
+            .inspect_err(|error| note_failure(&drivers.counters, error))?;
         let left = after.saturating_sub(begun.elapsed());
         let opening = self.open(quinn, peer, drivers, target, options);
         let too_late = |_| Err(ConnectError::Timeout { after });
@@ -161,5 +162,16 @@ impl Connector {
             let telling = failures.into_iter().max_by_key(ConnectError::progress);
             telling.unwrap_or_else(|| ConnectError::NoAddress { host: host.clone() })
         })
+    }
+}
+
+/// Counts a handshake that came to nothing. Where nobody was found to begin one with, there was none.
+fn note_failure(counters: &Counters, error: &ConnectError) {
+    let unknown = matches!(
+        error,
+        ConnectError::Resolve { .. } | ConnectError::NoAddress { .. }
+    );
+    if !unknown {
+        counters.handshake_failed(error.code());
     }
 }

@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     /// Whether requests that have relays still to pass are taken.
     pub(crate) relay: bool,
     pub(crate) tasks: TaskTracker,
+    /// The one that the endpoint was made in. Workers have their own.
+    pub(crate) runtime: Handle,
     /// Set when the endpoint closes all connections.
     pub(crate) ending: Arc<Ending>,
     /// Set, to the time that sessions have, when the endpoint shuts down.
@@ -92,6 +94,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Must be called within a tokio runtime.
     pub(crate) fn new(
         transport: &TransportConfig,
         framed_streams: bool,
@@ -115,6 +118,7 @@ impl Shared {
             framed_streams,
             relay,
             tasks,
+            runtime: Handle::current(),
             ending: Arc::default(),
             shutdown: watch::Sender::default(),
             early,
@@ -164,6 +168,12 @@ pub(crate) fn start(
     endpoint: Arc<Shared>,
     peer: Admitted,
 ) -> Connection {
+    // A client's connection is its endpoint's, whoever asked for it; a server's is the worker's that took it.
+    let runtime = match role {
+        Role::Client { .. } => endpoint.runtime.clone(),
+        Role::Server { .. } => Handle::current(),
+    };
+    let _within = runtime.enter();
     let (sender, commands) = mpsc::unbounded_channel();
     let id = peer.number;
     let span = tracing::info_span!("stoq", connection = id, side = ?quinn.side(), peer = %quinn.remote_address());
@@ -180,7 +190,7 @@ pub(crate) fn start(
         going_away: Ending::default(),
         grace: OnceLock::new(),
         endpoint_ending: endpoint.ending.clone(),
-        runtime: Handle::current(),
+        runtime: runtime.clone(),
     });
     let handle = connection::Handle::new(shared.clone());
     let mut driver = Driver::new(
@@ -195,7 +205,8 @@ pub(crate) fn start(
     if let Some(config) = &endpoint.adaptation {
         span.in_scope(|| driver.watch(Watch::begin(&driver.shared, config)));
     }
-    endpoint.tasks.spawn(driver.run().instrument(span));
+    let run = driver.run().instrument(span);
+    endpoint.tasks.spawn_on(run, &runtime);
     Connection::new(handle)
 }
 

@@ -2,6 +2,7 @@
 
 mod bind;
 mod rotate;
+mod runtime;
 mod trust;
 
 use core::fmt;

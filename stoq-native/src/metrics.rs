@@ -225,7 +225,8 @@ impl Traffic {
         self.with(other, u64::saturating_add)
     }
 
-    /// On a new path QUIC counts packets anew, so a figure may seem to have shrunk.
+    /// What came to it since. No figure shrinks: quinn counts for a connection, whatever paths it has, and what connections that
+    /// have ended had done is kept.
     fn since(&self, earlier: &Self) -> Self {
         self.with(earlier, u64::saturating_sub)
     }

@@ -46,7 +46,9 @@ impl ResetKey {
     /// -----END STOQ RESET KEY-----
     /// ```
     ///
-    /// Warns in the log if others than its owner may read it.
+    /// Warns in the log if others than its owner may read it. Of several that make it at once, all get the same key. It is
+    /// written beside its place, under a name that ends in `.new`, and then linked there: so the file system must know hard
+    /// links, and who is stopped in between may leave the other name behind.
     ///
     /// # Errors
     /// [`ResetKeyError`] if the file cannot be read or written, or holds something else.
@@ -56,28 +58,56 @@ impl ResetKey {
             path: path.into(),
             error,
         };
+        if let Some(key) = Self::read(path)? {
+            return Ok(key);
+        }
+        let key = Self::generate();
+        match key.write(path) {
+            Ok(()) => Ok(key),
+            // Somebody else was faster: both use the same key.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Self::read(path)?.ok_or_else(|| unusable(error))
+            }
+            Err(error) => Err(unusable(error)),
+        }
+    }
+
+    /// `None` if there is no file.
+    fn read(path: &Path) -> Result<Option<Self>, ResetKeyError> {
+        let unusable = |error| ResetKeyError::File {
+            path: path.into(),
+            error,
+        };
         let text = match fs::read_to_string(path) {
             Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = Self::generate();
-                key.write(path).map_err(unusable)?;
-                return Ok(key);
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unusable(error)),
         };
         if others_may_read(path).map_err(unusable)? {
             tracing::warn!(path = %path.display(), "this reset key can be read by others: chmod 600 it");
         }
-        Self::from_pem(&text).ok_or_else(|| ResetKeyError::Content { path: path.into() })
+        let key = Self::from_pem(&text);
+        key.map(Some)
+            .ok_or_else(|| ResetKeyError::Content { path: path.into() })
     }
 
+    /// Gives the file its name only when all of it is on the disk: half a key would stand in the way of every later start.
+    ///
+    /// # Errors
+    /// What the system says; `AlreadyExists` if there is a file of that name.
     fn write(&self, path: &Path) -> io::Result<()> {
-        let mut file = create_private(path)?;
-        let written = file
+        let mut random = [0; 8];
+        aws_lc_rs::rand::fill(&mut random).map_err(io::Error::other)?;
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{:016x}.new", u64::from_be_bytes(random)));
+        let unfinished = PathBuf::from(name);
+        let mut file = create_private(&unfinished)?;
+        let named = file
             .write_all(self.to_pem().as_bytes())
-            .and_then(|()| file.sync_all());
-        // Half a key would stand in the way of the next attempt.
-        written.inspect_err(|_| drop(fs::remove_file(path)))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::hard_link(&unfinished, path));
+        let removed = fs::remove_file(&unfinished);
+        named.and(removed)
     }
 
     fn from_pem(text: &str) -> Option<Self> {
@@ -147,6 +177,26 @@ mod tests {
             use std::os::unix::fs::PermissionsExt as _;
             let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn all_who_make_it_at_once_have_the_same_key() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("reset.pem");
+            let together = std::sync::Barrier::new(4);
+            let make = || {
+                together.wait();
+                *ResetKey::from_file(&path).unwrap().0
+            };
+            let keys: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+                threads.into_iter().map(|it| it.join().unwrap()).collect()
+            });
+            let kept = *ResetKey::from_file(&path).unwrap().0;
+            assert!(keys.iter().all(|key| *key == kept));
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         }
     }
 

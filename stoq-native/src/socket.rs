@@ -93,19 +93,33 @@ pub(crate) fn bind_any(ip: IpVersions, config: &SocketConfig) -> io::Result<Boun
 mod tests {
     use super::*;
 
-    /// Whether a datagram to the socket's IPv4 port arrives at it.
-    fn takes_v4(ip: IpVersions) -> bool {
+    /// What arrives at a socket of a 4 that is sent over IPv4 and a 6 that is sent over IPv6, if it has an IPv6 address.
+    fn arrives(ip: IpVersions) -> Vec<u8> {
         let Bound { socket, .. } = bind_any(ip, &SocketConfig::default()).unwrap();
-        let port = socket.local_addr().unwrap().port();
-        // If the port is free for IPv4, nothing listens for IPv4 on it.
-        UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_err()
+        let address = socket.local_addr().unwrap();
+        let over = |from: SocketAddr, version: u8| {
+            let sender = UdpSocket::bind(from).unwrap();
+            let to = (from.ip(), address.port());
+            sender.send_to(&[version], to).unwrap();
+        };
+        over((Ipv4Addr::LOCALHOST, 0).into(), 4);
+        if address.is_ipv6() {
+            over((Ipv6Addr::LOCALHOST, 0).into(), 6);
+        }
+        let mut arrived = Vec::new();
+        let mut datagram = [0];
+        // On loopback it is there when it has been sent.
+        while socket.recv(&mut datagram).is_ok() {
+            arrived.push(datagram[0]);
+        }
+        arrived
     }
 
     #[test]
     fn takes_the_versions_asked_for() {
-        assert!(takes_v4(IpVersions::Both));
-        assert!(takes_v4(IpVersions::V4Only));
-        assert!(!takes_v4(IpVersions::V6Only));
+        assert_eq!(arrives(IpVersions::Both), [4, 6]);
+        assert_eq!(arrives(IpVersions::V4Only), [4]);
+        assert_eq!(arrives(IpVersions::V6Only), [6]);
     }
 
     /// The kernel chooses the same socket as [`Steering`] does, for every kind of datagram.

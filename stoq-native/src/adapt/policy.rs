@@ -19,6 +19,8 @@ pub(crate) struct Policy {
     since: Option<Duration>,
     /// Where the last samples that count have placed the path.
     places: VecDeque<Tier>,
+    /// When the last of them ended.
+    last: Duration,
 }
 
 /// What a sample was good for.
@@ -43,6 +45,7 @@ impl Policy {
             tier: config.start.clamp(config.lowest, config.highest),
             since: None,
             places: VecDeque::new(),
+            last: Duration::ZERO,
         }
     }
 
@@ -64,6 +67,11 @@ impl Policy {
         if (sample.limited || sample.ramping) && place <= self.tier {
             return Verdict::Ignored;
         }
+        let began = sample.at.saturating_sub(sample.length);
+        if began.saturating_sub(self.last) > LONGEST_GAP {
+            self.places.clear();
+        }
+        self.last = sample.at;
         self.places.push_back(place);
         if self.places.len() > self.samples {
             self.places.pop_front();
@@ -86,6 +94,10 @@ impl Policy {
         Verdict::Change(tier)
     }
 }
+
+/// Between two samples of one row, as long as those between say nothing of the path: what it was like before that says little of
+/// now. As long as the default pause between two changes; an application that sends in bursts every few seconds is still followed.
+const LONGEST_GAP: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

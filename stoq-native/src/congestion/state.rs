@@ -76,13 +76,20 @@ impl State {
         self.window = self.minimum();
     }
 
-    /// The path carries datagrams of this size now. As long as it has not shown that it carries too much, it may take ten of them:
-    /// with two, a probe for the next size would leave no room for anything else until it has arrived. As TCP does on Linux;
-    /// RFC 9002 has ten of the size at the beginning only.
+    /// The path carries datagrams of this size now. As long as it has not shown that it carries too much, it may take ten of them,
+    /// and no more than 14,720 bytes unless that were less than four. [RFC 9002, section 7.2] has two there, and ten at the
+    /// beginning only: but a probe for the next size takes one, and a close must still go beside what is on its way. Ten of the
+    /// largest would be 655 KB into a path of which nothing is known.
+    ///
+    /// [RFC 9002, section 7.2]: https://www.rfc-editor.org/rfc/rfc9002#section-7.2
     pub(super) fn set_mtu(&mut self, mtu: u16) {
         self.mtu = mtu.into();
         let fresh = self.recovery.is_none() && self.threshold == u64::MAX;
-        let least = if fresh { 10 * self.mtu } else { 0 };
+        let least = if fresh {
+            (10 * self.mtu).min(14_720.max(4 * self.mtu))
+        } else {
+            0
+        };
         self.set(self.window.max(least));
     }
 

@@ -398,6 +398,8 @@ proptest! {
                 Event::Mtu(new) => {
                     mtu = new.into();
                     path.controller.on_mtu_update(new);
+                    let most = before.max(14_720.max(4 * mtu));
+                    prop_assert!(path.window() <= most, "no more than a fresh path is given");
                 }
                 Event::Swaps(algorithm) => {
                     let state = path.state();

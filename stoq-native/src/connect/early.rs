@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use super::{Attempt, ConnectError, ConnectOptions, Connector};
+use super::{Attempt, ConnectError, ConnectOptions, Connector, note_failure};
 use crate::driver;
 use crate::early::{self, EarlyRecvStream, EarlySendStream, EarlyStreamError};
 use crate::resolve::resolve;
@@ -67,10 +67,11 @@ impl Connector {
         let work = self
             .clone()
             .open_early(begun, attempt, drivers.clone(), target.clone());
-        let task = drivers.tasks.spawn(async move {
+        let work = async move {
             // If nobody waits any more, the session is closed by its drop.
             let _ = sender.send(work.await);
-        });
+        };
+        let task = drivers.tasks.spawn_on(work, &drivers.runtime);
         Ok(EarlyConnection {
             target,
             early,
@@ -89,6 +90,7 @@ impl Connector {
     ) -> Opening {
         let after = self.timeout;
         let late = begun.connection();
+        let mut shaken = false;
         let work = async {
             let (connected, accepted) = match begun {
                 Begun::Full(connecting) => (connecting.await, false),
@@ -99,6 +101,7 @@ impl Connector {
                 }
             };
             let (connection, peer) = attempt.finish(connected, &drivers)?;
+            shaken = true;
             let (_, session) = self
                 .open(
                     connection,
@@ -112,13 +115,17 @@ impl Connector {
             let session = session.ok_or_else(|| ConnectError::NoService { url: url() })?;
             Ok((session, accepted))
         };
-        timeout(after, work).await.unwrap_or_else(|_| {
+        let opened = timeout(after, work).await.unwrap_or_else(|_| {
             // Streams would keep it open.
             if let Some(connection) = late {
                 connection.close(Code::TIMEOUT.value().into(), b"");
             }
             Err(ConnectError::Timeout { after })
-        })
+        });
+        if let (false, Err(error)) = (shaken, &opened) {
+            note_failure(&drivers.counters, error);
+        }
+        opened
     }
 }
 

@@ -28,6 +28,8 @@ impl Connection {
     /// [`start`](AdaptationConfig::start), at once; called again, it begins anew. What the profiles name replaces what the
     /// endpoint's [`Limits`](crate::Limits) say.
     ///
+    /// What it goes by is what this end sends: one that mostly receives stays as it is.
+    ///
     /// The task that watches the path is the connection's own, and ends with it.
     /// [`TransportConfig::adaptation`](crate::TransportConfig::adaptation) does this for all connections of an endpoint.
     ///

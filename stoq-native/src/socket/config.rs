@@ -23,7 +23,8 @@ pub struct SocketConfig {
     pub receive_buffer: u32,
     /// Bytes of the largest UDP payload that is sent or taken: 1,200 to 65,507. Default 1,452: Ethernet's, over IPv6. Packets begin
     /// at 1,200 bytes and grow as far as probes arrive ([RFC 8899]); where the system tells the MTU of the route (Linux), none
-    /// are sent beyond it, elsewhere none beyond 1,452 bytes. 9,000, for networks with jumbo frames, takes a third of the time
+    /// are sent beyond it, elsewhere none beyond 1,452 bytes. It is the route that the connection began on: one that moves keeps
+    /// that bound, and probes within it. 9,000, for networks with jumbo frames, takes a third of the time
     /// per byte. Then one lost packet takes several shards of a message with it, so messages want more parity; and each
     /// connection that sends keeps a buffer of ten packets.
     ///

@@ -21,6 +21,8 @@ pub(crate) struct Siblings {
     steering: Steering,
     worker: usize,
     group: Arc<Group>,
+    /// Whether the inbox was looked into first the last time.
+    inbox_was_first: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -71,12 +73,14 @@ impl Siblings {
             steering,
             worker,
             group: group.clone(),
+            inbox_was_first: AtomicBool::new(false),
         };
         Ok((0..sockets.len()).map(of).collect())
     }
 
     /// Hands over what of these buffers belongs to others, and leaves the rest; a buffer of which nothing is left has length 0.
     pub(super) fn sort(&self, bufs: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) {
+        let mut filled = Vec::new();
         for (buf, meta) in bufs.iter_mut().zip(metas) {
             let stride = meta.stride.max(1);
             let mut kept = 0;
@@ -90,7 +94,10 @@ impl Siblings {
                             to: meta.dst_ip,
                             contents: buf[datagram].to_vec(),
                         };
-                        self.group.inboxes[owner].put(parcel);
+                        let inbox = &self.group.inboxes[owner];
+                        if inbox.put(parcel) {
+                            filled.push(inbox);
+                        }
                     }
                     _ => {
                         let len = datagram.len();
@@ -103,6 +110,16 @@ impl Siblings {
             }
             meta.len = kept;
         }
+        // Once for all of it.
+        for inbox in filled {
+            inbox.owner.ring();
+        }
+    }
+
+    /// Whether the inbox is to be looked into before the socket itself: every other time, so that neither can keep the other
+    /// from being read.
+    pub(super) fn inbox_is_first(&self) -> bool {
+        !self.inbox_was_first.fetch_xor(true, Ordering::Relaxed)
     }
 
     /// What others have received for this one. The present task is woken when there is more.
@@ -125,7 +142,7 @@ impl Siblings {
                 break;
             };
             let len = parcel.contents.len();
-            parcels.bytes -= len;
+            parcels.bytes -= parcel.cost();
             // Buffers of siblings have the same size.
             buf[..len].copy_from_slice(&parcel.contents);
             *meta = RecvMeta {
@@ -145,19 +162,17 @@ impl Siblings {
 }
 
 impl Inbox {
-    /// What finds no room is lost, as in the system's own buffer.
-    fn put(&self, parcel: Parcel) {
-        {
-            let mut parcels = self.lock();
-            let bytes = parcels.bytes + parcel.contents.len();
-            if bytes > MAX_WAITING {
-                return;
-            }
-            parcels.bytes = bytes;
-            parcels.waiting.push_back(parcel);
-            self.is_some.store(true, Ordering::SeqCst);
+    /// What finds no room is lost, as in the system's own buffer. Whether the inbox was empty, so that its owner is to be told: it
+    /// reads until nothing is left.
+    fn put(&self, parcel: Parcel) -> bool {
+        let mut parcels = self.lock();
+        let bytes = parcels.bytes + parcel.cost();
+        if bytes > MAX_WAITING {
+            return false;
         }
-        self.owner.ring();
+        parcels.bytes = bytes;
+        parcels.waiting.push_back(parcel);
+        !self.is_some.swap(true, Ordering::SeqCst)
     }
 
     fn lock(&self) -> MutexGuard<'_, Parcels> {
@@ -165,5 +180,52 @@ impl Inbox {
     }
 }
 
-/// Bytes that may wait in an inbox: some 700 packets, so far more than the kernel joins before the owner wakes.
+impl Parcel {
+    /// Bytes that it takes in an inbox.
+    fn cost(&self) -> usize {
+        self.contents.len() + OVERHEAD
+    }
+}
+
+/// Bytes that may wait in an inbox, with what keeps them: some 600 packets of Ethernet's size, so far more than the kernel joins
+/// before the owner wakes.
 const MAX_WAITING: usize = 1024 * 1024;
+/// What a parcel takes beside its contents: its place, twice, because the queue doubles when it grows, and what an allocator notes.
+const OVERHEAD: usize = 2 * size_of::<Parcel>() + 16;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn an_inbox_takes_no_more_memory_than_it_may_however_small_the_datagrams() {
+        for size in [5, 100, 1452] {
+            let inbox = Inbox::default();
+            let parcel = || Parcel {
+                from: (Ipv4Addr::LOCALHOST, 1).into(),
+                ecn: None,
+                to: None,
+                contents: vec![7; size],
+            };
+            assert!(inbox.put(parcel()), "it was empty");
+            for _ in 0..MAX_WAITING / size {
+                assert!(!inbox.put(parcel()), "it was not");
+            }
+            let parcels = inbox.lock();
+            let contents: usize = parcels
+                .waiting
+                .iter()
+                .map(|it| it.contents.capacity())
+                .sum();
+            let taken = parcels.waiting.capacity() * size_of::<Parcel>() + contents;
+            assert!(taken <= MAX_WAITING, "{size}: {taken}");
+            assert!(
+                parcels.waiting.len() > 500,
+                "{size}: {}",
+                parcels.waiting.len()
+            );
+        }
+    }
+}

@@ -6,8 +6,9 @@ use super::TransportConfig;
 use crate::socket::largest_payload;
 
 impl TransportConfig {
-    /// [`quinn`](Self::quinn), for a connection with this peer: packets are made no larger than the route to it takes. `local` is
-    /// the address that is sent from, if it is known.
+    /// [`quinn`](Self::quinn), for a connection with this peer: packets are made no larger than the route to it takes now. quinn has
+    /// no way to change that bound, so a connection that moves to another route keeps it, and probes within it. `local` is the
+    /// address that is sent from, if it is known.
     pub(crate) fn quinn_to(
         &self,
         side: quinn::Side,

@@ -27,8 +27,9 @@ pub struct ChannelConfig {
     pub keys: Vec<VerifyingKey>,
     /// Whether data is handed out when its signature has come (the default; up to 16 MiB are held back) or at once, as pending.
     pub delivery: Delivery,
-    /// How long data that is held back may wait for its signature, while more is awaited; then it is given up
-    /// ([`Code::LIMIT`](crate::Code)). Default 30 s: signers sign after a quarter of a second, and paths may be away for a while.
+    /// How long data that is held back may wait for its signature, while more is awaited or has to wait because the session's
+    /// streams hold 64 MiB back together; then it is given up ([`Code::LIMIT`](crate::Code)). Default 30 s: signers sign after a
+    /// quarter of a second, and paths may be away for a while.
     pub signature_timeout: Duration,
     /// How far the time of tokens may be from this end's. Default off.
     pub time_window: TimeWindow,

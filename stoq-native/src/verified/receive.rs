@@ -99,24 +99,33 @@ impl VerifiedRecvStream {
                 }
                 Ok(None) => {}
             }
-            if elder.is_none() && self.opener.expects_signatures() {
-                elder = self.held.0.room().await;
-            }
             self.chunks.resize(CHUNKS, Bytes::new());
             self.next = CHUNKS;
-            let began = Instant::now();
             let read = self.stream.read_chunks(&mut self.chunks);
             let read = match self.held.1 {
+                // What signs nothing, or has nothing to be signed, may be silent as long as it likes, and is in nobody's way.
                 0 => read.await?,
-                _ => match timeout(self.waits.1, read).await {
-                    Ok(read) => read?,
-                    Err(_) => {
-                        let error = self.opener.give_up();
-                        return Err(self.refuse(error));
+                _ => {
+                    let began = Instant::now();
+                    let held = &self.held.0;
+                    let read = async {
+                        if elder.is_none() {
+                            elder = held.room().await;
+                        }
+                        read.await
+                    };
+                    let read = timeout(self.waits.1, read).await;
+                    self.waits.1 = self.waits.1.saturating_sub(began.elapsed());
+                    match read {
+                        Ok(read) => read?,
+                        Err(_) => {
+                            let error = self.opener.give_up();
+                            self.note_held();
+                            return Err(self.refuse(error));
+                        }
                     }
-                },
+                }
             };
-            self.waits.1 = self.waits.1.saturating_sub(began.elapsed());
             match read {
                 Some(read) => {
                     self.chunks.truncate(read);

@@ -30,6 +30,7 @@ mod qlog;
 mod refusals;
 mod road;
 mod rotation;
+mod runtimes;
 mod shutdown;
 mod sockets;
 mod stats;

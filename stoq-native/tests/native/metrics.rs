@@ -108,6 +108,50 @@ async fn the_facade_is_told_the_same_under_the_documented_names() {
     .await;
 }
 
+#[tokio::test]
+async fn handshakes_that_fail_are_counted_and_names_that_nobody_has_are_not() {
+    within(async {
+        let peers = Peers::new();
+        let failed = || peers.client.stats().handshakes_failed;
+        peers
+            .client
+            .connect("stoq://name.invalid:1/test")
+            .await
+            .unwrap_err();
+        let early = peers.client.connect_early("stoq://name.invalid:1/test");
+        early.await.unwrap_err();
+        assert_eq!(failed(), 0, "none began");
+
+        let stranger = Peers::new();
+        let early = peers
+            .client
+            .connect_early(&stranger.url("test"))
+            .await
+            .unwrap();
+        early.established().await.unwrap_err();
+        assert_eq!(failed(), 1);
+        peers
+            .client
+            .connect(&stranger.url("test"))
+            .await
+            .unwrap_err();
+        assert_eq!(failed(), 2);
+
+        let accept = async { peers.server.accept().await.unwrap().accept().await.unwrap() };
+        let early = peers
+            .client
+            .connect_early(&peers.url("test"))
+            .await
+            .unwrap();
+        let (session, _accepted) = tokio::join!(early.established(), accept);
+        session.unwrap();
+        assert_eq!(failed(), 2, "this one came about");
+        stranger.close().await;
+        peers.close().await;
+    })
+    .await;
+}
+
 /// The table in the README is for people who make dashboards of it.
 #[test]
 fn the_readme_has_every_name_that_the_facade_is_told() {

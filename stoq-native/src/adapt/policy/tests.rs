@@ -103,6 +103,28 @@ fn what_says_nothing_of_the_path_is_ignored() {
 }
 
 #[test]
+fn what_is_long_ago_is_no_longer_in_the_row() {
+    let gap = (LONGEST_GAP.as_millis() / QUARTER.as_millis()) as u32;
+    let mut policy = policy();
+    for at in [1, 2] {
+        assert_eq!(policy.observe(&sample(at, 1)), Verdict::Counted);
+    }
+    for at in 3..=gap + 3 {
+        let limited = Sample {
+            limited: true,
+            ..sample(at, 1)
+        };
+        assert_eq!(policy.observe(&limited), Verdict::Ignored);
+    }
+    // More than the gap lies between: three are needed again, and the gap itself is none.
+    let later = [gap + 4, 2 * gap + 5, 3 * gap + 6];
+    assert_eq!(policy.observe(&sample(later[0], 1)), Verdict::Counted);
+    assert_eq!(policy.observe(&sample(later[1], 1)), Verdict::Counted);
+    let verdict = policy.observe(&sample(later[2], 1));
+    assert_eq!(verdict, Verdict::Change(Tier::Slow));
+}
+
+#[test]
 fn tiers_beyond_the_bounds_are_not_gone_to() {
     let mut policy = Policy::new(&AdaptationConfig {
         lowest: Tier::Home,
@@ -132,7 +154,7 @@ proptest! {
     /// says at least (or at most).
     #[test]
     fn no_path_moves_it_against_the_rules(
-        seen in prop::collection::vec((1..8u32, 0..40_000u64, any::<[bool; 2]>()), 1..300),
+        seen in prop::collection::vec((prop_oneof![20 => 1..8u32, 1 => 8..60u32], 0..40_000u64, any::<[bool; 2]>()), 1..300),
         samples in 1..=5u8,
     ) {
         let config = AdaptationConfig {
@@ -145,6 +167,7 @@ proptest! {
         let mut policy = Policy::new(&config);
         let (mut at, mut last) = (0, None);
         let mut counted = Vec::new();
+        let mut ended = Duration::ZERO;
         for (wait, rate, [limited, ramping]) in seen {
             at += wait;
             let before = policy.tier();
@@ -152,6 +175,10 @@ proptest! {
             let place = Tier::of(sample.delivery_rate).clamp(config.lowest, config.highest);
             let verdict = policy.observe(&sample);
             if verdict != Verdict::Ignored {
+                if at * QUARTER - QUARTER > ended + LONGEST_GAP {
+                    counted.clear();
+                }
+                ended = at * QUARTER;
                 counted.push(place);
             }
             let Verdict::Change(tier) = verdict else {
@@ -159,6 +186,7 @@ proptest! {
                 continue;
             };
             prop_assert!(last.is_none_or(|last| (at - last) * QUARTER >= config.pause));
+            prop_assert!(counted.len() >= usize::from(samples), "a row that is not one");
             let row = &counted[counted.len() - usize::from(samples)..];
             if tier > before {
                 prop_assert_eq!(row.iter().min(), Some(&tier));
