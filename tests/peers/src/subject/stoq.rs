@@ -116,11 +116,8 @@ impl Connection for Session {
         self.max_datagram_size()
     }
 
-    /// STOQ's own never waits, and drops the oldest that wait.
     async fn send_datagram(&self, data: Bytes) -> Result<()> {
-        Self::send_datagram(self, data)?;
-        tokio::task::coop::consume_budget().await;
-        Ok(())
+        Ok(self.send_datagram_wait(data).await?)
     }
 
     async fn datagram(&self) -> Result<usize> {
