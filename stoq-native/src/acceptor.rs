@@ -274,7 +274,7 @@ async fn admit(
     };
     core::mem::forget(unfinished);
     let judged = judged.and_then(|waiting| {
-        admitted.handshake_done(&connection)?;
+        admitted.handshake_done()?;
         Ok(waiting)
     });
     match judged {

@@ -40,6 +40,11 @@ pub struct ClientConfig {
     /// they are rejected with [`Code::UNSUPPORTED`](crate::Code::UNSUPPORTED), so that nothing waits for somebody who never
     /// accepts it. Verified streams, announcements and relays need it.
     pub framed_streams: bool,
+    /// Keep what servers give to resume a session: four tickets for each server, 2 KiB each. Default `true`: the next handshake
+    /// with the server needs no signature, and [`connect_early`](crate::Endpoint::connect_early) can send data at once. A server
+    /// can tell by a ticket who comes back, though from another address: `false` leaves no such trace, and each handshake is a
+    /// full one.
+    pub resume: bool,
     /// How connections work.
     pub transport: TransportConfig,
 }
@@ -54,6 +59,7 @@ impl ClientConfig {
             holders: HolderKeys::new(),
             connect_timeout: Duration::from_secs(10),
             framed_streams: false,
+            resume: true,
             transport: TransportConfig::default(),
         }
     }

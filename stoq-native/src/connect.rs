@@ -44,6 +44,7 @@ pub(crate) struct Connector {
     parameter: TransportParameter,
     access_tokens: Vec<Bytes>,
     holders: HolderKeys,
+    resume: bool,
     timeout: Duration,
 }
 
@@ -59,6 +60,7 @@ impl Connector {
             identity: config.identity.clone(),
             access_tokens: config.access_tokens.clone(),
             holders: config.holders.clone(),
+            resume: config.resume,
             timeout: config.connect_timeout,
         })
     }
@@ -70,7 +72,7 @@ impl Connector {
 
     /// Who judges servers by this policy.
     pub(crate) fn judge(&self, policy: PqPolicy) -> Result<Judge, TrustError> {
-        let servers = Servers::new(policy, self.identity.as_ref())?;
+        let servers = Servers::new(policy, self.identity.as_ref(), self.resume)?;
         Ok(Judge::Servers(Arc::new(servers)))
     }
 

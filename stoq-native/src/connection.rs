@@ -51,7 +51,8 @@ pub(crate) struct Shared {
     pub(crate) id: u64,
     pub(crate) quinn: quinn::Connection,
     pub(crate) live: Live,
-    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    /// Boxed, because a channel keeps room for 32.
+    pub(crate) commands: mpsc::UnboundedSender<Box<Command>>,
     pub(crate) ending: Ending,
     pub(crate) sessions: AtomicUsize,
     /// Datagrams that had to give way in a session's queue, or came for a session that nobody holds.
@@ -245,7 +246,7 @@ impl Shared {
 
     /// Tells the driver. When it has ended, there is nothing left to tell it.
     pub(crate) fn command(&self, command: Command) {
-        let _ = self.commands.send(command);
+        let _ = self.commands.send(Box::new(command));
     }
 
     pub(crate) fn end_by(&self, error: &quinn::ConnectionError) -> Closed {

@@ -193,7 +193,7 @@ pub(crate) fn start(
         runtime: runtime.clone(),
     });
     let handle = connection::Handle::new(shared.clone());
-    let mut driver = Driver::new(
+    let mut driver = Box::new(Driver::new(
         quinn,
         role,
         endpoint.clone(),
@@ -201,7 +201,7 @@ pub(crate) fn start(
         Arc::downgrade(&handle),
         commands,
         peer,
-    );
+    ));
     if let Some(config) = &endpoint.adaptation {
         span.in_scope(|| driver.watch(Watch::begin(&driver.shared, config)));
     }
@@ -218,7 +218,7 @@ struct Driver {
     /// Dropped with the driver.
     _counted: Counted,
     handle: Weak<connection::Handle>,
-    commands: mpsc::UnboundedReceiver<Command>,
+    commands: mpsc::UnboundedReceiver<Box<Command>>,
     shutdown: watch::Receiver<Option<Duration>>,
     access: watch::Receiver<Option<Arc<AccessRules>>>,
     /// Signatures of access tokens that are still verified for the peer.
@@ -245,7 +245,8 @@ struct Driver {
     adaptation: JoinSet<()>,
 
     sessions: HashMap<SessionId, Arc<session::Shared>>,
-    waiting: HashMap<SessionId, Waiting>,
+    /// Boxed, because a table keeps the room of those that have left.
+    waiting: HashMap<SessionId, Box<Waiting>>,
     requested: Requested,
     pings: HashMap<PingId, oneshot::Sender<Result<Duration, PingError>>>,
     /// Multiplexed sessions that QUIC's bounds on streams reckon with.
@@ -297,7 +298,7 @@ impl Driver {
         endpoint: Arc<Shared>,
         shared: Arc<connection::Shared>,
         handle: Weak<connection::Handle>,
-        commands: mpsc::UnboundedReceiver<Command>,
+        commands: mpsc::UnboundedReceiver<Box<Command>>,
         peer: Admitted,
     ) -> Self {
         let mut waiting = HashMap::new();
@@ -317,7 +318,7 @@ impl Driver {
                 config.max_hops = options.max_hops;
                 config.holders = proofs.iter().map(|(token, _)| *token).collect();
                 let reply = Waiting::new(service, Reply::Connect(opened));
-                waiting.insert(SessionId::ZERO, Waiting { proofs, ..reply });
+                waiting.insert(SessionId::ZERO, Box::new(Waiting { proofs, ..reply }));
                 (None, Unintroduced::default())
             }
             Role::Server { requests, waiting } => (Some(requests), waiting),
@@ -366,7 +367,8 @@ impl Driver {
         }
     }
 
-    async fn run(mut self) {
+    /// Boxed, because a future keeps what it is made of beside what it makes of it.
+    async fn run(mut self: Box<Self>) {
         // The endpoint may have begun to shut down before this connection was there.
         let mut outcome = if self.shutdown.borrow().is_some() {
             self.drain()

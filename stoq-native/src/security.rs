@@ -127,7 +127,8 @@ impl Judge {
 pub(crate) struct Admitted {
     /// The connection's.
     pub(crate) number: u64,
-    chain: Vec<CertificateDer<'static>>,
+    /// TLS keeps what the peer showed: some 2 KB that are not needed a second time.
+    connection: quinn::Connection,
     /// `None` as long as the handshake is not done.
     key_exchange: Option<NamedGroup>,
     /// Where a client thinks that it is connected to.
@@ -146,7 +147,7 @@ impl Admitted {
         let facts = facts(connection).unwrap_or_default();
         let mut admitted = Self {
             number,
-            chain: facts.chain,
+            connection: connection.clone(),
             key_exchange: facts.key_exchange,
             server,
             judges: drivers.judge.subscribe(),
@@ -155,18 +156,14 @@ impl Admitted {
         if let (Judge::Servers(servers), Some((host, port))) =
             (&*admitted.judges.borrow(), &admitted.server)
         {
-            servers.remember(host, *port, &admitted.chain);
+            servers.remember(host, *port, &facts.chain);
         }
         Ok(admitted)
     }
 
     /// Judges the peer once more, now that the handshake is done.
-    pub(crate) fn handshake_done(
-        &mut self,
-        connection: &quinn::Connection,
-    ) -> Result<(), IdentityRejected> {
-        let facts = facts(connection).unwrap_or_default();
-        (self.chain, self.key_exchange) = (facts.chain, facts.key_exchange);
+    pub(crate) fn handshake_done(&mut self) -> Result<(), IdentityRejected> {
+        self.key_exchange = facts(&self.connection).and_then(|facts| facts.key_exchange);
         self.judge()
     }
 
@@ -184,15 +181,16 @@ impl Admitted {
     }
 
     fn judge(&mut self) -> Result<(), IdentityRejected> {
+        let chain = self.connection.peer_identity();
+        let chain = chain.and_then(|chain| chain.downcast::<Vec<CertificateDer<'_>>>().ok());
+        let chain = chain.as_deref().map_or(&[][..], Vec::as_slice);
         let judge = self.judges.borrow_and_update();
         if judge.is_strict() && self.key_exchange.is_some_and(|group| group != HYBRID) {
             return Err(IdentityRejected::KeyExchange);
         }
         match (&*judge, &self.server) {
-            (Judge::Servers(servers), Some((host, port))) => {
-                servers.judge(host, *port, &self.chain)
-            }
-            (Judge::Clients(clients), _) => clients.judge(&self.chain),
+            (Judge::Servers(servers), Some((host, port))) => servers.judge(host, *port, chain),
+            (Judge::Clients(clients), _) => clients.judge(chain),
             (Judge::Servers(_), None) => unreachable!("a client knows where it connects to"),
         }
     }

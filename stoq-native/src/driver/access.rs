@@ -66,7 +66,7 @@ impl Driver {
             let reason = "the client no longer wants the session";
             return waiting.refused(Closed::peer(Code::CANCELLED, reason));
         }
-        self.waiting.insert(id, waiting);
+        self.waiting.insert(id, Box::new(waiting));
     }
 
     /// Other rules hold: sessions whose token is revoked, or by an issuer who is trusted no longer, are closed.
@@ -127,7 +127,7 @@ impl Driver {
             Ok(proof) => self.machine.prove(id, token, &proof, &mut self.out),
             Err(error) => {
                 let (code, reason) = (Code::INTERNAL, error.to_string());
-                match (id, self.waiting.remove(&id)) {
+                match (id, self.waiting.remove(&id).map(|waiting| *waiting)) {
                     (SessionId::ZERO, Some(waiting)) => {
                         waiting.refused(Closed::local(code, &reason));
                         self.close_connection(code, &reason);

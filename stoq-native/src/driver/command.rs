@@ -96,7 +96,8 @@ impl Driver {
                         // The handle that is to be set has just been made for this.
                         let _ = asked.set(id);
                         let waiting = Waiting::new(service, Reply::Open(reply));
-                        self.waiting.insert(id, Waiting { proofs, ..waiting });
+                        let waiting = Box::new(Waiting { proofs, ..waiting });
+                        self.waiting.insert(id, waiting);
                     }
                     Err(error) => {
                         let error = match self.shared.ending.get() {

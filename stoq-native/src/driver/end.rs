@@ -78,7 +78,7 @@ impl Driver {
         if let Some(Waiting {
             reply: Reply::Connect(opened),
             ..
-        }) = self.waiting.remove(&SessionId::ZERO)
+        }) = (self.waiting.remove(&SessionId::ZERO)).map(|waiting| *waiting)
         {
             let _ = opened.send(Err(match end {
                 End::Peer {

@@ -7,7 +7,7 @@ use crate::security::facts;
 
 /// What the driver waits for.
 pub(super) enum Event {
-    Command(Command),
+    Command(Box<Command>),
     Shutdown,
     /// Other access rules hold.
     Access,
@@ -26,7 +26,7 @@ pub(super) enum Event {
 impl Driver {
     pub(super) fn on(&mut self, event: Event) -> Result<(), End> {
         match event {
-            Event::Command(command) => self.on_command(command),
+            Event::Command(command) => self.on_command(*command),
             Event::Shutdown => self.drain()?,
             Event::Access => self.judge_again(),
             Event::Revoked(rejected) => {

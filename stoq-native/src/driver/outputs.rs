@@ -95,7 +95,7 @@ impl Driver {
                 if let Some(Waiting {
                     reply: Reply::Open(reply),
                     ..
-                }) = self.waiting.remove(&id)
+                }) = self.waiting.remove(&id).map(|waiting| *waiting)
                 {
                     let _ = reply.send(Err(OpenError::Refused { code, reason }));
                 }
@@ -232,7 +232,7 @@ impl Driver {
             auths,
             reply,
             ..
-        } = waiting;
+        } = *waiting;
         let session = service.map(|service| {
             let shared = Arc::new(make(service, access, &self.endpoint.limits));
             for auth in auths {

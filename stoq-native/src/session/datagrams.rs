@@ -15,7 +15,24 @@ impl Session {
     /// closed.
     pub fn send_datagram(&self, payload: Bytes) -> Result<(), SendDatagramError> {
         let limit = self.max_datagram_size();
-        self.send(payload.len(), limit, Datagram::header, &payload)
+        let datagram = self.datagram(payload.len(), limit, Datagram::header, &payload)?;
+        let sent = self.quinn().send_datagram(datagram);
+        self.sent(sent, payload.len(), limit)
+    }
+
+    /// [`send_datagram`](Self::send_datagram) that drops none of those that wait: while 1 MiB of the connection's datagrams do,
+    /// it waits too. So who sends faster than the path carries is held back to the rate of the path. The price is age: each
+    /// leaves behind all that wait before it. What is soon of no use, like live sound, is better sent without waiting.
+    ///
+    /// # Errors
+    /// As `send_datagram`; the session may also end, and the path come to carry less, while this waits.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it has resolved, the datagram was not sent.
+    pub async fn send_datagram_wait(&self, payload: Bytes) -> Result<(), SendDatagramError> {
+        let limit = self.max_datagram_size();
+        let datagram = self.datagram(payload.len(), limit, Datagram::header, &payload)?;
+        self.send_waiting(datagram, payload.len(), limit).await
     }
 
     /// The next datagram from the peer that is data and nothing else. Those that came before the session ended can still be
@@ -43,7 +60,16 @@ impl Session {
     /// As `send_datagram`; the content may have one byte more than [`max_datagram_size`](Self::max_datagram_size).
     pub fn send_content(&self, content: Bytes) -> Result<(), SendDatagramError> {
         let limit = self.max_content_size();
-        self.send(content.len(), limit, Datagram::prefix, &content)
+        let datagram = self.datagram(content.len(), limit, Datagram::prefix, &content)?;
+        let sent = self.quinn().send_datagram(datagram);
+        self.sent(sent, content.len(), limit)
+    }
+
+    /// [`send_content`](Self::send_content) that waits as [`send_datagram_wait`](Self::send_datagram_wait).
+    pub(crate) async fn send_content_wait(&self, content: &[u8]) -> Result<(), SendDatagramError> {
+        let limit = self.max_content_size();
+        let datagram = self.datagram(content.len(), limit, Datagram::prefix, content)?;
+        self.send_waiting(datagram, content.len(), limit).await
     }
 
     /// The content of the next datagram, of whatever kind, unread: for relays.
@@ -90,19 +116,15 @@ impl Session {
         }
     }
 
-    fn send(
+    /// What goes to QUIC.
+    fn datagram(
         &self,
         got: usize,
         limit: usize,
         begin: impl FnOnce(stoq_core::SessionId, &mut BytesMut),
         rest: &[u8],
-    ) -> Result<(), SendDatagramError> {
-        let Shared {
-            id,
-            ending,
-            counters,
-            ..
-        } = &*self.0.shared;
+    ) -> Result<Bytes, SendDatagramError> {
+        let Shared { id, ending, .. } = &*self.0.shared;
         if let Some(closed) = ending.get() {
             return Err(SendDatagramError::SessionClosed(closed.clone()));
         }
@@ -112,9 +134,33 @@ impl Session {
         let mut datagram = BytesMut::with_capacity(Datagram::header_len(*id) + rest.len());
         begin(*id, &mut datagram);
         datagram.extend_from_slice(rest);
-        match self.quinn().send_datagram(datagram.freeze()) {
+        Ok(datagram.freeze())
+    }
+
+    async fn send_waiting(
+        &self,
+        datagram: Bytes,
+        got: usize,
+        limit: usize,
+    ) -> Result<(), SendDatagramError> {
+        tokio::select! {
+            // In this order, because as a rule there is room.
+            biased;
+            sent = self.quinn().send_datagram_wait(datagram) => self.sent(sent, got, limit),
+            closed = self.closed() => Err(SendDatagramError::SessionClosed(closed)),
+        }
+    }
+
+    /// What QUIC says to it.
+    fn sent(
+        &self,
+        sent: Result<(), quinn::SendDatagramError>,
+        got: usize,
+        limit: usize,
+    ) -> Result<(), SendDatagramError> {
+        match sent {
             Ok(()) => {
-                count(&counters.sent_datagrams);
+                count(&self.0.shared.counters.sent_datagrams);
                 Ok(())
             }
             // The path's limit can have shrunk since it was looked at.

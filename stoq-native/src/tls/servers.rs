@@ -30,6 +30,7 @@ use crate::trust::{Trust, TrustError};
 pub(crate) struct Servers {
     rules: Arc<Rules>,
     resolver: Option<Arc<ClientResolver>>,
+    resume: bool,
     known: Mutex<HashMap<(String, u16), Known>>,
 }
 
@@ -49,7 +50,11 @@ struct Rules {
 }
 
 impl Servers {
-    pub(crate) fn new(policy: PqPolicy, identity: Option<&Identity>) -> Result<Self, TrustError> {
+    pub(crate) fn new(
+        policy: PqPolicy,
+        identity: Option<&Identity>,
+        resume: bool,
+    ) -> Result<Self, TrustError> {
         let (provider, classical) = match &policy {
             PqPolicy::Off(trust) | PqPolicy::Prefer(trust) => (provider(), Some(trust)),
             PqPolicy::Require(_) => (strict_provider(), None),
@@ -71,6 +76,7 @@ impl Servers {
                 provider,
             }),
             resolver: identity.and_then(ClientResolver::new).map(Arc::new),
+            resume,
             known: Mutex::default(),
         })
     }
@@ -164,7 +170,11 @@ impl Servers {
             None => builder.with_no_client_auth(),
         };
         tls.alpn_protocols = vec![crate::ALPN.to_vec()];
-        tls.resumption = Resumption::in_memory_sessions(SESSIONS_PER_SERVER);
+        tls.resumption = if self.resume {
+            Resumption::in_memory_sessions(SESSIONS_PER_SERVER)
+        } else {
+            Resumption::disabled()
+        };
         // Sent only by who asks for it: `connect_early`.
         tls.enable_early_data = true;
         tls

@@ -61,6 +61,28 @@ impl Session {
     /// session is closed, or there is a signer whose signatures reach nobody any more. The last shows when a list is to be
     /// announced: a quarter of a second and a round trip after the peer's stop, and not before something more is sent.
     pub fn send_verified_datagram(&self, data: &[u8]) -> Result<(), VerifiedDatagramError> {
+        let content = self.sealed(data)?;
+        Ok(self.send_content(content.freeze())?)
+    }
+
+    /// [`send_verified_datagram`](Self::send_verified_datagram) that drops none of those that wait, but waits with them, as
+    /// [`send_datagram_wait`](Self::send_datagram_wait).
+    ///
+    /// # Errors
+    /// As `send_verified_datagram`; the session may also end, and the path come to carry less, while this waits.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it has resolved, the datagram was not sent; to the peer it is one that was lost.
+    pub async fn send_verified_datagram_wait(
+        &self,
+        data: &[u8],
+    ) -> Result<(), VerifiedDatagramError> {
+        let content = self.sealed(data)?;
+        Ok(self.send_content_wait(&content).await?)
+    }
+
+    /// The content of a datagram with its token.
+    fn sealed(&self, data: &[u8]) -> Result<BytesMut, VerifiedDatagramError> {
         if let Some(closed) = self.ending().get() {
             return Err(SendDatagramError::SessionClosed(closed.clone()).into());
         }
@@ -71,7 +93,7 @@ impl Session {
         let mut content = BytesMut::with_capacity(DatagramSealer::MAX_HEADER_LEN + got);
         self.datagrams().sealing.seal(data, &mut content)?;
         content.extend_from_slice(data);
-        Ok(self.send_content(content.freeze())?)
+        Ok(content)
     }
 
     /// Largest datagram with a token, in bytes, that can be sent now.

@@ -1,5 +1,9 @@
 //! What datagrams carry, and what becomes of too many and too large ones.
 
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
+
 use bytes::Bytes;
 use stoq_native::{Code, SendDatagramError};
 
@@ -93,3 +97,60 @@ async fn what_waits_keeps_nothing_of_its_packet() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_waits_is_held_back_and_loses_none() {
+    within(async {
+        let peers = Peers::new();
+        let (client, _server) = peers.session().await;
+        let size = 1000;
+        // The test has one thread, which sends nothing as long as nothing here waits.
+        let mut sent = 0_u64;
+        let mut held = loop {
+            let mut sending = Box::pin(client.send_datagram_wait(vec![7; size].into()));
+            match poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx))).await {
+                Poll::Ready(done) => done.unwrap(),
+                Poll::Pending => break sending,
+            }
+            sent += 1;
+        };
+        // Each counts with what QUIC itself keeps of it.
+        let bytes = sent as usize * size;
+        assert!(bytes <= MIB && bytes > MIB * 9 / 10, "{bytes} bytes wait");
+        let mut given_up = Box::pin(client.send_datagram_wait(vec![8; size].into()));
+        let waits = poll_fn(|cx| Poll::Ready(given_up.as_mut().poll(cx).is_pending()));
+        assert!(waits.await);
+        drop(given_up);
+        held.as_mut().await.unwrap();
+        sent += 1;
+        assert_eq!(client.stats().sent_datagrams, sent);
+        until(|| client.connection().stats().sent_datagrams == sent).await;
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_waits_learns_that_the_session_ends() {
+    within(async {
+        let peers = Peers::new();
+        let (client, _server) = peers.session().await;
+        let mut waiting = pin!(async {
+            loop {
+                if let Err(error) = client.send_datagram_wait(vec![7; 1000].into()).await {
+                    break error;
+                }
+            }
+        });
+        let waits = poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending()));
+        assert!(waits.await);
+        client.close(Code::CANCELLED, "enough");
+        let closed = client.closed().await;
+        assert_eq!(waiting.await, SendDatagramError::SessionClosed(closed));
+        peers.close().await;
+    })
+    .await;
+}
+
+/// What of a connection's datagrams waits to be sent before its senders do.
+const MIB: usize = 1024 * 1024;

@@ -211,6 +211,21 @@ async fn a_resumed_connection_keeps_both_identities() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_want_to_resumes_nothing() {
+    within(async {
+        let mut ends = Ends::new(pins, None, ClientPolicy::Off);
+        let authority = ends.server.local_addr().unwrap().to_string();
+        let mut config = ClientConfig::new(Pins::new().pin(&authority, KNOWN.id()).unwrap());
+        config.resume = false;
+        ends.client = Endpoint::client(config).unwrap();
+        for _ in 0..2 {
+            assert!(ends.security().await.iter().all(|end| !end.resumed));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn off_is_shown_the_classical_certificate() {
     within(async {
         let off = |_: &str, identity: &Identity| {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use stoq_native::{
     Cipher, ClientConfig, Code, Endpoint, FalconKey, FalconSigner as _, Identity, IpVersions, Pins,
-    PqPolicy, RecvStream, SendStream, ServerConfig, Session,
+    RecvStream, SendStream, ServerConfig, Session,
 };
 
 use crate::transport::{
@@ -42,15 +42,11 @@ impl Transport for Stoq {
         check_mtu(setup)?;
         let server = setup.target()?;
         let pins = Pins::new().pin(&server.to_string(), setup.note.parse()?)?;
-        let policy = PqPolicy::from(pins);
-        let mut config = ClientConfig::new(policy.clone());
+        let mut config = ClientConfig::new(pins);
         config.transport.ip = IpVersions::V4Only;
+        config.resume = false;
         let endpoint = Endpoint::client(config)?;
-        Ok(Dialer {
-            endpoint,
-            policy,
-            server,
-        })
+        Ok(Dialer { endpoint, server })
     }
 }
 
@@ -62,7 +58,6 @@ fn check_mtu(setup: &Setup) -> Result<()> {
 
 pub(crate) struct Dialer {
     endpoint: Endpoint,
-    policy: PqPolicy,
     server: SocketAddr,
 }
 
@@ -70,8 +65,6 @@ impl Client for Dialer {
     type Connection = Session;
 
     async fn connect(&self) -> Result<Session> {
-        // Forgets what could be resumed.
-        self.endpoint.set_policy(self.policy.clone())?;
         let url = format!("stoq://{}/peers", self.server);
         let session = self.endpoint.connect(&url).await?;
         let security = session.connection().security();
@@ -123,11 +116,8 @@ impl Connection for Session {
         self.max_datagram_size()
     }
 
-    /// STOQ's own never waits, and drops the oldest that wait.
     async fn send_datagram(&self, data: Bytes) -> Result<()> {
-        Self::send_datagram(self, data)?;
-        tokio::task::coop::consume_budget().await;
-        Ok(())
+        Ok(self.send_datagram_wait(data).await?)
     }
 
     async fn datagram(&self) -> Result<usize> {
