@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stoq_core::transport_parameter::TransportParameter;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::access::HolderKeys;
 use crate::config::{ClientConfig, ConfigError, check_access_tokens};
@@ -80,15 +80,16 @@ impl Connector {
     ) -> Result<(Connection, Option<Session>), ConnectError> {
         options.check()?;
         let after = self.timeout;
-        let deadline = Instant::now() + after;
+        let begun = Instant::now();
         let too_late = |_| Err(ConnectError::Timeout { after });
-        let reaching = timeout_at(deadline, self.reach(endpoint, drivers, target)).await;
+        let reaching = timeout(after, self.reach(endpoint, drivers, target)).await;
         let (quinn, peer) = reaching
             .unwrap_or_else(too_late)
             .inspect_err(|error| drivers.counters.handshake_failed(error.code()))?;
+        let left = after.saturating_sub(begun.elapsed());
         let opening = self.open(quinn, peer, drivers, target, options);
         let too_late = |_| Err(ConnectError::Timeout { after });
-        (timeout_at(deadline, opening).await).unwrap_or_else(too_late)
+        (timeout(left, opening).await).unwrap_or_else(too_late)
     }
 
     /// Asks for the target's service, if it names one, on a connection that has just come about.

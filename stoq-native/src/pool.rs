@@ -137,7 +137,8 @@ impl Pool {
     /// As `open`.
     pub async fn open_with(&self, target: &Target, request: Request) -> Result<Session, PoolError> {
         let mut lost = None;
-        for _ in 0..ATTEMPTS {
+        let mut broken = 0;
+        while broken < ATTEMPTS {
             let place = self.place(target)?;
             match self.open_at(&place, target, &request).await {
                 Ok(session) => {
@@ -151,8 +152,10 @@ impl Pool {
                     self.forget(place.slot());
                     return Err(error);
                 }
+                // There is one place less, and only so many connections: this comes to an end.
                 Err(Failure::Full) => {}
                 Err(Failure::Broken(error)) => {
+                    broken += 1;
                     if self.forget(place.slot()) {
                         self.lock().stats.broken += 1;
                     }
@@ -200,13 +203,10 @@ impl Pool {
             answer_timeout,
             ..
         } = self.0.shared.config;
-        if !fresh && slot.silent_for() >= check_after {
-            let alive = timeout(check_timeout, connection.ping()).await;
-            if alive != Ok(true) {
-                // It may be slow and not gone, so the sessions on it are left alone.
-                tracing::debug!(%target, "a pooled connection does not answer");
-                return Err(Failure::Broken(None));
-            }
+        if !fresh && !slot.lives(connection, check_after, check_timeout).await {
+            // It may be slow and not gone, so the sessions on it are left alone.
+            tracing::debug!(%target, "a pooled connection does not answer");
+            return Err(Failure::Broken(None));
         }
         let opening = connection.open_session(request.clone());
         let Ok(opened) = timeout(answer_timeout, opening).await else {
@@ -240,14 +240,17 @@ impl Pool {
         let authority = target.authority();
         let mut state = self.lock();
         state.slots.retain(|slot| slot.is_usable());
-        let to_there = state
-            .slots
-            .iter()
-            .filter(|slot| slot.authority == authority);
+        let to_there = (state.slots.iter()).filter(|slot| slot.authority == authority);
+        // What the peer has said on one connection holds on the others.
+        let mut capacity = config.sessions_per_connection.get() as usize;
         for slot in to_there {
             if let Some(place) = Use::of(slot) {
                 return Ok(place);
             }
+            capacity = capacity.min(slot.capacity());
+        }
+        if capacity == 0 {
+            return Err(PoolError::NoPlace);
         }
         if state.slots.len() >= config.max_connections {
             let idle = (state.slots.iter().enumerate()).filter(|(_, slot)| slot.is_idle());
@@ -260,7 +263,7 @@ impl Pool {
             state.slots.swap_remove(oldest);
             state.stats.evicted += 1;
         }
-        let slot = Arc::new(Slot::new(authority, config.sessions_per_connection));
+        let slot = Arc::new(Slot::new(authority, capacity));
         state.slots.push(slot.clone());
         Ok(Use::of(&slot).expect("a new slot has at least one place"))
     }

@@ -119,7 +119,9 @@ impl TransportConfig {
         let syntax = |error: toml::de::Error| TransportConfigError::Syntax(error.to_string());
         // Only for its errors, which know the line.
         let _: Self = toml::from_str(text).map_err(syntax)?;
-        let mut all = toml::Table::try_from(self).expect("every setting can be written in TOML");
+        // A number above 2^63, which no file can have, and nobody can have the memory for.
+        let large = |error: toml::ser::Error| TransportConfigError::Syntax(error.to_string());
+        let mut all = toml::Table::try_from(self).map_err(large)?;
         lay_over(&mut all, toml::from_str(text).map_err(syntax)?);
         let config: Self = all.try_into().map_err(syntax)?;
         config.check()?;

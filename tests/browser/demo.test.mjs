@@ -67,9 +67,15 @@ test(`${BROWSER}: 1000 echoes on a stream, 1000 datagrams and 100 messages are a
     // Each in some 20 datagrams.
     const messages = await echoMessages(session, 100, 20_000);
     await session.close();
-    return { stream: stream.times.length, datagrams: datagrams.times.length, messages: messages.times.length, lost: datagrams.lost + messages.lost };
+    const back = { stream: stream.times.length, datagrams: datagrams.times.length, messages: messages.times.length };
+    return { back, lost: { datagrams: datagrams.lost, messages: messages.lost } };
   });
-  assert.deepEqual(result, { stream: 1000, datagrams: 1000, messages: 100, lost: 0 });
+  const { back, lost } = result;
+  assert.equal(back.stream, 1000);
+  // Who is busy drops datagrams, browsers and kernels, but few, and each is either back or lost.
+  assert.equal(back.datagrams + lost.datagrams, 1000, JSON.stringify(result));
+  assert.equal(back.messages + lost.messages, 100, JSON.stringify(result));
+  assert.ok(lost.datagrams <= 50 && lost.messages <= 5, JSON.stringify(result));
 });
 
 test(`${BROWSER}: what the page announces the service announces back`, { timeout: PATIENCE }, async () => {

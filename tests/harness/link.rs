@@ -3,6 +3,12 @@
 //!
 //! Streams are what QUIC makes of them: the bytes of one stream arrive in order and whole, a lost packet
 //! only delays them; separate streams overtake each other; datagrams are really lost and doubled.
+//!
+//! [`emulator`] is the same for real sockets on a real clock, with a rate and a queue.
+
+#[cfg(unix)]
+pub mod emulator;
+pub mod pipe;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};

@@ -19,6 +19,27 @@ pub(crate) enum Bench {
     },
     /// Verified streams, messages in shards, and relays, beside raw streams, side by side
     Extensions,
+    /// Ten thousand connections between two processes, an echo a second each; nothing lost, nothing left behind
+    Crowd {
+        /// Connections at once, in place of 10,000
+        #[arg(long)]
+        connections: Option<u32>,
+        /// Seconds of echoes, in place of 60
+        #[arg(long)]
+        seconds: Option<u32>,
+    },
+    /// Paths with delay and loss: goodput, queues and losses of STOQ and quinn with each congestion control, and fairness
+    Paths {
+        /// Rounds, in place of the measurement's own number
+        #[arg(long)]
+        rounds: Option<u32>,
+        /// Mbit/s of the short path, in place of the highest that the emulator passes
+        #[arg(long)]
+        rate: Option<u32>,
+        /// One short round, to see that it works
+        #[arg(long)]
+        quick: bool,
+    },
     /// STOQ beside raw UDP, quinn, noq, s2n-quic and quiche: see tests/peers/README.md, and --help after it
     #[command(disable_help_flag = true)]
     Peers {
@@ -30,14 +51,30 @@ pub(crate) enum Bench {
 
 /// Builds with optimisation, then measures.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
-    let (binary, options) = match bench {
+    let (binary, words) = match bench {
         Bench::Peers { options } => return peers(options),
         Bench::Relay => ("bench-relay", Vec::new()),
         Bench::Extensions => ("bench-extensions", Vec::new()),
-        Bench::Handshake { rounds } => ("bench-handshake", rounds_option(*rounds)),
+        Bench::Handshake { rounds } => ("bench-handshake", options(&[("--rounds", *rounds)])),
+        Bench::Crowd {
+            connections,
+            seconds,
+        } => {
+            let named = [("--connections", *connections), ("--seconds", *seconds)];
+            ("bench-crowd", options(&named))
+        }
+        Bench::Paths {
+            rounds,
+            rate,
+            quick,
+        } => {
+            let mut words = options(&[("--rounds", *rounds), ("--rate", *rate)]);
+            words.extend(quick.then(|| "--quick".into()));
+            ("bench-paths", words)
+        }
     };
     let run = ["run", "--release", "--package", "stoq-tests", "--bin"];
-    process::run(cargo(&run).arg(binary).arg("--").args(options))
+    process::run(cargo(&run).arg(binary).arg("--").args(words))
 }
 
 /// The peers are a workspace of their own, with a lock file of its own.
@@ -51,8 +88,10 @@ fn peers(options: &[String]) -> Result<()> {
     process::run(run.arg("--").args(options))
 }
 
-fn rounds_option(rounds: Option<u32>) -> Vec<String> {
-    rounds.map_or_else(Vec::new, |rounds| {
-        vec!["--rounds".into(), rounds.to_string()]
-    })
+/// Those that were given; the others are the measurement's own.
+fn options(named: &[(&str, Option<u32>)]) -> Vec<String> {
+    let given = named
+        .iter()
+        .filter_map(|(name, value)| Some([name.to_string(), (*value)?.to_string()]));
+    given.flatten().collect()
 }

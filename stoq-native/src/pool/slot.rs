@@ -1,9 +1,8 @@
-use core::num::NonZeroU32;
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::connect::ConnectError;
 use crate::connection::Connection;
@@ -14,7 +13,15 @@ pub(super) struct Slot {
     pub(super) authority: String,
     pub(super) connection: OnceCell<Result<Connection, Arc<ConnectError>>>,
     usage: Mutex<Usage>,
+    /// Held while it is found out whether the connection lives: those who come meanwhile take the answer.
+    check: Check,
 }
+
+type Check = tokio::sync::Mutex<Result<(), Gone>>;
+
+/// The connection has not given a sign of life when it was asked for one.
+#[derive(Clone, Copy, Debug)]
+struct Gone;
 
 #[derive(Debug)]
 struct Usage {
@@ -34,16 +41,17 @@ pub(super) struct Use {
 }
 
 impl Slot {
-    pub(super) fn new(authority: String, capacity: NonZeroU32) -> Self {
+    pub(super) fn new(authority: String, capacity: usize) -> Self {
         Self {
             authority,
             connection: OnceCell::new(),
             usage: Mutex::new(Usage {
                 opening: 0,
-                capacity: capacity.get() as usize,
+                capacity,
                 new: true,
                 last: Instant::now(),
             }),
+            check: Check::new(Ok(())),
         }
     }
 
@@ -73,9 +81,31 @@ impl Slot {
         self.usage().last
     }
 
-    /// Since a session was last opened. 0 on a connection that is new.
-    pub(super) fn silent_for(&self) -> Duration {
-        self.usage().last.elapsed()
+    /// Whether the connection gives a sign of life, if it has not for this long.
+    pub(super) async fn lives(
+        &self,
+        connection: &Connection,
+        silent: Duration,
+        patience: Duration,
+    ) -> bool {
+        let before = Instant::now();
+        if self.last_used().elapsed() < silent {
+            return true;
+        }
+        let mut check = self.check.lock().await;
+        // Somebody else may have asked meanwhile.
+        if check.is_ok() && self.last_used() < before {
+            match timeout(patience, connection.ping()).await {
+                Ok(true) => self.touch(),
+                _ => *check = Err(Gone),
+            }
+        }
+        check.is_ok()
+    }
+
+    /// Sessions at once that the peer takes, as far as is known.
+    pub(super) fn capacity(&self) -> usize {
+        self.usage().capacity
     }
 
     pub(super) fn touch(&self) {

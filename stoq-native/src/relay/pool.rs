@@ -185,7 +185,7 @@ impl Pool {
         let left = u32::from(Hop::MAX_HOPS)
             .saturating_sub(passed as u32)
             .max(1);
-        self.settings.answer_timeout * left / u32::from(Hop::MAX_HOPS)
+        self.settings.answer_timeout.min(FOREVER) * left / u32::from(Hop::MAX_HOPS)
     }
 
     /// Lets go of every connection: those without sessions are closed, the others when their sessions end. The next session
@@ -299,6 +299,8 @@ impl Drop for Lease {
     }
 }
 
+/// A year: who waits longer waits for ever, and instants have an end.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Connections that are tried for one session: one that broke unnoticed, one that the target had less room on than we
 /// thought, and a fresh one.
 const ATTEMPTS: usize = 3;

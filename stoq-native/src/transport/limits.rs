@@ -108,8 +108,13 @@ impl Limits {
             return bad("limits.max_sessions", self.max_sessions.into(), rule);
         }
         let received = self.receive_window.unwrap_or(PACKET);
-        if quinn::VarInt::from_u64(received).is_err() {
-            return bad("limits.receive_window", received, "must be below 2^62");
+        let numbers = [
+            ("limits.receive_window", received),
+            ("limits.send_window", self.send_window),
+        ];
+        let large = |number: u64| quinn::VarInt::from_u64(number).is_err();
+        if let Some((setting, size)) = numbers.into_iter().find(|(_, size)| large(*size)) {
+            return bad(setting, size, "must be below 2^62");
         }
         let windows = [
             ("limits.stream_window", self.stream_window.into()),

@@ -23,6 +23,7 @@ fn names_the_setting_that_cannot_work() {
     let limits = |change: fn(&mut Limits)| fault(|config| change(&mut config.limits));
     assert_eq!(limits(|it| it.stream_window = 0), "limits.stream_window");
     assert_eq!(limits(|it| it.send_window = 1199), "limits.send_window");
+    assert_eq!(limits(|it| it.send_window = 1 << 62), "limits.send_window");
     let received = |bytes| fault(|config| config.limits.receive_window = Some(bytes));
     assert_eq!(received(1199), "limits.receive_window");
     assert_eq!(received(1 << 62), "limits.receive_window");
@@ -137,6 +138,14 @@ fn a_table_turns_adaptation_on() {
     };
     assert_eq!(found.profiles[Tier::DataCenter], named, "all of it");
     assert_eq!(found.profiles[Tier::Slow], Profiles::default()[Tier::Slow]);
+}
+
+#[test]
+fn what_no_file_can_say_is_an_error() {
+    let mut config = TransportConfig::default();
+    config.limits.seeds.memory = usize::MAX;
+    let error = config.with_toml("ip = 'both'").unwrap_err();
+    assert!(error.to_string().contains("u64"), "{error}");
 }
 
 #[test]

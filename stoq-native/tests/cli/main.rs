@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod access;
+mod bench;
 mod drain;
 mod echo;
 mod identities;

@@ -29,6 +29,16 @@ fn serve(server: Endpoint) {
     });
 }
 
+/// Opens so many sessions at once.
+async fn crowd(pool: &Pool, url: &str, size: usize) -> Vec<Session> {
+    let mut opening = JoinSet::new();
+    for _ in 0..size {
+        let (pool, url) = (pool.clone(), url.to_owned());
+        opening.spawn(async move { pool.open(&url).await.unwrap() });
+    }
+    opening.join_all().await
+}
+
 /// Ends the session at both ends, as far as the pool can see.
 async fn end(session: Session) {
     session.close(Code::NO_ERROR, "");
@@ -42,13 +52,8 @@ async fn sessions_with_one_peer_share_a_connection() {
         serve(peers.server.clone());
         let pool = pool(&peers.client, |_| ());
         let url = peers.url("test");
-        // At once, so that all but one wait for a connection that is being made.
-        let mut opening = JoinSet::new();
-        for _ in 0..20 {
-            let (pool, url) = (pool.clone(), url.clone());
-            opening.spawn(async move { pool.open(&url).await.unwrap() });
-        }
-        let sessions = opening.join_all().await;
+        // All but one wait for a connection that is being made.
+        let sessions = crowd(&pool, &url, 20).await;
         let stats = pool.stats();
         assert_eq!((stats.connections, stats.connected), (1, 1));
         assert_eq!((stats.opened, stats.shared), (20, 19));
@@ -76,6 +81,37 @@ async fn a_connection_has_as_many_sessions_as_it_may_and_as_the_peer_takes() {
             drop(sessions);
             peers.close().await;
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_crowd_finds_places_however_few_a_connection_has() {
+    within(async {
+        let peers = Peers::with(|server, _| server.transport.limits.max_sessions = 1);
+        serve(peers.server.clone());
+        let pool = pool(&peers.client, |_| ());
+        let sessions = crowd(&pool, &peers.url("test"), 8).await;
+        assert_eq!(pool.stats().connections, sessions.len());
+        drop(sessions);
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_crowd_asks_a_silent_connection_for_one_sign_of_life() {
+    within(async {
+        let peers = Peers::new();
+        serve(peers.server.clone());
+        let pool = pool(&peers.client, |config| {
+            config.check_after = Duration::ZERO;
+        });
+        end(pool.open(&peers.url("test")).await.unwrap()).await;
+        drop(crowd(&pool, &peers.url("test"), 60).await);
+        let stats = pool.stats();
+        assert_eq!((stats.connected, stats.broken), (1, 0));
+        peers.close().await;
     })
     .await;
 }
@@ -255,8 +291,10 @@ async fn a_peer_that_takes_no_multiplexed_sessions_is_not_connected_to_again_and
     within(async {
         let peers = Peers::with(|server, _| server.transport.limits.max_sessions = 0);
         let pool = pool(&peers.client, |_| ());
-        let error = pool.open(&peers.url("test")).await.unwrap_err();
-        assert!(matches!(error, PoolError::NoPlace), "{error}");
+        for _ in 0..3 {
+            let error = pool.open(&peers.url("test")).await.unwrap_err();
+            assert!(matches!(error, PoolError::NoPlace), "{error}");
+        }
         assert_eq!(pool.stats().connected, 1);
         peers.close().await;
     })

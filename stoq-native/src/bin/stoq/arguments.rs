@@ -1,5 +1,6 @@
 //! What a user can say to the command.
 
+mod bench;
 mod peer;
 mod relay;
 mod token;
@@ -14,7 +15,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use stoq_native::{FalconId, Target, TargetError};
 
-pub(crate) use peer::PeerArguments;
+pub(crate) use bench::{BenchArguments, LoadArguments, Mode};
+pub(crate) use peer::{PeerArguments, TrustArguments};
 pub(crate) use relay::{Hop, RelayArguments, ServiceHop};
 pub(crate) use token::{
     HolderArguments, IssueArguments, ShowArguments, TokenArguments, TokenCommand,
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Delete(DeleteArguments),
     /// Measure the time to a server and back
     Ping(PingArguments),
+    /// Load a server's service `echo` and print rates, errors and the distribution of times
+    Bench(BenchArguments),
     /// Make a FALCON-1024 key, and print the identity of who holds it
     Keygen(KeyArguments),
     /// Print the identity of who holds a FALCON-1024 key, or the public key

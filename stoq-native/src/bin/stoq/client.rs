@@ -29,13 +29,7 @@ pub(crate) async fn with<T>(
     work: impl AsyncFnOnce(&Client) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let mut signals = Signals::new().map_err(CommandError::System)?;
-    let mut config = ClientConfig::new(peer.policy()?);
-    config.identity = peer.identity()?;
-    let (tokens, holders) = peer.credentials()?;
-    config.access_tokens = tokens.iter().map(|token| token.encode().into()).collect();
-    config.holders = holders;
-    config.transport.idle_timeout = IDLE_TIMEOUT;
-    config.transport = peer.transport.get(config.transport)?;
+    let config = config(peer)?;
     let endpoint = Endpoint::client(config).map_err(CommandError::Client)?;
     let done = async {
         let target = peer.neighbour();
@@ -62,6 +56,21 @@ pub(crate) async fn with<T>(
     endpoint.close(Code::NO_ERROR, "");
     endpoint.wait_idle().await;
     done
+}
+
+/// What the flags make of a client.
+///
+/// # Errors
+/// [`CommandError`] if a file is of no use.
+pub(crate) fn config(peer: &PeerArguments) -> Result<ClientConfig, CommandError> {
+    let mut config = ClientConfig::new(peer.policy()?);
+    config.identity = peer.identity()?;
+    let (tokens, holders) = peer.credentials()?;
+    config.access_tokens = tokens.iter().map(|token| token.encode().into()).collect();
+    config.holders = holders;
+    config.transport.idle_timeout = IDLE_TIMEOUT;
+    config.transport = peer.trust.transport.get(config.transport)?;
+    Ok(config)
 }
 
 /// A session with the service that the user named.

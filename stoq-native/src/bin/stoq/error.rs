@@ -100,6 +100,8 @@ pub(crate) enum CommandError {
     ServiceTwice(ServiceName),
     #[error("what came is not what the origin sent: {0}")]
     NotVerified(ChannelError),
+    #[error("no connection was left to load the server with: {0}")]
+    NoneLeft(String),
     #[error("too many pings are on their way")]
     Pings,
     #[error(transparent)]
@@ -176,6 +178,7 @@ impl CommandError {
             Self::Client(BindError::Config(_) | BindError::Trust(_)) => exit::USAGE,
             Self::Lost(closed) if is_about_access(closed.code) => exit::UNTRUSTED,
             Self::Refused(refusal) if refusal.code == RefusalCode::NotPermitted => exit::UNTRUSTED,
+            Self::NoneLeft(_) => exit::UNREACHABLE,
             Self::Bind(_) | Self::Lost(_) | Self::BrokenOff(_) => exit::UNREACHABLE,
             Self::Client(_) | Self::System(_) | Self::Sign(_) => exit::SYSTEM,
             Self::Store { .. } | Self::OutputFile { .. } | Self::Output(_) => exit::NO_OUTPUT,

@@ -4,6 +4,7 @@
 //!   send, get, list, delete ──▶ files ──▶ store (DIR, quota)      the service `files`, stoq serve
 //!   anything ─────────────────▶ echo                              the service `echo`, stoq serve
 //!   ping ─────────────────────▶ any service                       answered by the protocol itself
+//!   bench ────────────────────▶ echo                              many connections, and how they fared
 //!   keygen, id ───────────────▶ a FALCON key in a file            nothing goes over the network
 //!   relay ────────────────────▶ sessions, passed on unread       to whom its flags list
 //!   grant ────────────────────▶ an authority's word for an identity, in a file
@@ -14,6 +15,7 @@
 
 mod access;
 mod arguments;
+mod bench;
 mod blocks;
 mod certificates;
 mod client;
@@ -87,6 +89,7 @@ async fn run(command: Command) -> Result<(), CommandError> {
         Command::List(arguments) => list::run(arguments).await,
         Command::Delete(arguments) => list::delete(arguments).await,
         Command::Ping(arguments) => ping::run(arguments).await,
+        Command::Bench(arguments) => bench::run(arguments).await,
         Command::Keygen(arguments) => keys::generate(&arguments),
         Command::Id(arguments) => keys::identify(&arguments),
         Command::Grant(arguments) => grant::run(arguments),

@@ -19,6 +19,13 @@ pub(crate) struct PeerArguments {
     /// The service, such as stoq://example.org:4433/files
     #[arg(value_parser = parse_url)]
     pub(crate) url: Target,
+    #[command(flatten)]
+    pub(crate) trust: TrustArguments,
+}
+
+/// Why the server is believed, and who asks.
+#[derive(Debug, Args)]
+pub(crate) struct TrustArguments {
     /// FALCON identity that the server must prove, as it printed it at start; any of several (repeatable)
     #[arg(
         long = "pin",
@@ -64,26 +71,27 @@ impl PeerArguments {
     /// # Errors
     /// [`CommandError`] if a file is of no use.
     pub(crate) fn policy(&self) -> Result<PqPolicy, CommandError> {
-        if let Some(first) = self.via.first() {
+        if let Some(first) = self.trust.via.first() {
             let pins = Pins::new().pin(&first.place.authority(), first.id);
             return Ok(pins.expect("it is the authority of a URL").into());
         }
-        if !self.pins.is_empty() {
+        if !self.trust.pins.is_empty() {
             let here = self.url.authority();
             let pins = self
+                .trust
                 .pins
                 .iter()
                 .try_fold(Pins::new(), |pins, id| pins.pin(&here, *id));
             return Ok(pins.expect("it is the authority of a URL").into());
         }
-        if let Some(path) = &self.authority {
+        if let Some(path) = &self.trust.authority {
             return Ok(FalconTrust::Authority(authority(path)?).into());
         }
-        if !self.certificate_hashes.is_empty() {
-            let hashes = self.certificate_hashes.iter().map(|hash| hash.0);
+        if !self.trust.certificate_hashes.is_empty() {
+            let hashes = self.trust.certificate_hashes.iter().map(|hash| hash.0);
             return Ok(Trust::CertificateHashes(hashes.collect()).into());
         }
-        Ok(match &self.ca {
+        Ok(match &self.trust.ca {
             Some(path) => Trust::roots_from_pem_file(path)?.into(),
             None => Trust::SystemRoots.into(),
         })
@@ -94,12 +102,12 @@ impl PeerArguments {
     /// # Errors
     /// [`CommandError`] if a file is of no use, or the two do not fit each other.
     pub(crate) fn credentials(&self) -> Result<(Vec<SignedAccessToken>, HolderKeys), CommandError> {
-        credentials(&self.tokens, &self.holder_keys)
+        credentials(&self.trust.tokens, &self.trust.holder_keys)
     }
 
     /// Whom to connect to for the service: the server, or the first relay.
     pub(crate) fn neighbour(&self) -> Target {
-        let first = self.via.first();
+        let first = self.trust.via.first();
         Target {
             service: self.url.service.clone(),
             ..first.map_or(&self.url, |first| &first.place).clone()
@@ -109,7 +117,7 @@ impl PeerArguments {
     /// What to ask of it: the relays behind the first.
     pub(crate) fn options(&self) -> ConnectOptions {
         let mut options = ConnectOptions::default();
-        options.route = self.via.iter().skip(1).map(|hop| hop.id).collect();
+        options.route = self.trust.via.iter().skip(1).map(|hop| hop.id).collect();
         options
     }
 
@@ -118,10 +126,10 @@ impl PeerArguments {
     /// # Errors
     /// [`CommandError`] if a file is of no use.
     pub(crate) fn identity(&self) -> Result<Option<Identity>, CommandError> {
-        let Some(key) = &self.identity else {
+        let Some(key) = &self.trust.identity else {
             return Ok(None);
         };
-        let files = FalconFiles::load(key, self.grant.as_deref())?;
+        let files = FalconFiles::load(key, self.trust.grant.as_deref())?;
         Ok(Some(files.identity(&[])?))
     }
 }
