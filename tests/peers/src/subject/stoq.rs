@@ -4,7 +4,7 @@
 //! classical.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -26,7 +26,7 @@ const SUITE: u16 = 0x1301;
 impl Transport for Stoq {
     type Server = Listener;
     type Client = Dialer;
-    type Connection = Session;
+    type Connection = Opened;
 
     async fn server(setup: &Setup) -> Result<Listener> {
         let key = Arc::new(FalconKey::generate());
@@ -70,9 +70,9 @@ pub(crate) struct Dialer {
 }
 
 impl Client for Dialer {
-    type Connection = Session;
+    type Connection = Opened;
 
-    async fn connect(&self) -> Result<Session> {
+    async fn connect(&self) -> Result<Opened> {
         // Forgets what could be resumed.
         self.endpoint.set_policy(self.policy.clone())?;
         let url = format!("stoq://{}/peers", self.server);
@@ -84,7 +84,7 @@ impl Client for Dialer {
             security.cipher_suite
         );
         ensure!(!security.resumed, "the handshake was not a full one");
-        Ok(session)
+        Ok(Opened::new(session))
     }
 }
 
@@ -94,7 +94,7 @@ pub(crate) struct Listener {
 }
 
 impl Server for Listener {
-    type Connection = Session;
+    type Connection = Opened;
 
     fn port(&self) -> Result<u16> {
         Ok(self.endpoint.local_addr()?.port())
@@ -104,49 +104,105 @@ impl Server for Listener {
         self.id.clone()
     }
 
-    async fn accept(&mut self) -> Option<Connecting<Session>> {
+    async fn accept(&mut self) -> Option<Connecting<Opened>> {
         let request = self.endpoint.accept().await?;
-        Some(Box::pin(async move { Ok(request.accept().await?) }))
+        Some(Box::pin(
+            async move { Ok(Opened::new(request.accept().await?)) },
+        ))
     }
 }
 
-impl Connection for Session {
+/// A session, and how many datagrams it may have waiting.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    session: Session,
+    pace: Arc<Mutex<Pace>>,
+}
+
+impl Opened {
+    fn new(session: Session) -> Self {
+        Self {
+            session,
+            pace: Arc::default(),
+        }
+    }
+}
+
+/// What is known of datagrams that were handed over.
+#[derive(Default)]
+struct Pace {
+    /// Bytes that may still wait.
+    waiting: u64,
+    /// Packets that had been sent when it was last asked.
+    sent: u64,
+}
+
+impl Pace {
+    /// Half of what a connection holds before it drops.
+    const MOST: u64 = 512 * 1024;
+
+    /// Whether another datagram may be handed over, which then counts as waiting. A packet carries one datagram.
+    fn admits(&mut self, len: u64, sent: impl FnOnce() -> u64) -> bool {
+        if self.waiting >= Self::MOST {
+            let sent = sent();
+            let gone = sent.saturating_sub(self.sent).saturating_mul(len);
+            self.waiting = self.waiting.saturating_sub(gone);
+            self.sent = sent;
+        }
+        let admits = self.waiting < Self::MOST;
+        if admits {
+            self.waiting += len;
+        }
+        admits
+    }
+}
+
+impl Connection for Opened {
     type Send = SendStream;
     type Receive = RecvStream;
 
     async fn open(&self) -> Result<(SendStream, RecvStream)> {
-        Ok(self.open_bi().await?)
+        Ok(self.session.open_bi().await?)
     }
 
     async fn accept(&self) -> Result<(SendStream, RecvStream)> {
-        Ok(self.accept_bi().await?)
+        Ok(self.session.accept_bi().await?)
     }
 
     fn runtime(&self) -> Option<Handle> {
-        Some(self.connection().runtime().clone())
+        Some(self.session.connection().runtime().clone())
     }
 
     fn packet(&self) -> Option<u16> {
-        Some(self.connection().stats().mtu)
+        Some(self.session.connection().stats().mtu)
     }
 
     fn max_datagram(&self) -> usize {
-        self.max_datagram_size()
+        self.session.max_datagram_size()
     }
 
-    /// STOQ's own never waits, and drops the oldest that wait.
+    /// STOQ's own never waits, and drops the oldest that wait. So this waits until enough packets have left.
     async fn send_datagram(&self, data: Bytes) -> Result<()> {
-        Self::send_datagram(self, data)?;
+        let len = u64::try_from(data.len())?;
+        let sent = || self.session.connection().stats().sent_packets;
+        loop {
+            let admits = self.pace.lock().map(|mut pace| pace.admits(len, sent));
+            if admits.is_ok_and(|admits| admits) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        self.session.send_datagram(data)?;
         tokio::task::coop::consume_budget().await;
         Ok(())
     }
 
     async fn datagram(&self) -> Result<usize> {
-        Ok(self.recv_datagram().await?.len())
+        Ok(self.session.recv_datagram().await?.len())
     }
 
     fn close(&self) {
-        Self::close(self, Code::NO_ERROR, "");
+        self.session.close(Code::NO_ERROR, "");
     }
 }
 
@@ -163,5 +219,22 @@ impl SendHalf for SendStream {
 impl ReceiveHalf for RecvStream {
     async fn read(&mut self) -> Result<Option<Bytes>> {
         Ok(self.read_chunk(usize::MAX).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_wait_until_packets_have_left() {
+        let mut pace = Pace::default();
+        let len = Pace::MOST / 4;
+        for _ in 0..4 {
+            assert!(pace.admits(len, || unreachable!("there is room")));
+        }
+        assert!(!pace.admits(len, || 0));
+        assert!(pace.admits(len, || 1));
+        assert!(!pace.admits(len, || 1));
     }
 }
