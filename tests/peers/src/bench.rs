@@ -38,7 +38,7 @@ pub(crate) struct Options {
     /// Rounds, in place of 3 (1 with --quick)
     #[arg(long)]
     rounds: Option<u32>,
-    /// Milliseconds of a run, in place of 900 (400 with --quick)
+    /// Milliseconds of a run, in place of 900 (300 with --quick)
     #[arg(long)]
     millis: Option<u64>,
     /// Threads of each process, in place of tokio's own choice (one per core)
@@ -82,7 +82,7 @@ impl Options {
     }
 
     fn time(&self) -> Duration {
-        let default = if self.quick { 400 } else { 900 };
+        let default = if self.quick { 300 } else { 900 };
         Duration::from_millis(self.millis.unwrap_or(default))
     }
 }
