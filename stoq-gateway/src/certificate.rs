@@ -1,15 +1,13 @@
 //! Who the gateway is to TLS: a certificate of its own making or from files, as QUIC and HTTP/3 want it.
 
-use std::fs;
 use std::sync::Arc;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{TransportConfig, VarInt};
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use stoq_core::hash::Sha256;
 use stoq_core::time::UnixMicros;
-use stoq_native::{Identity, IdentityError};
+use stoq_native::{Identity, IdentityError, IdentitySource};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY};
 
@@ -32,10 +30,7 @@ pub(crate) struct Current {
 impl Current {
     /// Makes a certificate, or loads it. Takes milliseconds, and reads files: not for the threads that serve sessions.
     pub(crate) fn load(certificate: &Certificate) -> Result<Self, IdentityError> {
-        let identity = match certificate {
-            Certificate::SelfSigned { names } => Identity::self_signed(names)?,
-            Certificate::Pem { chain, key } => Identity::from_pem_files(chain, key)?,
-        };
+        let identity = source(certificate).load()?.identity().clone();
         let own = identity.certificate_chain().next();
         let own = own.expect("an identity has a certificate");
         let (_, read) = x509_parser::parse_x509_certificate(own).map_err(|error| {
@@ -61,19 +56,16 @@ impl Current {
     }
 }
 
-/// A hash of what the files hold now; `None` if they cannot be read, or there are none. To see a change by content is sure
-/// where times are not: files that are copied with their times, links that are turned to another file.
+/// A hash of what the files hold now; `None` if they cannot be read.
 pub(crate) fn fingerprint(certificate: &Certificate) -> Option<[u8; 32]> {
-    let Certificate::Pem { chain, key } = certificate else {
-        return None;
-    };
-    let mut hash = Sha256::new();
-    for file in [chain, key] {
-        let content = fs::read(file).ok()?;
-        hash.update(&(content.len() as u64).to_be_bytes());
-        hash.update(&content);
+    source(certificate).fingerprint()
+}
+
+fn source(certificate: &Certificate) -> IdentitySource {
+    match certificate {
+        Certificate::SelfSigned { names } => IdentitySource::self_signed(names.iter().cloned()),
+        Certificate::Pem { chain, key } => IdentitySource::pem_files(chain, key),
     }
-    Some(hash.finish())
 }
 
 /// The rule for `serverCertificateHashes` in the W3C's WebTransport, section "Verify a certificate hash", as browsers apply it.

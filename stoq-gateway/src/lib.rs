@@ -38,7 +38,6 @@ mod certificate;
 pub mod config;
 mod control;
 mod datagrams;
-mod due;
 mod gateway;
 mod hops;
 mod http;

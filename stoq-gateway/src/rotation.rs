@@ -20,11 +20,11 @@ use tokio::time::sleep;
 
 use crate::certificate::{self, Current};
 use crate::config::{Certificate, Config, Signer};
-use crate::due::Due;
 use crate::listed::Listed;
 use crate::metrics::{Metrics, count};
 use crate::record::{Content, Record, RecordError, later, now};
 use crate::shared::Facts;
+use stoq_native::due::Due;
 
 /// Somebody wants a new certificate now, and waits for its hash.
 pub(crate) type Order = oneshot::Sender<Result<[u8; 32], RenewError>>;

@@ -15,9 +15,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-use crate::config::ServerConfig;
+use crate::config::{ConfigError, ServerConfig};
 use crate::driver::{self, Role, Unintroduced};
 use crate::metrics::Counters;
+use crate::qlog::Recorder;
 use crate::rejection::IdentityRejected;
 use crate::request::SessionRequest;
 use crate::security::{Admitted, facts};
@@ -66,25 +67,47 @@ impl Door {
 pub(crate) struct Welcomes {
     server: watch::Receiver<quinn::ServerConfig>,
     transport: TransportConfig,
+    recorder: Recorder,
 }
 
 impl Welcomes {
     /// As the server is now, with connections that work like that. What was [checked](TransportConfig::check).
+    ///
+    /// # Errors
+    /// [`ConfigError`] if connections cannot be recorded as they should be.
     pub(crate) fn new(
         server: watch::Receiver<quinn::ServerConfig>,
         transport: TransportConfig,
-    ) -> Self {
-        Self { server, transport }
+    ) -> Result<Self, ConfigError> {
+        let recorder = Recorder::new(transport.qlog.as_ref())?;
+        Ok(Self {
+            server,
+            transport,
+            recorder,
+        })
     }
 
     /// For one connection, because each has a controller of its own, and a route.
-    fn next(&self, incoming: &quinn::Incoming) -> Arc<quinn::ServerConfig> {
+    fn next(&self, incoming: &quinn::Incoming) -> Welcome {
+        let number = driver::next_number();
         let mut server = self.server.borrow().clone();
         let (local, peer) = (incoming.local_ip(), incoming.remote_address());
-        let transport = self.transport.quinn_to(quinn::Side::Server, local, peer);
+        let side = quinn::Side::Server;
+        let mut transport = self.transport.quinn_to(side, local, peer);
+        self.recorder.record(&mut transport, side, number);
         server.transport_config(Arc::new(transport));
-        Arc::new(server)
+        Welcome {
+            number,
+            config: Arc::new(server),
+        }
     }
+}
+
+/// What one connection is accepted with.
+struct Welcome {
+    /// The connection's.
+    number: u64,
+    config: Arc<quinn::ServerConfig>,
 }
 
 /// Brings handshakes to their end, each in bounded time, and starts a driver for each connection. Resolves when the
@@ -162,7 +185,7 @@ impl Handshakes {
 
 async fn handshake(
     incoming: quinn::Incoming,
-    welcome: Arc<quinn::ServerConfig>,
+    welcome: Welcome,
     early_data: bool,
     drivers: Arc<driver::Shared>,
     requests: mpsc::Sender<SessionRequest>,
@@ -211,11 +234,12 @@ impl From<quinn::ConnectionError> for NotAdmitted {
 /// Resolves when the handshake is done and the client was judged; takes early data meanwhile, if there is some.
 async fn admit(
     incoming: quinn::Incoming,
-    welcome: Arc<quinn::ServerConfig>,
+    welcome: Welcome,
     early_data: bool,
     drivers: &driver::Shared,
 ) -> Result<(quinn::Connection, Admitted, Unintroduced), NotAdmitted> {
-    let mut connecting = incoming.accept_with(welcome)?;
+    let Welcome { number, config } = welcome;
+    let mut connecting = incoming.accept_with(config)?;
     if early_data {
         connecting.handshake_data().await?;
     }
@@ -236,7 +260,7 @@ async fn admit(
         }
     };
     // With early data, this judges what the client showed in the session that it resumes.
-    let mut admitted = match Admitted::new(&connection, None, drivers) {
+    let mut admitted = match Admitted::new(number, &connection, None, drivers) {
         Ok(admitted) => admitted,
         Err(rejected) => return Err(NotAdmitted::Peer(connection, rejected)),
     };

@@ -20,6 +20,7 @@ use crate::driver::{self, Role};
 use crate::identity::Identity;
 use crate::parameter;
 use crate::policy::PqPolicy;
+use crate::qlog::Recorder;
 use crate::resolve::{race, resolve};
 use crate::security::{Admitted, Judge};
 use crate::session::Session;
@@ -37,6 +38,7 @@ pub use options::ConnectOptions;
 #[derive(Debug)]
 pub(crate) struct Connector {
     transport: TransportConfig,
+    recorder: Recorder,
     identity: Option<Identity>,
     parameter: TransportParameter,
     access_tokens: Vec<Bytes>,
@@ -51,6 +53,7 @@ impl Connector {
         let falcon_id = config.identity.as_ref().and_then(Identity::falcon_id);
         Ok(Self {
             transport: config.transport.clone(),
+            recorder: Recorder::new(config.transport.qlog.as_ref())?,
             parameter: parameter::ours(falcon_id, config.framed_streams, false),
             identity: config.identity.clone(),
             access_tokens: config.access_tokens.clone(),

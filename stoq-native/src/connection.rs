@@ -47,7 +47,7 @@ impl Drop for Asking<'_> {
 /// What the handles and the driver know of a connection.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Numbers the connections of this process.
+    /// Numbers the connections of this process, and the attempts at one.
     pub(crate) id: u64,
     pub(crate) quinn: quinn::Connection,
     pub(crate) live: Live,
@@ -105,7 +105,7 @@ impl Connection {
         }
     }
 
-    /// Numbers the connections of this process, from 1. Spans and log lines of the connection have it as `connection`.
+    /// Numbers the connections of this process, and the attempts at one, from 1. Spans and log lines of the connection have it as `connection`.
     pub fn id(&self) -> u64 {
         self.shared().id
     }

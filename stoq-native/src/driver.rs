@@ -152,6 +152,11 @@ pub(crate) struct Unintroduced {
     pub(crate) early: JoinSet<()>,
 }
 
+/// The number of the next connection of this process, or attempt at one.
+pub(crate) fn next_number() -> u64 {
+    CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 /// Starts the driver of a connection that has just come about.
 pub(crate) fn start(
     quinn: quinn::Connection,
@@ -160,7 +165,7 @@ pub(crate) fn start(
     peer: Admitted,
 ) -> Connection {
     let (sender, commands) = mpsc::unbounded_channel();
-    let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    let id = peer.number;
     let span = tracing::info_span!("stoq", connection = id, side = ?quinn.side(), peer = %quinn.remote_address());
     let shared = Arc::new(connection::Shared {
         live: Live::new(&quinn, endpoint.limits),
@@ -412,7 +417,7 @@ fn poll_once<T>(future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     }
 }
 
-/// Connections of this process so far.
+/// Connections of this process so far, and attempts at them.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 /// Streams whose header may be missing at once: a burst of new streams in packets that overtake each other.
 const MAX_UNINTRODUCED: usize = 64;

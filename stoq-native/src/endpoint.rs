@@ -1,6 +1,7 @@
 //! The UDP sockets, and what begins and ends on them.
 
 mod bind;
+mod rotate;
 mod trust;
 
 use core::fmt;
@@ -13,7 +14,7 @@ use stoq_core::close::Code;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::DropGuard;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::closed::Closed;
 use crate::connect::{ConnectError, ConnectOptions, Connector, EarlyConnection};
@@ -26,7 +27,8 @@ use crate::session::Session;
 use crate::socket::SocketConfig;
 use crate::target::Target;
 pub use bind::BindError;
-pub(crate) use bind::open_client;
+pub(crate) use bind::{open_client, tracker};
+pub use rotate::RotateError;
 use trust::House;
 pub use trust::PolicyError;
 
@@ -41,6 +43,8 @@ struct Inner {
     /// One for each worker; a client has one.
     quinn: Vec<quinn::Endpoint>,
     drivers: Arc<driver::Shared>,
+    /// Those that are open.
+    sockets: TaskTracker,
     role: Role,
 }
 
@@ -206,6 +210,28 @@ impl Endpoint {
         for quinn in &self.0.quinn {
             quinn.wait_idle().await;
         }
+    }
+
+    /// Resolves when the sockets are gone, and the address is free for another. The future is no handle: close the endpoint, take the
+    /// future, drop the endpoint, and wait.
+    ///
+    /// ```no_run
+    /// # async fn restart(endpoint: stoq_native::Endpoint) {
+    /// endpoint.shutdown(std::time::Duration::from_secs(10)).await;
+    /// let released = endpoint.released();
+    /// drop(endpoint);
+    /// released.await;
+    /// # }
+    /// ```
+    ///
+    /// Whatever sends on a socket holds it: handles of the endpoint, and those of its connections, sessions and streams, even if they
+    /// have ended. Their last drop is noticed by a task of the runtime, so without this it is not known when.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub fn released(&self) -> impl Future<Output = ()> + Send + use<> {
+        let sockets = self.0.sockets.clone();
+        async move { sockets.wait().await }
     }
 
     /// Connections that are open now, or closing.

@@ -1,8 +1,11 @@
 //! Who this end is: its certificates and the keys behind them.
 
 mod falcon;
+mod rotation;
+mod source;
 
 use core::fmt;
+use core::ops::RangeInclusive;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,16 +15,21 @@ use rustls::server::ServerSessionMemoryCache;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use stoq_core::grant::GrantError;
 use stoq_core::identity::FalconId;
 use time::{Duration, OffsetDateTime};
 
 use crate::certificate::{self, CertificateFault, Leaf};
 use crate::config::Cipher;
-use crate::falcon::FalconSigner;
+use crate::falcon::{FalconKeyError, FalconSigner};
+use crate::grant_file::GrantFileError;
 use crate::tls::clients::Clients;
 use crate::tls::composite::CompositeKey;
 use crate::tls::identities::ServerResolver;
 use crate::tls::{preferring, provider};
+pub(crate) use rotation::start as rotate;
+pub use rotation::{Rotation, RotationConfig, RotationError, RotationStats};
+pub use source::{IdentitySource, LoadedIdentity};
 
 /// Certificates and their private keys: a classical chain, a FALCON certificate, or both.
 ///
@@ -141,6 +149,25 @@ impl Identity {
         let Composite { certificate, key } = self.composite.as_ref()?;
         let key = Arc::new(key.clone());
         Some(Arc::new(CertifiedKey::new(vec![certificate.clone()], key)))
+    }
+
+    /// First and last second, since the Unix epoch, at which all of its own certificates hold. What cannot be read is left aside.
+    fn validity(&self) -> RangeInclusive<i64> {
+        let classical = self.classical.iter().map(|classical| &classical.chain[0]);
+        let composite = (self.composite.iter()).map(|composite| &composite.certificate);
+        let read = |der: &CertificateDer<'_>| Leaf::parse(der).ok();
+        let leaves = classical.chain(composite).filter_map(read);
+        leaves.fold(i64::MIN..=i64::MAX, |all, leaf| {
+            let (start, end) = leaf.validity.into_inner();
+            start.max(*all.start())..=end.min(*all.end())
+        })
+    }
+
+    /// Whether another one would make no difference to anybody.
+    fn is_same(&self, other: &Self) -> bool {
+        self.private_key() == other.private_key()
+            && self.certificate_chain().eq(other.certificate_chain())
+            && self.certificate_hashes() == other.certificate_hashes()
     }
 
     /// Whether peers that take either certificate are shown the FALCON one.
@@ -272,6 +299,20 @@ pub enum IdentityError {
     Grant {
         /// For whom it is.
         got: FalconId,
+    },
+    /// The file of a FALCON key is of no use.
+    #[error(transparent)]
+    FalconKey(FalconKeyError),
+    /// The file of a grant is of no use.
+    #[error(transparent)]
+    GrantFile(GrantFileError),
+    /// Nobody would believe a grant now: it is for another key, or its time is over or has not come.
+    #[error("{} is of no use: {error}", path.display())]
+    GrantUnusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: GrantError,
     },
 }
 

@@ -13,7 +13,7 @@ use stoq_core::transport_parameter::{ParameterError, TransportParameter};
 use tokio::time::timeout;
 
 use crate::connect::ConnectError;
-use crate::endpoint::open_client;
+use crate::endpoint::{open_client, tracker};
 use crate::rejection::IdentityRejected;
 use crate::resolve::{race, resolve};
 use crate::security::KeyExchange;
@@ -120,7 +120,7 @@ pub async fn inspect(target: &Target, after: Duration) -> Result<Inspection, Ins
     let inspecting = async {
         let config = SocketConfig::default();
         let socket = socket::bind_any(IpVersions::Both, &config).map_err(InspectError::Socket)?;
-        let quinn = open_client(socket, &config).map_err(InspectError::Endpoint)?;
+        let quinn = open_client(socket, &config, &tracker()).map_err(InspectError::Endpoint)?;
         let inspector = Arc::new(Inspector::new(quinn.clone(), target));
         let inspection = look(&inspector).await;
         // So that the peer learns that we have left. What the peer has ended itself stays for seconds, and need not be

@@ -56,12 +56,15 @@ mod access;
 mod adapt;
 mod announce;
 mod certificate;
+mod clock;
 mod closed;
 mod config;
 mod congestion;
 mod connect;
 mod connection;
 mod driver;
+#[doc(hidden)]
+pub mod due;
 mod early;
 mod endpoint;
 mod falcon;
@@ -75,6 +78,7 @@ mod metrics;
 mod parameter;
 mod policy;
 mod pool;
+mod qlog;
 mod queue;
 mod rejection;
 pub mod relay;
@@ -109,13 +113,16 @@ pub use congestion::{CongestionAlgorithm, UnknownAlgorithm};
 pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
-pub use endpoint::{BindError, Endpoint, PolicyError};
+pub use endpoint::{BindError, Endpoint, PolicyError, RotateError};
 pub use falcon::{
     FalconKey, FalconKeyError, FalconSigner, KeyFileFault, PublicKeyFault, PublicKeyFileError,
     SignError, verifying_key_from_pem_file, verifying_key_to_pem,
 };
 pub use grant_file::{GrantFileError, grant_from_pem_file, grant_to_pem};
-pub use identity::{Identity, IdentityError};
+pub use identity::{
+    Identity, IdentityError, IdentitySource, LoadedIdentity, Rotation, RotationConfig,
+    RotationError, RotationStats,
+};
 pub use inspect::{
     Agreed, AsksClients, ClassicalCertificate, FalconCertificate, HandshakeFailed, InspectError,
     Inspection, Offer, inspect,
@@ -123,6 +130,7 @@ pub use inspect::{
 pub use metrics::EndpointStats;
 pub use policy::{Authority, ClientPolicy, ClientTrust, FalconTrust, Pins, PqPolicy};
 pub use pool::{Pool, PoolConfig, PoolError, PoolStats};
+pub use qlog::QlogConfig;
 pub use rejection::IdentityRejected;
 pub use request::{OpenError, Request, SessionRequest};
 pub use reset_key::{ResetKey, ResetKeyError};

@@ -260,6 +260,11 @@ impl Drop for Counters {
     }
 }
 
+/// An identity was, or should have been, rotated.
+pub(crate) fn rotated(shown: bool) {
+    facade::rotated(if shown { "shown" } else { "refused" });
+}
+
 /// Tells the facade, until the endpoint and its connections are gone.
 pub(crate) fn start_publishing(counters: &Arc<Counters>, every: core::time::Duration) {
     let weak = Arc::downgrade(counters);

@@ -125,6 +125,8 @@ impl Judge {
 /// A peer that was let in, and is judged again whenever the policy changes.
 #[derive(Debug)]
 pub(crate) struct Admitted {
+    /// The connection's.
+    pub(crate) number: u64,
     chain: Vec<CertificateDer<'static>>,
     /// `None` as long as the handshake is not done.
     key_exchange: Option<NamedGroup>,
@@ -136,12 +138,14 @@ pub(crate) struct Admitted {
 impl Admitted {
     /// Judges the peer of a connection whose handshake is done, or one that resumes an earlier session.
     pub(crate) fn new(
+        number: u64,
         connection: &quinn::Connection,
         server: Option<(String, u16)>,
         drivers: &driver::Shared,
     ) -> Result<Self, IdentityRejected> {
         let facts = facts(connection).unwrap_or_default();
         let mut admitted = Self {
+            number,
             chain: facts.chain,
             key_exchange: facts.key_exchange,
             server,

@@ -22,6 +22,7 @@ pub(crate) use limits::MULTIPLEXED_SLACK;
 use crate::adapt::AdaptationConfig;
 use crate::config::ConfigError;
 use crate::congestion::{self, CongestionAlgorithm};
+use crate::qlog::QlogConfig;
 use crate::socket::SocketConfig;
 
 /// How the connections of an endpoint work, a client's or a server's.
@@ -61,6 +62,13 @@ pub struct TransportConfig {
     /// How often a silent connection sends something, so that neither end nor a NAT forgets it. Default
     /// [`KeepAlive::Auto`]: clients do, servers do not. More often: a packet each way, and a radio that cannot sleep.
     pub keep_alive: KeepAlive,
+    /// A server: whether a client's connections go on when its address changes ([RFC 9000, section 9]): it moves to another network,
+    /// it [rebinds](crate::Endpoint::rebind), or a NAT forgets it. Default `true`, because otherwise each of these ends them. Refuse
+    /// it where an address means something, as behind a balancer that steers by address or a firewall that admits by it; the cost:
+    /// packets from a new address are dropped, and both ends wait for their idle time-out. A client does not look at it.
+    ///
+    /// [RFC 9000, section 9]: https://www.rfc-editor.org/rfc/rfc9000#section-9
+    pub migration: bool,
     /// The UDP socket: its buffers, and the size of packets.
     pub socket: SocketConfig,
     /// How congestion is controlled when a connection begins. Default [`CongestionAlgorithm::Cubic`].
@@ -73,6 +81,10 @@ pub struct TransportConfig {
     /// of each connection each time, some 200 ns.
     #[serde(with = "as_text::duration")]
     pub metrics_interval: Duration,
+    /// Record what happens on connections in files. Default `None`: nothing is recorded. For its cost, see there. In a file, the table's
+    /// being there turns it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qlog: Option<QlogConfig>,
     /// Messages in shards: how they are sent, and what they can make this end hold.
     pub messages: MessageConfig,
     /// What a peer can make this end hold.
@@ -91,10 +103,12 @@ impl Default for TransportConfig {
             ip: IpVersions::default(),
             idle_timeout: Duration::from_secs(30),
             keep_alive: KeepAlive::default(),
+            migration: true,
             socket: SocketConfig::default(),
             congestion: CongestionAlgorithm::default(),
             ack_frequency: None,
             metrics_interval: Duration::from_secs(5),
+            qlog: None,
             messages: MessageConfig::default(),
             limits: Limits::default(),
             adaptation: None,
@@ -173,6 +187,7 @@ impl TransportConfig {
             let rule = "must be at least 1 ms";
             return bad("metrics_interval", self.metrics_interval, rule);
         }
+        self.qlog.as_ref().map_or(Ok(()), QlogConfig::check)?;
         self.messages.check()?;
         self.limits.check()?;
         self.adaptation

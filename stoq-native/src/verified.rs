@@ -21,11 +21,9 @@ mod send;
 mod signing;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use stoq_core::channel::{ChannelId, Received, Sent};
 use stoq_core::stream::{Direction, Payload};
-use stoq_core::time::UnixMicros;
 use stoq_core::token::Scope;
 
 pub(crate) use channels::Channels;
@@ -185,13 +183,6 @@ impl<T> Clone for Share<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
-}
-
-/// The time that tokens are stamped with. A clock before 1970 counts as 1970.
-fn now() -> UnixMicros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let micros = since.unwrap_or_default().as_micros();
-    UnixMicros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
 
 /// A verified stream could not be opened.

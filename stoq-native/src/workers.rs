@@ -24,7 +24,7 @@ pub(crate) fn start<A: Future<Output = ()> + 'static>(
     drivers: &Arc<driver::Shared>,
 ) -> Result<(Vec<quinn::Endpoint>, DropGuard), BindError> {
     let stop = CancellationToken::new();
-    let failed = |error| BindError::Worker { error };
+    let failed = |error| BindError::system(error, |error| BindError::Worker { error });
     let mut endpoints = Vec::with_capacity(bound.len());
     let guard = stop.clone().drop_guard();
     for (index, bound) in bound.into_iter().enumerate() {
@@ -66,7 +66,8 @@ impl<A: Future<Output = ()>, F: Fn(quinn::Endpoint) -> A> Worker<F> {
         let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => {
-                let _ = opened.send(Err(BindError::Worker { error }));
+                let failed = BindError::system(error, |error| BindError::Worker { error });
+                let _ = opened.send(Err(failed));
                 return;
             }
         };

@@ -2,12 +2,12 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use stoq_core::access::{Access, AccessError, Revocations, Verifier};
 use stoq_core::close::Code;
 use stoq_core::service::ServiceName;
-use stoq_core::time::UnixMicros;
+
+use crate::clock::now;
 
 /// Which services want an access token, and whose tokens do.
 ///
@@ -114,14 +114,6 @@ impl AccessRefusals {
             self.0[at].fetch_add(1, Ordering::Relaxed);
         }
     }
-}
-
-/// By this machine's clock; the epoch, for what was before it.
-fn now() -> UnixMicros {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    UnixMicros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// What [`AccessError::code`] can be.

@@ -1,7 +1,7 @@
 //! One attempt at a handshake.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use stoq_core::close::Code;
 
@@ -19,6 +19,8 @@ pub(super) struct Attempt {
     port: u16,
     strict: bool,
     verdict: Verdict,
+    /// The connection's, once it has begun.
+    number: OnceLock<u64>,
 }
 
 impl Connector {
@@ -36,6 +38,7 @@ impl Connector {
             port,
             strict: servers.is_strict(),
             verdict: Verdict::default(),
+            number: OnceLock::new(),
         })
     }
 
@@ -49,7 +52,10 @@ impl Connector {
         let verdict = attempt.verdict.clone();
         let crypto = ClientCrypto::new(attempt.tls.clone(), self.parameter, verdict);
         let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-        let transport = self.transport.quinn_to(quinn::Side::Client, None, address);
+        let side = quinn::Side::Client;
+        let mut transport = self.transport.quinn_to(side, None, address);
+        let number = attempt.number.get_or_init(driver::next_number);
+        self.recorder.record(&mut transport, side, *number);
         config.transport_config(Arc::new(transport));
         endpoint
             .connect_with(config, address, &attempt.host)
@@ -70,10 +76,13 @@ impl Attempt {
             None => ConnectError::from_quic(&error).under(self.strict, &error),
         })?;
         let server = Some((self.host, self.port));
-        let admitted = Admitted::new(&connection, server, drivers).inspect_err(|rejected| {
-            let reason = rejected.to_string();
-            connection.close(Code::UNTRUSTED.value().into(), reason.as_bytes());
-        })?;
+        let number = self.number.into_inner();
+        let number = number.expect("what has come to an end has begun");
+        let admitted =
+            Admitted::new(number, &connection, server, drivers).inspect_err(|rejected| {
+                let reason = rejected.to_string();
+                connection.close(Code::UNTRUSTED.value().into(), reason.as_bytes());
+            })?;
         Ok((connection, admitted))
     }
 }

@@ -67,9 +67,6 @@ impl Driver {
                 return Err(End::Lost(error));
             }
         }
-        if self.draining && self.sessions.is_empty() {
-            self.close_connection(Code::GOING_AWAY, "");
-        }
         Ok(())
     }
 

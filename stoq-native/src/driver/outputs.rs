@@ -17,10 +17,18 @@ use crate::transport::MULTIPLEXED_SLACK;
 impl Driver {
     /// Does all that the machine wants done, in its order.
     pub(super) fn carry_out(&mut self) -> Result<(), End> {
-        while !self.out.is_empty() {
-            for output in core::mem::take(&mut self.out) {
-                self.carry_out_one(output)?;
+        loop {
+            while !self.out.is_empty() {
+                for output in core::mem::take(&mut self.out) {
+                    self.carry_out_one(output)?;
+                }
             }
+            // Here, because the last session may just have ended.
+            let done = self.draining && self.sessions.is_empty();
+            if !done || self.shared.ending.get().is_some() {
+                break;
+            }
+            self.close_connection(Code::GOING_AWAY, "");
         }
         self.reckon();
         Ok(())

@@ -1,11 +1,13 @@
 //! How an endpoint comes about, and moves.
 
+mod error;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex as StdMutex};
 
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::trust::House;
 use super::{Accepting, Endpoint, Inner, Role, Server};
@@ -18,8 +20,8 @@ use crate::security::Judge;
 use crate::socket::{self, Bound, Identifiers, QuinnSocket, SocketConfig, Steering};
 use crate::tls::clients::Clients;
 use crate::transport::IpVersions;
-use crate::trust::TrustError;
 use crate::workers;
+pub use error::BindError;
 
 impl Endpoint {
     /// A client, on any free port.
@@ -34,7 +36,8 @@ impl Endpoint {
         in_runtime()?;
         let settings = config.transport.socket;
         let socket = socket::bind_any(config.transport.ip, &settings).map_err(unbound(None))?;
-        let quinn = open_client(socket, &settings)?;
+        let sockets = tracker();
+        let quinn = open_client(socket, &settings, &sockets)?;
         Ok(Self(Arc::new(Inner {
             quinn: vec![quinn],
             drivers: Arc::new(driver::Shared::new(
@@ -44,6 +47,7 @@ impl Endpoint {
                 judge,
                 None,
             )),
+            sockets,
             role: Role::Client(Arc::new(connector), settings),
         })))
     }
@@ -82,6 +86,7 @@ impl Endpoint {
         };
         let welcome = watch::Sender::new(house.quinn());
         let welcomes = Welcomes::new(welcome.subscribe(), config.transport.clone());
+        let welcomes = welcomes.map_err(BindError::Config)?;
         let (early_sender, early) = mpsc::channel(config.max_waiting.max(1));
         let drivers = driver::Shared::new(
             &config.transport,
@@ -107,10 +112,15 @@ impl Endpoint {
         let bound = bound.map_err(unbound(Some(address)))?;
         let reset_key = config.reset_key.unwrap_or_else(ResetKey::generate);
         let server = welcome.borrow().clone();
-        let open = move |worker, bound| {
-            let identifiers = Identifiers { steering, worker };
-            let config = for_server(&settings, &reset_key, identifiers);
-            open(bound, &settings, config, Some(server.clone())).map_err(unbound(Some(address)))
+        let sockets = tracker();
+        let open = {
+            let sockets = sockets.clone();
+            move |worker, bound| {
+                let identifiers = Identifiers { steering, worker };
+                let config = for_server(&settings, &reset_key, identifiers);
+                let quinn = open(bound, &settings, config, Some(server.clone()), &sockets);
+                quinn.map_err(unbound(Some(address)))
+            }
         };
         let (quinn, accepting) = if bound.len() == 1 {
             let quinn: Result<Vec<_>, BindError> =
@@ -125,6 +135,7 @@ impl Endpoint {
         Ok(Self(Arc::new(Inner {
             quinn,
             drivers,
+            sockets,
             role: Role::Server(Box::new(Server {
                 house: StdMutex::new(house),
                 welcome,
@@ -136,10 +147,21 @@ impl Endpoint {
     }
 
     /// A client's: goes on from a new socket, on any free port, and with it all connections; what their paths are like is
-    /// measured anew. Of use when the interface that the old one used is gone.
+    /// measured anew. Of use when the interface that the old one used is gone, or the machine has woken in another network.
+    ///
+    /// Returns at once. Each connection tells its server with the next packet, under a connection id that was not used before, so
+    /// that nobody on the way can tell by it that the two are one. The server sees [`Connection::remote_address`](crate::Connection::remote_address)
+    /// change and nothing else: sessions, streams, datagrams and messages go on; what was on its way to the old socket is sent again.
+    /// A server that does not know the new address yet asks it for proof ([RFC 9000, section 8.2]) and until then sends it no more than three
+    /// times what came from there. One that [refuses migration](crate::TransportConfig::migration) hears no more, and the connection
+    /// ends with an idle time-out: [`Code::TIMEOUT`](crate::Code::TIMEOUT), or [`Code::CONNECTION_LOST`](crate::Code::CONNECTION_LOST)
+    /// if the server's was the shorter one.
+    ///
+    /// [RFC 9000, section 8.2]: https://www.rfc-editor.org/rfc/rfc9000#section-8.2
     ///
     /// # Errors
-    /// [`BindError`] if the system does not give a socket, or this is a server's endpoint; then all stays as it was.
+    /// [`BindError::Socket`] or [`BindError::FileLimit`] if the system does not give a socket, [`BindError::NotAClient`] on a server's
+    /// endpoint, [`BindError::NoRuntime`] outside of a tokio runtime; then all stays as it was.
     pub fn rebind(&self) -> Result<(), BindError> {
         let Role::Client(connector, settings) = &self.0.role else {
             return Err(BindError::NotAClient);
@@ -148,6 +170,7 @@ impl Endpoint {
         let quinn = self.0.first();
         socket::bind_any(connector.ip(), settings)
             .and_then(|bound| QuinnSocket::new(bound, settings.mtu))
+            .map(|socket| socket.held_by(&self.0.sockets))
             .and_then(|socket| quinn.rebind_abstract(Arc::new(socket)))
             .map_err(unbound(None))
     }
@@ -157,10 +180,11 @@ impl Endpoint {
 pub(crate) fn open_client(
     bound: Bound,
     settings: &SocketConfig,
+    sockets: &TaskTracker,
 ) -> Result<quinn::Endpoint, BindError> {
     in_runtime()?;
     let config = bounded(quinn::EndpointConfig::default(), settings);
-    open(bound, settings, config, None).map_err(unbound(None))
+    open(bound, settings, config, None, sockets).map_err(unbound(None))
 }
 
 /// quinn's endpoint over this socket, in the present runtime.
@@ -169,10 +193,20 @@ fn open(
     settings: &SocketConfig,
     config: quinn::EndpointConfig,
     server: Option<quinn::ServerConfig>,
+    sockets: &TaskTracker,
 ) -> io::Result<quinn::Endpoint> {
-    let socket = Arc::new(QuinnSocket::new(bound, settings.mtu)?);
+    let socket = QuinnSocket::new(bound, settings.mtu)?.held_by(sockets);
+    let socket = Arc::new(socket);
     let runtime = Arc::new(quinn::TokioRuntime);
     quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)
+}
+
+/// Of the sockets of an endpoint.
+pub(crate) fn tracker() -> TaskTracker {
+    let tracker = TaskTracker::new();
+    // Then `wait` resolves whenever it has none.
+    tracker.close();
+    tracker
 }
 
 fn for_server(
@@ -199,36 +233,5 @@ fn in_runtime() -> Result<(), BindError> {
 }
 
 fn unbound(address: Option<SocketAddr>) -> impl Fn(io::Error) -> BindError {
-    move |error| BindError::Socket { address, error }
-}
-
-/// An endpoint cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// A setting cannot work.
-    #[error(transparent)]
-    Config(ConfigError),
-    /// There is nothing to trust.
-    #[error(transparent)]
-    Trust(TrustError),
-    /// The system does not give the socket.
-    #[error("cannot bind {}: {error}", address.map_or_else(|| "a UDP port".into(), |address| address.to_string()))]
-    Socket {
-        /// The address asked for; `None` for any.
-        address: Option<SocketAddr>,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The system does not give a worker its thread.
-    #[error("cannot start a worker: {error}")]
-    Worker {
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The caller is not within a tokio runtime.
-    #[error("not within a tokio runtime")]
-    NoRuntime,
-    /// Only clients move.
-    #[error("a server's endpoint stays at its address")]
-    NotAClient,
+    move |error| BindError::system(error, |error| BindError::Socket { address, error })
 }

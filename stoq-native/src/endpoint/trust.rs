@@ -115,6 +115,7 @@ impl House {
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(crypto));
         server.transport_config(Arc::new(self.transport.quinn(quinn::Side::Server)));
         server.token_key(self.token_key.clone());
+        server.migration(self.transport.migration);
         server
     }
 

@@ -45,6 +45,10 @@ pub(super) fn session_ended(side: Side, closed: &Closed) {
     error(side, "session", closed.code);
 }
 
+pub(super) fn rotated(result: &'static str) {
+    counter!("stoq_identity_rotations_total", "result" => result).increment(1);
+}
+
 pub(super) fn traffic(side: Side, traffic: &Traffic) {
     let counts = [
         ("stoq_bytes_sent_total", traffic.sent_bytes),

@@ -5,15 +5,14 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::SystemTime;
 
 use stoq_core::frame::Hop;
 use stoq_core::hops::{HopChain, Passage, PassedHop};
 use stoq_core::identity::FalconId;
 use stoq_core::service::ServiceName;
-use stoq_core::time::UnixMicros;
 
 use super::LARGEST_DATAGRAM;
+use crate::clock;
 use crate::config::{ClientConfig, ConfigError, ServerConfig};
 use crate::endpoint::BindError;
 use crate::identity::Identity;
@@ -222,9 +221,6 @@ impl RelayConfig {
 
 /// A relay as it stands in a chain now: who it is, where it says it is reached, and what else it says of itself.
 pub fn passed_hop(id: FalconId, at: SocketAddr, metadata: &[(String, String)]) -> PassedHop {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    // Before 1970 the clock says nothing, and the first moment is as good as any.
-    let now = u64::try_from(since.unwrap_or_default().as_micros()).unwrap_or(u64::MAX);
     PassedHop {
         id,
         address: match at.ip() {
@@ -232,7 +228,7 @@ pub fn passed_hop(id: FalconId, at: SocketAddr, metadata: &[(String, String)]) -
             IpAddr::V6(address) => address,
         },
         port: at.port(),
-        timestamp: UnixMicros(now),
+        timestamp: clock::now(),
         metadata: metadata.to_vec(),
     }
 }

@@ -12,6 +12,8 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio_util::sync::ReusableBoxFuture;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Bound;
 use super::batch::{self, Rest};
@@ -30,6 +32,8 @@ pub(crate) struct Socket {
     unsent: Unsent,
     /// The others on its port, if there are any.
     siblings: Option<Siblings>,
+    /// Dropped last, when the socket is closed.
+    _lease: Option<TaskTrackerToken>,
 }
 
 /// The rest of a batch for which the system had no room. While there is one, nothing else is sent.
@@ -62,7 +66,14 @@ impl Socket {
             receive_segments,
             unsent: Unsent::default(),
             siblings,
+            _lease: None,
         })
+    }
+
+    /// Counted there as long as it is open.
+    pub(crate) fn held_by(self, tracker: &TaskTracker) -> Self {
+        let _lease = Some(tracker.token());
+        Self { _lease, ..self }
     }
 
     fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {

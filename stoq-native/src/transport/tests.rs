@@ -191,3 +191,15 @@ fn clients_keep_alive_three_times_an_idle_time_out() {
     assert_eq!(auto(quinn::Side::Client), Some(Duration::from_secs(10)));
     assert_eq!(auto(quinn::Side::Server), None);
 }
+
+#[test]
+fn qlog_is_refused_where_it_was_not_built_in() {
+    let asked = fault(|config| config.qlog = Some(QlogConfig::new("somewhere")));
+    let built = cfg!(feature = "qlog");
+    assert_eq!(asked, if built { "" } else { "qlog" });
+    let error = TransportConfig::from_toml("[qlog]\ndir = 'somewhere'");
+    match error {
+        Ok(config) => assert!(built && config.qlog == Some(QlogConfig::new("somewhere"))),
+        Err(error) => assert!(!built && error.to_string().contains("the feature `qlog`")),
+    }
+}

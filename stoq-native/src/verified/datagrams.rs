@@ -13,7 +13,8 @@ use tokio::task::AbortHandle;
 pub use sealing::VerifiedDatagramError;
 use sealing::{Sealing, sign_lists};
 
-use super::{ChannelConfig, now};
+use super::ChannelConfig;
+use crate::clock::now;
 use crate::closed::Closed;
 use crate::session::{SendDatagramError, Session};
 

@@ -14,8 +14,9 @@ use stoq_core::run::Statement;
 use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::time::Instant;
 
+use super::Share;
 use super::send::VerifiedWriteError;
-use super::{Share, now};
+use crate::clock::now;
 use crate::closed::Closed;
 use crate::falcon::SignError;
 use crate::stream::{SendStream, WriteError};

@@ -14,7 +14,8 @@ use stoq_core::varint::VarInt;
 use tokio::time::{Instant, timeout};
 
 use super::held::Held;
-use super::{ChannelConfig, Share, now};
+use super::{ChannelConfig, Share};
+use crate::clock::now;
 use crate::session::Session;
 use crate::stream::{ReadError, RecvStream};
 

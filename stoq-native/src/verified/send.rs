@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::line::{Ending, Line, Sending, Turn};
 use super::signing::{sign, sign_runs};
-use super::{ChannelConfig, Share, now};
+use super::{ChannelConfig, Share};
+use crate::clock::now;
 use crate::falcon::{FalconSigner, SignError};
 use crate::session::StreamOpenError;
 use crate::stream::{SendStream, WriteError};

@@ -15,6 +15,7 @@ mod kills;
 mod process;
 mod refusals;
 mod relays;
+mod rotation;
 mod tokens;
 mod transfer;
 mod verified;

@@ -8,6 +8,7 @@ mod transport;
 
 use crate::access::Wanted;
 use crate::file_name::FileName;
+use crate::life::Life;
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
@@ -81,6 +82,10 @@ pub(crate) struct ServeArguments {
     /// Name or address in the certificate for development (repeatable)
     #[arg(long = "name", value_name = "HOST", conflicts_with = "cert", default_values = ["localhost", "127.0.0.1", "::1"])]
     pub(crate) names: Vec<String>,
+    /// After this time certificates that are made here are replaced, such as 12h or 7d; 12d at most. Clients that go by a
+    /// certificate's hash need the new one then. Files are looked at every few seconds, and replaced when they change
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub(crate) renew_after: Life,
     /// Private key of a FALCON identity, PEM, as `stoq keygen` makes it; shown to clients beside the certificate
     #[arg(long, value_name = "FILE")]
     pub(crate) falcon_key: Option<PathBuf>,

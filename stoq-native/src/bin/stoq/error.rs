@@ -14,7 +14,7 @@ use stoq_native::{
     AccessError, AccessTokenFileError, BindError, ChannelError, Closed, Code, ConnectError,
     FalconKeyError, GrantError, GrantFileError, HandshakeFailed, HolderKey, HolderKeyError,
     IdentityError, IdentityRejected, InspectError, IssueError, OpenVerifiedError, PingError,
-    PublicKeyFileError, ReadError, ServiceName, SignError, StreamOpenError, Target,
+    PublicKeyFileError, ReadError, RotateError, ServiceName, SignError, StreamOpenError, Target,
     TransportConfigError, TrustError, VerifiedReadError, VerifiedWriteError, WriteError,
 };
 
@@ -64,7 +64,9 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Trust(#[from] TrustError),
     #[error(transparent)]
-    Identity(#[from] IdentityError),
+    Identity(IdentityError),
+    #[error("{0}")]
+    Rotate(RotateError),
     #[error("cannot serve {}: {source}", dir.display())]
     Store { dir: PathBuf, source: OpenError },
     #[error("{0}{advice}", advice = advice::on_binding(.0))]
@@ -165,6 +167,7 @@ impl CommandError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Name { .. } | Self::Trust(_) | Self::Identity(_) => exit::USAGE,
+            Self::Rotate(_) => exit::USAGE,
             Self::GrantName { .. } | Self::Grant(_) | Self::GrantUnusable { .. } => exit::USAGE,
             Self::Issue(IssueError::Sign(_)) => exit::SYSTEM,
             Self::Issue(_) | Self::NoHolderKey { .. } | Self::IdleHolderKey { .. } => exit::USAGE,
@@ -231,6 +234,17 @@ fn on_connecting(error: &ConnectError) -> u8 {
 /// Whether an access token was asked for, and not good enough.
 fn is_about_access(code: Code) -> bool {
     (Code::TOKEN_MALFORMED..=Code::HOLDER_WRONG).contains(&code)
+}
+
+impl From<IdentityError> for CommandError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::FalconKey(error) => Self::Key(error),
+            IdentityError::GrantFile(error) => Self::GrantFile(error),
+            IdentityError::GrantUnusable { path, error } => Self::GrantUnusable { path, error },
+            other => Self::Identity(other),
+        }
+    }
 }
 
 impl From<WriteError> for CommandError {

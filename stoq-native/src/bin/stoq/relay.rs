@@ -2,7 +2,7 @@
 
 use crate::arguments::{Hop, RelayArguments, ServiceHop};
 use crate::error::CommandError;
-use crate::identity::{FalconFiles, authority};
+use crate::identity::{authority, falcon};
 use crate::signals::Signals;
 use crate::terminal;
 use core::time::Duration;
@@ -32,7 +32,7 @@ pub(crate) async fn run(arguments: RelayArguments) -> Result<(), CommandError> {
         transport,
         grace,
     } = arguments;
-    let identity = FalconFiles::load(&falcon_key, grant.as_deref())?.identity(&[])?;
+    let identity = falcon(&falcon_key, grant.as_deref())?;
     let clients = who_may_enter(clients, client_authority.as_deref(), open)?;
     let mut config = RelayConfig::new(identity, clients);
     config.transport = transport.get(config.transport)?;

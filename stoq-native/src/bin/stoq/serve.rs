@@ -2,10 +2,10 @@
 
 use crate::access::{Rules, permits};
 use crate::arguments::ServeArguments;
-use crate::certificates::{Certificates, Summary};
+use crate::certificates::{self, Summary};
 use crate::error::CommandError;
 use crate::files::{RequestError, Rights};
-use crate::identity::{FalconFiles, authority};
+use crate::identity::authority;
 use crate::signals::Signals;
 use crate::store::Store;
 use crate::verified::{Reader, Writer};
@@ -13,8 +13,9 @@ use crate::{echo, files, terminal};
 use core::time::Duration;
 use std::path::Path;
 use stoq_native::{
-    ChannelConfig, ClientPolicy, ClientTrust, Code, Endpoint, FalconId, RecvStream, SendStream,
-    ServerConfig, Session, SessionRequest, TransportConfig, VerifiedRecvStream, VerifiedSendStream,
+    ChannelConfig, ClientPolicy, ClientTrust, Code, Endpoint, FalconId, RecvStream, RotationConfig,
+    SendStream, ServerConfig, Session, SessionRequest, TransportConfig, VerifiedRecvStream,
+    VerifiedSendStream,
 };
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,7 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
         cert,
         key,
         names,
+        renew_after,
         falcon_key,
         grant,
         clients,
@@ -46,10 +48,8 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
     } = arguments;
     // What a user may have got wrong comes before anything is made.
     let transport = transport.get(TransportConfig::default())?;
-    let falcon = falcon_key.map(|key| FalconFiles::load(&key, grant.as_deref()));
-    let files = cert.as_deref().zip(key.as_deref());
-    let certificates = Certificates::load(files, names, falcon.transpose()?)?;
-    let identity = certificates.identity()?;
+    let loaded = certificates::source(cert.zip(key), names, falcon_key, grant).load()?;
+    let identity = loaded.identity().clone();
     let clients = client_policy(clients, client_authority.as_deref())?;
     let rules = match identity.falcon_id() {
         Some(audience) if !access.is_empty() => {
@@ -71,12 +71,17 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
     config.clients = clients;
     config.access = rules.as_ref().map(Rules::get);
     config.framed_streams = signer.is_some();
-    let channels = signer.map(|signer| ChannelConfig::default().signed_by(signer));
+    let signing = |signer| ChannelConfig::default().signed_by(signer);
+    let mut channels = signer.map(signing);
     let endpoint = Endpoint::server(listen, config).map_err(CommandError::Bind)?;
     let address = endpoint.local_addr().map_err(CommandError::System)?;
+    let mut rotating = RotationConfig::default();
+    rotating.renew_after = renew_after.0;
+    let mut rotation = endpoint
+        .rotate(loaded, rotating)
+        .map_err(CommandError::Rotate)?;
     terminal::say(format_args!("listening on {address}{summary}"))?;
 
-    let mut renewing = core::pin::pin!(certificates.renew(&endpoint));
     let mut following = core::pin::pin!(async {
         match rules {
             Some(rules) => rules.follow(&endpoint).await,
@@ -91,7 +96,12 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), CommandError> {
                 info!(?signal, sessions = sessions.len(), "draining");
                 break;
             }
-            never = &mut renewing => match never {},
+            // Where nothing came of it, the library has said so.
+            Some(rotated) = rotation.changed() => if let Ok(identity) = rotated {
+                info!("certificates:{}", Summary(&identity));
+                // New sessions are answered by who the server is now. Access tokens are for who it was at the start.
+                channels = identity.falcon_signer().map(signing);
+            },
             never = &mut following => match never {},
             Some(_) = sessions.join_next() => {}
             request = endpoint.accept() => {

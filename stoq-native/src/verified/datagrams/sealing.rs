@@ -13,10 +13,10 @@ use stoq_core::run::Statement;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::clock::now;
 use crate::falcon::{FalconSigner, SignError};
 use crate::session::{SendDatagramError, WeakSession};
 use crate::stream::WriteError;
-use crate::verified::now;
 use crate::verified::signing::sign;
 
 #[derive(Debug)]

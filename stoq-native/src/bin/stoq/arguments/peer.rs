@@ -5,7 +5,7 @@ use super::relay::Hop;
 use crate::access::credentials;
 use crate::digest::Digest;
 use crate::error::CommandError;
-use crate::identity::{FalconFiles, authority};
+use crate::identity::{authority, falcon};
 use clap::Args;
 use std::path::PathBuf;
 use stoq_native::{
@@ -126,11 +126,10 @@ impl PeerArguments {
     /// # Errors
     /// [`CommandError`] if a file is of no use.
     pub(crate) fn identity(&self) -> Result<Option<Identity>, CommandError> {
-        let Some(key) = &self.trust.identity else {
-            return Ok(None);
-        };
-        let files = FalconFiles::load(key, self.trust.grant.as_deref())?;
-        Ok(Some(files.identity(&[])?))
+        let trust = &self.trust;
+        let key = trust.identity.as_deref();
+        key.map(|key| falcon(key, trust.grant.as_deref()))
+            .transpose()
     }
 }
 

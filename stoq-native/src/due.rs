@@ -7,22 +7,24 @@ use tokio::time::Instant;
 /// A moment on two clocks, that has come when either says so: the one stands still while the machine sleeps, the other can be
 /// set back.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Due {
+pub struct Due {
     instant: Instant,
     date: Option<SystemTime>,
 }
 
 impl Due {
-    pub(crate) fn after(time: Duration) -> Self {
+    /// So long from now.
+    pub fn after(time: Duration) -> Self {
         Self::of(time, Instant::now(), SystemTime::now())
     }
 
     /// How long from now; zero if it has come.
-    pub(crate) fn left(self) -> Duration {
+    pub fn left(self) -> Duration {
         self.left_at(Instant::now(), SystemTime::now())
     }
 
-    pub(crate) fn has_come(self) -> bool {
+    /// Whether it has come.
+    pub fn has_come(self) -> bool {
         self.left().is_zero()
     }
 
