@@ -1,10 +1,12 @@
 //! The measurement: subjects take turns, round by round, so that what else the machine does meets all of them.
 
+mod plan;
 mod sizes;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
@@ -14,16 +16,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::child::Run;
 use crate::path::Path;
 use crate::pki::Pki;
-use crate::report::{self, Machine, Record, Report};
+use crate::report::{self, Machine, QUIET, Record, Report, load};
 use crate::subject::Subject;
 use crate::workload::Workload;
-
-use self::sizes::{Sizes, largest};
 
 /// What to measure, and what to do with it.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Two short rounds: seconds instead of minutes, and more noise
+    /// One short round: three minutes instead of twelve, and noise
     #[arg(long)]
     quick: bool,
     /// Only these, separated by commas; quinn is what others are compared with
@@ -35,10 +35,10 @@ pub(crate) struct Options {
     /// Only this path
     #[arg(long, value_enum)]
     path: Option<Kind>,
-    /// Rounds, in place of 5 (2 with --quick)
+    /// Rounds, in place of 3 (1 with --quick)
     #[arg(long)]
     rounds: Option<u32>,
-    /// Milliseconds of a run, in place of 3000 (1000 with --quick)
+    /// Milliseconds of a run, in place of 900 (300 with --quick)
     #[arg(long)]
     millis: Option<u64>,
     /// Threads of each process, in place of tokio's own choice (one per core)
@@ -73,12 +73,16 @@ impl Options {
         Workload::ALL.into_iter().filter(wanted).collect()
     }
 
+    fn tries_sizes(&self) -> bool {
+        !self.only_1452 && self.workloads().into_iter().any(Workload::has_sizes)
+    }
+
     fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.quick { 2 } else { 5 })
+        self.rounds.unwrap_or(if self.quick { 1 } else { 3 })
     }
 
     fn time(&self) -> Duration {
-        let default = if self.quick { 1000 } else { 3000 };
+        let default = if self.quick { 300 } else { 900 };
         Duration::from_millis(self.millis.unwrap_or(default))
     }
 }
@@ -110,6 +114,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn finish(options: &Options, report: &Report) -> Result<()> {
     println!("{}", report::table::markdown(report));
+    let targets = report::targets::all(report);
+    if !targets.is_empty() {
+        println!("Targets for STOQ:");
+    }
+    for target in targets {
+        println!("- {target}");
+    }
     if let Some(file) = &options.json {
         fs::write(file, serde_json::to_string_pretty(report)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
@@ -130,18 +141,43 @@ fn raise_file_limit() -> Result<()> {
 async fn measure(options: &Options) -> Result<Report> {
     let folder = tempfile::tempdir()?;
     let pki = Pki::make(folder.path())?;
+    let machine = Machine::this()?;
+    eprintln!("Load average {:.1}.", machine.load);
+    if machine.is_busy() {
+        eprintln!(
+            "\n*** WARNING: the load average is above {QUIET}: something else is running, and the figures are noise. Building has that \
+             effect too: wait some minutes. ***\n"
+        );
+    }
     let mut report = Report {
-        machine: Machine::this()?,
+        machine,
+        load_after: 0.0,
         rounds: options.rounds(),
         millis: options.time().as_millis(),
         subjects: options.subjects(),
         skipped: Vec::new(),
+        tries: Vec::new(),
         records: Vec::new(),
     };
-    for path in paths(options, &mut report)? {
+    let begun = Instant::now();
+    let paths = paths(options, &mut report)?;
+    let estimate = paths.iter().map(|path| plan::estimate(options, path)).sum();
+    eprintln!("It takes about {} on a quiet machine.", minutes(estimate));
+    for path in paths {
         measure_path(options, &path, &pki, &mut report).await?;
     }
+    report.load_after = load()?;
+    eprintln!(
+        "It took {}. {}.",
+        minutes(begun.elapsed()),
+        report.load_line()
+    );
     Ok(report)
+}
+
+fn minutes(time: Duration) -> String {
+    let seconds = time.as_secs();
+    format!("{}:{:02} minutes", seconds / 60, seconds % 60)
 }
 
 fn paths(options: &Options, report: &mut Report) -> Result<Vec<Path>> {
@@ -169,7 +205,6 @@ async fn measure_path(
     pki: &Pki,
     report: &mut Report,
 ) -> Result<()> {
-    let workloads = options.workloads();
     let run = |subject, workload, mtu| Run {
         subject,
         workload,
@@ -179,53 +214,52 @@ async fn measure_path(
         pki,
         workers: options.workers,
     };
-    let mut sizes = Sizes::default();
-    if !options.only_1452 && workloads.iter().any(|workload| workload.has_sizes()) {
+    let mut fastest = BTreeMap::new();
+    if options.tries_sizes() {
         for subject in options.subjects() {
-            let tries = if options.quick { 1 } else { 3 };
-            let largest = largest(&run(subject, Workload::Bulk1, 1452), tries).await;
-            sizes.set(subject, largest);
+            let tries = sizes::try_all(&run(subject, Workload::Bulk1, 1452), options.quick).await;
+            eprintln!("{}", report::table::tries(&tries));
+            fastest.extend(sizes::fastest(&tries).map(|mtu| (subject, mtu)));
+            report.tries.extend(tries);
         }
     }
     for round in 1..=options.rounds() {
-        for &workload in &workloads {
-            for is_largest in [false, true] {
-                for subject in options.subjects() {
-                    let mtu = if is_largest {
-                        sizes.get(subject)
-                    } else {
-                        Some(1452)
+        for step in plan::round(options, path, round) {
+            let plan::Step {
+                subject,
+                workload,
+                is_largest,
+            } = step;
+            let mtu = if is_largest {
+                fastest.get(&subject).copied()
+            } else {
+                Some(1452)
+            };
+            let Some(mtu) = mtu else { continue };
+            let what = format!(
+                "{path}, round {round}, {}, {mtu} bytes, {}",
+                workload.name(),
+                subject.title()
+            );
+            match run(subject, workload, mtu).carry_out().await {
+                Ok(ran) => {
+                    let record = Record {
+                        path: path.name().into(),
+                        subject,
+                        workload,
+                        is_largest,
+                        mtu,
+                        round,
+                        outcome: ran.client.outcome,
+                        client: [ran.client.before, ran.client.after],
+                        server: ran.server,
                     };
-                    let Some(mtu) = mtu else { continue };
-                    if !subject.does(workload) || (is_largest && !workload.has_sizes()) {
-                        continue;
-                    }
-                    let what = format!(
-                        "{path}, round {round}, {}, {mtu} bytes, {}",
-                        workload.name(),
-                        subject.title()
-                    );
-                    match run(subject, workload, mtu).carry_out().await {
-                        Ok(ran) => {
-                            let record = Record {
-                                path: path.name().into(),
-                                subject,
-                                workload,
-                                is_largest,
-                                mtu,
-                                round,
-                                outcome: ran.client.outcome,
-                                client: [ran.client.before, ran.client.after],
-                                server: ran.server,
-                            };
-                            eprintln!("{what}: {}", report::metric::line(&record));
-                            report.records.push(record);
-                        }
-                        Err(error) => {
-                            eprintln!("{what}: FAILED: {error:#}");
-                            report.skipped.push(format!("{what}: FAILED: {error:#}"));
-                        }
-                    }
+                    eprintln!("{what}: {}", report::metric::line(&record));
+                    report.records.push(record);
+                }
+                Err(error) => {
+                    eprintln!("{what}: FAILED: {error:#}");
+                    report.skipped.push(format!("{what}: FAILED: {error:#}"));
                 }
             }
         }

@@ -81,6 +81,7 @@ impl Run<'_> {
             .args(["--subject", &self.subject.name()])
             .args(["--address", &place.address.to_string()])
             .args(["--mtu", &self.mtu.to_string()])
+            .args(["--sockets", &self.workload.sockets().to_string()])
             .arg("--pki")
             .arg(&self.pki.0);
         if let Some(workers) = self.workers {

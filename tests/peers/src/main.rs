@@ -19,6 +19,7 @@ mod usage;
 mod workload;
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -78,6 +79,8 @@ struct End {
     pki: PathBuf,
     #[arg(long)]
     workers: Option<usize>,
+    #[arg(long)]
+    sockets: NonZeroU16,
 }
 
 impl End {
@@ -85,6 +88,7 @@ impl End {
         Setup {
             address: self.address,
             mtu: self.mtu,
+            sockets: self.sockets,
             pki: Pki(self.pki.clone()),
             server: None,
             note: String::new(),

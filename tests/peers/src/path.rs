@@ -15,7 +15,7 @@ pub(crate) struct Path {
     server: Place,
     client: Place,
     /// Removes what was made for it.
-    _made: Option<Namespaces>,
+    made: Option<Namespaces>,
 }
 
 impl Path {
@@ -30,7 +30,7 @@ impl Path {
             longest: 65_507,
             server: place(),
             client: place(),
-            _made: None,
+            made: None,
         }
     }
 
@@ -46,12 +46,16 @@ impl Path {
             longest: MTU - 28,
             server: place(0),
             client: place(1),
-            _made: Some(made),
+            made: Some(made),
         })
     }
 
     pub(crate) const fn name(&self) -> &'static str {
         self.name
+    }
+
+    pub(crate) const fn is_loopback(&self) -> bool {
+        self.made.is_none()
     }
 
     pub(crate) const fn longest(&self) -> u16 {

@@ -5,12 +5,13 @@ pub(crate) mod metric;
 mod plot;
 pub(crate) mod readme;
 pub(crate) mod table;
+pub(crate) mod targets;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::machine::Machine;
+pub(crate) use self::machine::{Machine, QUIET, load};
 use crate::subject::Subject;
 use crate::usage::Usage;
 use crate::workload::{Outcome, Workload};
@@ -19,13 +20,27 @@ use crate::workload::{Outcome, Workload};
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
+    /// Processes that want to run, on average of the last minute, after the measurement, which is most of them.
+    pub(crate) load_after: f64,
     pub(crate) rounds: u32,
     /// Of one run.
     pub(crate) millis: u128,
     pub(crate) subjects: Vec<Subject>,
     /// What was not measured, and why.
     pub(crate) skipped: Vec<String>,
+    /// Sizes of packets that were tried before the rounds.
+    pub(crate) tries: Vec<Try>,
     pub(crate) records: Vec<Record>,
+}
+
+/// What a size of packets gave a subject on a path.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Try {
+    pub(crate) path: String,
+    pub(crate) subject: Subject,
+    pub(crate) mtu: u16,
+    /// Nothing if the subject does not manage it.
+    pub(crate) gigabits: Option<f64>,
 }
 
 /// One run.
@@ -95,6 +110,22 @@ impl Report {
         let records = self.records.iter().filter(matches);
         let values = records.filter_map(|record| row.metric.of(record));
         Spread::of(values.collect())
+    }
+
+    /// Median of one subject in a row.
+    pub(crate) fn median(&self, row: &Row, subject: Subject) -> Option<f64> {
+        self.spread(row, subject).map(|spread| spread.median)
+    }
+
+    /// In one line: load averages, and what they mean.
+    pub(crate) fn load_line(&self) -> String {
+        let (before, after) = (self.machine.load, self.load_after);
+        let busy = if self.machine.is_busy() {
+            ". **The machine was busy with something else: these figures are provisional**"
+        } else {
+            ""
+        };
+        format!("Load average {before:.1} before and {after:.1} after{busy}")
     }
 
     /// The packet size behind a subject's column.

@@ -82,15 +82,11 @@ impl Subject {
 
     /// Whether it can do this at all.
     pub(crate) const fn does(self, workload: Workload) -> bool {
-        !matches!(
-            (self, workload),
-            (Self::Raw, Workload::Handshakes | Workload::Idle)
-        )
-    }
-
-    /// Whether the size of its packets can be set.
-    pub(crate) const fn takes_sizes(self) -> bool {
-        !matches!(self, Self::Stoq)
+        match workload {
+            Workload::Handshakes | Workload::Idle => !matches!(self, Self::Raw),
+            Workload::Bulk8Two => matches!(self, Self::Stoq),
+            _ => true,
+        }
     }
 
     /// Serves until the process ends.

@@ -3,10 +3,12 @@
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::pin::Pin;
 
 use anyhow::Result;
 use bytes::Bytes;
+use tokio::runtime::Handle;
 
 use crate::pki::Pki;
 
@@ -15,8 +17,11 @@ use crate::pki::Pki;
 pub(crate) struct Setup {
     /// Where a server listens; a client binds any port of the same family.
     pub(crate) address: IpAddr,
-    /// Bytes of UDP payload that packets have from the first on. Nothing larger is looked for.
+    /// Bytes of UDP payload that packets have from the first on; STOQ's, which begin with 1200, grow to it. Nothing larger is looked
+    /// for.
     pub(crate) mtu: u16,
+    /// For STOQ's server: sockets on its port, each with a thread.
+    pub(crate) sockets: NonZeroU16,
     pub(crate) pki: Pki,
     /// For clients: where the server is.
     pub(crate) server: Option<SocketAddr>,
@@ -76,6 +81,16 @@ pub(crate) trait Connection: Clone + Send + Sync + 'static {
 
     /// The next stream in both directions that the peer opens.
     fn accept(&self) -> impl Future<Output = Result<(Self::Send, Self::Receive)>> + Send;
+
+    /// Where tasks that work with it belong, if not where they are.
+    fn runtime(&self) -> Option<Handle> {
+        None
+    }
+
+    /// Bytes of UDP payload that packets have now, if they are not what they were set to be.
+    fn packet(&self) -> Option<u16> {
+        None
+    }
 
     /// Largest datagram now.
     fn max_datagram(&self) -> usize;

@@ -8,6 +8,7 @@ pub(crate) mod latencies;
 pub(crate) mod requests;
 pub(crate) mod serve;
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -26,6 +27,10 @@ pub(crate) enum Workload {
     /// Eight connections, one stream each
     #[value(name = "bulk-8")]
     Bulk8,
+    /// The same, to a server with two sockets on its port, each with a thread: STOQ alone
+    #[value(name = "bulk-8-two")]
+    #[serde(rename = "bulk-8-two")]
+    Bulk8Two,
     /// 64 bytes there, 1 KiB back, each on a stream of its own, one after the other
     #[value(name = "rr-1")]
     Requests1,
@@ -41,9 +46,10 @@ pub(crate) enum Workload {
 }
 
 impl Workload {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Bulk1,
         Self::Bulk8,
+        Self::Bulk8Two,
         Self::Requests1,
         Self::Requests64,
         Self::Handshakes,
@@ -55,6 +61,14 @@ impl Workload {
     pub(crate) fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Sockets of STOQ's server.
+    pub(crate) const fn sockets(self) -> NonZeroU16 {
+        match self {
+            Self::Bulk8Two => NonZeroU16::MIN.saturating_add(1),
+            _ => NonZeroU16::MIN,
+        }
     }
 
     /// Whether the size of packets matters to it.
@@ -74,6 +88,8 @@ pub(crate) struct Outcome {
     pub(crate) sent: Option<u64>,
     pub(crate) p50: Option<Duration>,
     pub(crate) p99: Option<Duration>,
+    /// Bytes of UDP payload that packets had at the end, if they find that out themselves.
+    pub(crate) packet: Option<u16>,
     /// How long it took.
     pub(crate) time: Duration,
 }
@@ -89,7 +105,7 @@ pub(crate) async fn run<T: Transport>(
     let client = T::client(setup).await?;
     match workload {
         Workload::Bulk1 => bulk::run(&client, 1, time, gate).await,
-        Workload::Bulk8 => bulk::run(&client, 8, time, gate).await,
+        Workload::Bulk8 | Workload::Bulk8Two => bulk::run(&client, 8, time, gate).await,
         Workload::Requests1 => requests::run(client.connect().await?, 1, time, gate).await,
         Workload::Requests64 => requests::run(client.connect().await?, 64, time, gate).await,
         Workload::Handshakes => handshakes::run(client, time, gate).await,

@@ -15,7 +15,7 @@ pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,
     pub(crate) kernel: String,
-    /// Processes that want to run, on average of the last minute, before the measurement: above 1, others were busy here.
+    /// Processes that want to run, on average of the last minute, before the measurement: above [`QUIET`], others were busy here.
     pub(crate) load: f64,
     /// Packages of all subjects, as the lock file pins them.
     pub(crate) versions: Vec<(String, String)>,
@@ -27,8 +27,6 @@ impl Machine {
         let model = cpu
             .lines()
             .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        let load = fs::read_to_string("/proc/loadavg")?;
-        let load = load.split(' ').next().context("three averages")?;
         Ok(Self {
             date: date()?,
             processor: model.map_or("unknown processor", |(_, model)| model).into(),
@@ -36,7 +34,7 @@ impl Machine {
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
                 .trim()
                 .into(),
-            load: load.parse()?,
+            load: load()?,
             versions: versions()?,
         })
     }
@@ -44,9 +42,14 @@ impl Machine {
     /// In one line.
     pub(crate) fn line(&self) -> String {
         format!(
-            "{}; {}, {} cores, Linux {}, load {:.1} before",
-            self.date, self.processor, self.cores, self.kernel, self.load
+            "{}; {}, {} cores, Linux {}",
+            self.date, self.processor, self.cores, self.kernel
         )
+    }
+
+    /// Whether something else was running.
+    pub(crate) const fn is_busy(&self) -> bool {
+        self.load > QUIET
     }
 
     /// In one line.
@@ -57,6 +60,17 @@ impl Machine {
             .collect();
         versions.join(", ")
     }
+}
+
+/// Load average of the last minute below which a machine counts as quiet: what is left of a minute's work two minutes later, and some
+/// housekeeping.
+pub(crate) const QUIET: f64 = 0.5;
+
+/// The kernel's average of the last minute.
+pub(crate) fn load() -> Result<f64> {
+    let load = fs::read_to_string("/proc/loadavg")?;
+    let load = load.split(' ').next().context("three averages")?;
+    Ok(load.parse()?)
 }
 
 fn date() -> Result<String> {

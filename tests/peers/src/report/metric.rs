@@ -8,10 +8,13 @@ use super::Record;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Metric {
     Bulk1,
+    Bulk1Cpu,
     Bulk1Client,
     Bulk1Server,
     Bulk8,
     Bulk8Server,
+    Bulk8Two,
+    Bulk8TwoServer,
     Requests1Middle,
     Requests1Tail,
     Requests64Middle,
@@ -27,12 +30,15 @@ pub(crate) enum Metric {
 
 impl Metric {
     /// In the order of the table.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Bulk1,
+        Self::Bulk1Cpu,
         Self::Bulk1Client,
         Self::Bulk1Server,
         Self::Bulk8,
         Self::Bulk8Server,
+        Self::Bulk8Two,
+        Self::Bulk8TwoServer,
         Self::Requests1Middle,
         Self::Requests1Tail,
         Self::Requests64Middle,
@@ -48,8 +54,9 @@ impl Metric {
 
     pub(crate) const fn workload(self) -> Workload {
         match self {
-            Self::Bulk1 | Self::Bulk1Client | Self::Bulk1Server => Workload::Bulk1,
+            Self::Bulk1 | Self::Bulk1Cpu | Self::Bulk1Client | Self::Bulk1Server => Workload::Bulk1,
             Self::Bulk8 | Self::Bulk8Server => Workload::Bulk8,
+            Self::Bulk8Two | Self::Bulk8TwoServer => Workload::Bulk8Two,
             Self::Requests1Middle | Self::Requests1Tail => Workload::Requests1,
             Self::Requests64Middle | Self::Requests64Tail | Self::Requests64Rate => {
                 Workload::Requests64
@@ -60,18 +67,39 @@ impl Metric {
         }
     }
 
+    /// Whether it stands in the project's README.
+    pub(crate) const fn is_essential(self) -> bool {
+        matches!(
+            self,
+            Self::Bulk1
+                | Self::Bulk1Cpu
+                | Self::Bulk8
+                | Self::Requests1Middle
+                | Self::Requests1Tail
+                | Self::Requests64Middle
+                | Self::Requests64Tail
+                | Self::Handshakes
+                | Self::HandshakesServer
+                | Self::DatagramsReceived
+                | Self::IdleServer
+        )
+    }
+
     /// With its unit.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Bulk1 => "bulk, 1 connection, Gbit/s",
+            Self::Bulk1Cpu => "… CPU of both ends, s/GB",
             Self::Bulk1Client => "… CPU of the client, s/GB",
             Self::Bulk1Server => "… CPU of the server, s/GB",
             Self::Bulk8 => "bulk, 8 connections, Gbit/s",
             Self::Bulk8Server => "… CPU of the server, s/GB",
+            Self::Bulk8Two => "… two sockets, Gbit/s",
+            Self::Bulk8TwoServer => "… two sockets, CPU of the server, s/GB",
             Self::Requests1Middle => "request, 1 in flight, p50, µs",
-            Self::Requests1Tail => "… p99, µs",
+            Self::Requests1Tail => "request, 1 in flight, p99, µs",
             Self::Requests64Middle => "request, 64 in flight, p50, µs",
-            Self::Requests64Tail => "… p99, µs",
+            Self::Requests64Tail => "request, 64 in flight, p99, µs",
             Self::Requests64Rate => "… thousand requests a second",
             Self::Handshakes => "full handshakes a second",
             Self::HandshakesServer => "… CPU of the server, ms each",
@@ -98,9 +126,12 @@ impl Metric {
             Some(grown / 1024.0 / count?)
         };
         match self {
-            Self::Bulk1 | Self::Bulk8 => Some(gigabytes? * 8.0 / seconds),
+            Self::Bulk1 | Self::Bulk8 | Self::Bulk8Two => Some(gigabytes? * 8.0 / seconds),
+            Self::Bulk1Cpu => Some((client + server).as_secs_f64() / gigabytes?),
             Self::Bulk1Client => Some(client.as_secs_f64() / gigabytes?),
-            Self::Bulk1Server | Self::Bulk8Server => Some(server.as_secs_f64() / gigabytes?),
+            Self::Bulk1Server | Self::Bulk8Server | Self::Bulk8TwoServer => {
+                Some(server.as_secs_f64() / gigabytes?)
+            }
             Self::Requests1Middle | Self::Requests64Middle => outcome.p50.map(micros),
             Self::Requests1Tail | Self::Requests64Tail => outcome.p99.map(micros),
             Self::Requests64Rate | Self::DatagramsReceived => Some(count? / seconds / 1e3),

@@ -10,7 +10,7 @@ const WIDTH: f64 = 860.0;
 /// Where bars begin, after the names.
 const LEFT: f64 = 90.0;
 /// What is kept free on the right, for the numbers.
-const RIGHT: f64 = 170.0;
+const RIGHT: f64 = 200.0;
 const BAR: f64 = 14.0;
 const STEP: f64 = 19.0;
 const HEADING: f64 = 30.0;
@@ -43,12 +43,16 @@ pub(super) fn svg(report: &Report) -> String {
     for row in &rows {
         group(&mut body, report, row, &mut y);
     }
-    let machine = escape(&report.machine.line());
+    let (before, after) = (report.machine.load, report.load_after);
+    let machine = report.machine.line();
+    let machine = escape(&format!(
+        "{machine}; load average {before:.1} before, {after:.1} after"
+    ));
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\">\n\
          <title>Bulk throughput of QUIC stacks, side by side</title>\n\
          <style>\n{STYLE}\n</style>\n\
-         <text class=\"title\" x=\"8\" y=\"22\">Bulk throughput, Gbit/s: longer is better</text>\n\
+         <text class=\"title\" x=\"8\" y=\"22\">Bulk throughput, Gbit/s (× quinn): longer is better</text>\n\
          {body}\
          <text class=\"value\" x=\"8\" y=\"{footer}\">{machine}</text>\n</svg>\n",
         height = y + 24.0,

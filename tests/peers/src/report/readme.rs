@@ -22,7 +22,7 @@ pub(crate) fn write(report: &Report) -> Result<()> {
     let root = root.context("the project is two folders up")?;
     let file = root.join("README.md");
     let old = fs::read_to_string(&file)?;
-    let new = replaced(&old, &table::markdown(report))?;
+    let new = replaced(&old, &table::short(report))?;
     fs::write(root.join(PLOT), plot::svg(report))?;
     fs::write(&file, new)?;
     eprintln!("wrote {} and {PLOT}", file.display());

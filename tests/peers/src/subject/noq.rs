@@ -1,6 +1,6 @@
 //! noq, n0's fork of quinn, with its defaults, and set up as quinn is.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -23,20 +23,33 @@ impl Transport for Noq {
         let tls = QuicServerConfig::try_from(setup.pki.rustls_server()?)?;
         let mut config = noq::ServerConfig::with_crypto(Arc::new(tls));
         config.transport_config(transport(setup));
-        Ok(noq::Endpoint::server(config, (setup.address, 0).into())?)
+        endpoint(setup, Some(config))
     }
 
     async fn client(setup: &Setup) -> Result<Dialer> {
         let tls = QuicClientConfig::try_from(setup.pki.rustls_client()?)?;
         let mut config = noq::ClientConfig::new(Arc::new(tls));
         config.transport_config(transport(setup));
-        let endpoint = noq::Endpoint::client((setup.address, 0).into())?;
+        let endpoint = endpoint(setup, None)?;
         endpoint.set_default_client_config(config);
         Ok(Dialer {
             endpoint,
             server: setup.target()?,
         })
     }
+}
+
+/// As `Endpoint::server` and `Endpoint::client` make it, but for the largest packet that is taken: the default, 1472, refuses larger ones
+/// whatever their sender is set to.
+fn endpoint(setup: &Setup, server: Option<noq::ServerConfig>) -> Result<noq::Endpoint> {
+    let mut config = noq::EndpointConfig::default();
+    let default = config.get_max_udp_payload_size();
+    if u64::from(setup.mtu) > default {
+        config.max_udp_payload_size(setup.mtu)?;
+    }
+    let socket = UdpSocket::bind((setup.address, 0))?;
+    let runtime = noq::default_runtime().context("within tokio")?;
+    Ok(noq::Endpoint::new(config, server, socket, runtime)?)
 }
 
 fn transport(setup: &Setup) -> Arc<noq::TransportConfig> {
@@ -84,6 +97,10 @@ impl Connection for noq::Connection {
 
     async fn accept(&self) -> Result<(Self::Send, Self::Receive)> {
         Ok(self.accept_bi().await?)
+    }
+
+    fn packet(&self) -> Option<u16> {
+        Some(self.path_stats(noq::PathId::ZERO)?.current_mtu)
     }
 
     fn max_datagram(&self) -> usize {

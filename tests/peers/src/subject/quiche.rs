@@ -146,6 +146,7 @@ pub(crate) struct Handle {
     arrived: Arc<Mutex<mpsc::UnboundedReceiver<(Sending, Receiving)>>>,
     datagrams: Arc<Mutex<mpsc::Receiver<usize>>>,
     max_datagram: Arc<AtomicUsize>,
+    packet: Arc<AtomicUsize>,
 }
 
 impl Handle {
@@ -168,6 +169,10 @@ impl Connection for Handle {
     async fn accept(&self) -> Result<(Sending, Receiving)> {
         let arrived = self.arrived.lock().await.recv().await;
         arrived.context("the connection is closed")
+    }
+
+    fn packet(&self) -> Option<u16> {
+        u16::try_from(self.packet.load(Ordering::Relaxed)).ok()
     }
 
     fn max_datagram(&self) -> usize {

@@ -1,7 +1,7 @@
 //! quinn with its defaults: flow control, congestion control, buffers and threads are what somebody gets who sets nothing. Only the
 //! packet size is set, as everybody's.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -24,20 +24,33 @@ impl Transport for Quinn {
         let tls = QuicServerConfig::try_from(setup.pki.rustls_server()?)?;
         let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
         config.transport_config(transport(setup));
-        Ok(quinn::Endpoint::server(config, (setup.address, 0).into())?)
+        endpoint(setup, Some(config))
     }
 
     async fn client(setup: &Setup) -> Result<Dialer> {
         let tls = QuicClientConfig::try_from(setup.pki.rustls_client()?)?;
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
         config.transport_config(transport(setup));
-        let mut endpoint = quinn::Endpoint::client((setup.address, 0).into())?;
+        let mut endpoint = endpoint(setup, None)?;
         endpoint.set_default_client_config(config);
         Ok(Dialer {
             endpoint,
             server: setup.target()?,
         })
     }
+}
+
+/// As `Endpoint::server` and `Endpoint::client` make it, but for the largest packet that is taken: the default, 1472, refuses larger ones
+/// whatever their sender is set to.
+fn endpoint(setup: &Setup, server: Option<quinn::ServerConfig>) -> Result<quinn::Endpoint> {
+    let mut config = quinn::EndpointConfig::default();
+    let default = config.get_max_udp_payload_size();
+    if u64::from(setup.mtu) > default {
+        config.max_udp_payload_size(setup.mtu)?;
+    }
+    let socket = UdpSocket::bind((setup.address, 0))?;
+    let runtime = quinn::default_runtime().context("within tokio")?;
+    Ok(quinn::Endpoint::new(config, server, socket, runtime)?)
 }
 
 fn transport(setup: &Setup) -> Arc<quinn::TransportConfig> {
@@ -85,6 +98,10 @@ impl Connection for quinn::Connection {
 
     async fn accept(&self) -> Result<(Self::Send, Self::Receive)> {
         Ok(self.accept_bi().await?)
+    }
+
+    fn packet(&self) -> Option<u16> {
+        Some(self.stats().path.current_mtu)
     }
 
     fn max_datagram(&self) -> usize {

@@ -123,7 +123,9 @@ pub(crate) async fn run(
         Workload::Datagrams => flood(setup, 1, setup.mtu - OVERHEAD, time, gate).await,
         Workload::Requests1 => requests(setup, 1, time, gate).await,
         Workload::Requests64 => requests(setup, 64, time, gate).await,
-        Workload::Handshakes | Workload::Idle => bail!("raw UDP has no connections"),
+        Workload::Handshakes | Workload::Idle | Workload::Bulk8Two => {
+            bail!("raw UDP has no such thing")
+        }
     }
 }
 

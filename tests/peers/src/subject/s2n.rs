@@ -32,7 +32,7 @@ impl Transport for S2n {
         let tls = tls::default::Server::builder()
             .with_certificate(setup.pki.leaf().as_path(), setup.pki.key().as_path())
             .map_err(|error| anyhow!("{error}"))?
-            .with_application_protocols([ALPN].into_iter())
+            .with_application_protocols([ALPN])
             .map_err(|error| anyhow!("{error}"))?
             .build()
             .map_err(|error| anyhow!("{error}"))?;
@@ -49,7 +49,7 @@ impl Transport for S2n {
         let tls = tls::default::Client::builder()
             .with_certificate(setup.pki.authority().as_path())
             .map_err(|error| anyhow!("{error}"))?
-            .with_application_protocols([ALPN].into_iter())
+            .with_application_protocols([ALPN])
             .map_err(|error| anyhow!("{error}"))?
             .build()
             .map_err(|error| anyhow!("{error}"))?;

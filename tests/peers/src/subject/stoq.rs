@@ -1,6 +1,7 @@
 //! STOQ as its users have it: raw streams of a session, through stoq-native's public functions, to a server that is pinned by its FALCON
-//! identity (`PqPolicy::Require`), with defaults for everything that is not named here: AES-128-GCM in place of AES-256-GCM, as everybody, and IPv4. So its handshakes pay for X25519MLKEM768 and a
-//! composite signature, where the others' are classical.
+//! identity (`PqPolicy::Require`), with defaults for everything that is not named here: AES-128-GCM in place of AES-256-GCM, as
+//! everybody, IPv4, and the size of packets. So its handshakes pay for X25519MLKEM768 and a composite signature, where the others' are
+//! classical.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use stoq_native::{
     Cipher, ClientConfig, Code, Endpoint, FalconKey, FalconSigner as _, Identity, IpVersions, Pins,
-    RecvStream, SendStream, ServerConfig, Session,
+    RecvStream, SendStream, ServerConfig, Session, TransportConfig,
 };
+use tokio::runtime::Handle;
 
 use crate::transport::{
     Client, Connecting, Connection, ReceiveHalf, SendHalf, Server, Setup, Transport,
@@ -27,33 +29,34 @@ impl Transport for Stoq {
     type Connection = Session;
 
     async fn server(setup: &Setup) -> Result<Listener> {
-        check_mtu(setup)?;
         let key = Arc::new(FalconKey::generate());
         let id = key.verifying_key().id().to_string();
         let identity = Identity::falcon(key, [setup.address.to_string()])?;
         let mut config = ServerConfig::new(identity);
         config.cipher = Cipher::Aes128Gcm;
-        config.transport.ip = IpVersions::V4Only;
+        config.transport = transport(setup);
+        config.workers = setup.sockets;
         let endpoint = Endpoint::server((setup.address, 0).into(), config)?;
         Ok(Listener { endpoint, id })
     }
 
     async fn client(setup: &Setup) -> Result<Dialer> {
-        check_mtu(setup)?;
         let server = setup.target()?;
         let pins = Pins::new().pin(&server.to_string(), setup.note.parse()?)?;
         let mut config = ClientConfig::new(pins);
-        config.transport.ip = IpVersions::V4Only;
         config.resume = false;
+        config.transport = transport(setup);
         let endpoint = Endpoint::client(config)?;
         Ok(Dialer { endpoint, server })
     }
 }
 
-/// Packets grow to 1452 bytes by discovery, as quinn's do by default: there is no setting yet.
-fn check_mtu(setup: &Setup) -> Result<()> {
-    ensure!(setup.mtu == 1452, "STOQ's packets have 1452 bytes");
-    Ok(())
+/// Packets begin with 1200 bytes and grow in the warm-up: discovery ends within 20 bytes of the size that is set.
+fn transport(setup: &Setup) -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport.ip = IpVersions::V4Only;
+    transport.socket.mtu = setup.mtu;
+    transport
 }
 
 pub(crate) struct Dialer {
@@ -112,6 +115,14 @@ impl Connection for Session {
         Ok(self.accept_bi().await?)
     }
 
+    fn runtime(&self) -> Option<Handle> {
+        Some(self.connection().runtime().clone())
+    }
+
+    fn packet(&self) -> Option<u16> {
+        Some(self.connection().stats().mtu)
+    }
+
     fn max_datagram(&self) -> usize {
         self.max_datagram_size()
     }
@@ -125,7 +136,7 @@ impl Connection for Session {
     }
 
     fn close(&self) {
-        Self::close(self, Code::NO_ERROR, "");
+        self.close(Code::NO_ERROR, "");
     }
 }
 

@@ -27,9 +27,11 @@ pub(crate) async fn run<C: Client>(
     let begun = gate.open().await?;
     let bytes = all(&opened, time).await?;
     let time = begun.elapsed();
+    let packet = opened.iter().filter_map(Connection::packet).min();
     opened.iter().for_each(Connection::close);
     Ok(Outcome {
         bytes: Some(bytes),
+        packet,
         time,
         ..Outcome::default()
     })

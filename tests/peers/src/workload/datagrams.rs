@@ -13,6 +13,9 @@ use crate::transport::{Connection, SendHalf as _};
 /// Bytes of a packet that are not the datagram's: as many as every subject can do with, so that all send the same.
 pub(crate) const OVERHEAD: u16 = 64;
 
+/// What may pass until packets have grown to the size that is asked for: round trips, on a machine that may be busy.
+const DISCOVERY: Duration = Duration::from_secs(3);
+
 pub(crate) async fn run<C: Connection>(
     connection: C,
     mtu: u16,
@@ -22,7 +25,7 @@ pub(crate) async fn run<C: Connection>(
     let size = usize::from(mtu - OVERHEAD);
     let block = Bytes::from(vec![0x5a; size]);
     // A path that is still being looked at may not carry it yet.
-    let patience = Instant::now() + WARM;
+    let patience = Instant::now() + DISCOVERY;
     while connection.max_datagram() < size && Instant::now() < patience {
         super::requests::ask(&connection).await?;
     }

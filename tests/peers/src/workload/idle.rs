@@ -14,7 +14,7 @@ const BEFORE: usize = 50;
 /// Counted.
 const CONNECTIONS: usize = 500;
 /// Until last acknowledgements are out and the buffers of handshakes are given back.
-const SETTLED: Duration = Duration::from_secs(1);
+pub(crate) const SETTLED: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run<C: Client>(client: &C, gate: &mut Gate) -> Result<Outcome> {
     let mut held = Vec::with_capacity(BEFORE + CONNECTIONS);

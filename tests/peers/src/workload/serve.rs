@@ -20,7 +20,10 @@ pub(crate) async fn run<T: Transport>(setup: &Setup) -> Result<()> {
     while let Some(connecting) = server.accept().await {
         tokio::spawn(async move {
             match connecting.await {
-                Ok(connected) => connection(connected).await,
+                Ok(connected) => match connected.runtime() {
+                    Some(runtime) => drop(runtime.spawn(connection(connected))),
+                    None => connection(connected).await,
+                },
                 Err(error) => eprintln!("a handshake failed: {error:#}"),
             }
         });

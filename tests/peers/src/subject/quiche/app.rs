@@ -40,6 +40,7 @@ pub(super) struct App {
     arrived: mpsc::UnboundedSender<(Sending, Receiving)>,
     datagrams: mpsc::Sender<usize>,
     max_datagram: Arc<AtomicUsize>,
+    packet: Arc<AtomicUsize>,
     established: Option<oneshot::Sender<()>>,
     resume: Arc<Notify>,
     outgoing: HashMap<u64, Outgoing>,
@@ -70,11 +71,13 @@ impl App {
         let (datagrams, datagram) = mpsc::channel(DATAGRAMS);
         let (established, done) = oneshot::channel();
         let max_datagram = Arc::new(AtomicUsize::new(0));
+        let packet = Arc::new(AtomicUsize::new(0));
         let handle = Handle {
             commands: commander.clone(),
             arrived: Arc::new(Mutex::new(accept)),
             datagrams: Arc::new(Mutex::new(datagram)),
             max_datagram: max_datagram.clone(),
+            packet: packet.clone(),
         };
         let app = Self {
             commands,
@@ -82,6 +85,7 @@ impl App {
             arrived,
             datagrams,
             max_datagram,
+            packet,
             established: Some(established),
             resume: Arc::default(),
             outgoing: HashMap::new(),
@@ -231,6 +235,8 @@ impl ApplicationOverQuic for App {
         }
         let max = connection.dgram_max_writable_len().unwrap_or(0);
         self.max_datagram.store(max, Ordering::Relaxed);
+        let packet = connection.max_send_udp_payload_size();
+        self.packet.store(packet, Ordering::Relaxed);
         if let Some(established) = self.established.take() {
             // Who asked may have gone.
             let _ = established.send(());
