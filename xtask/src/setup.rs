@@ -1,10 +1,12 @@
 //! What a machine must have: found, installed where that is possible, or named in one sentence.
 
 mod browser;
+mod debian;
 mod npm;
 mod rust;
 
 pub(crate) use browser::{Browser, find as find_browser, require as require_browser};
+pub(crate) use debian::require_ip;
 pub(crate) use npm::{packages as npm_packages, require_node};
 pub(crate) use rust::{require_components, require_target, require_toolchain};
 
@@ -25,6 +27,7 @@ pub(crate) fn everything() -> Result<()> {
     require_components()?;
     require_node()?;
     npm_packages()?;
+    require_ip()?;
     for browser in [Browser::Chromium, Browser::Firefox] {
         println!(
             "{}: {}",

@@ -1,11 +1,10 @@
 //! Real browsers for the tests.
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use crate::process::{command, run};
+use super::debian::install;
 
 /// A browser that the tests drive.
 #[derive(Clone, Copy)]
@@ -71,22 +70,6 @@ pub(crate) fn require(browser: Browser) -> Result<PathBuf> {
             "install {name} (on Debian: `apt-get install {package}`), or name its program in {variable}"
         )
     };
-    if !(rustix::process::getuid().is_root() && Path::new("/usr/bin/apt-get").exists()) {
-        bail!(sentence());
-    }
-    update_package_lists();
-    let install = ["install", "--yes", "--no-install-recommends", package];
-    run(command("apt-get", &install).env("DEBIAN_FRONTEND", "noninteractive"))
-        .with_context(sentence)?;
+    install(package).with_context(sentence)?;
     find(browser).with_context(sentence)
-}
-
-/// Once in a run. A list that could not be fetched shows when the package cannot be installed.
-fn update_package_lists() {
-    static UPDATED: OnceLock<()> = OnceLock::new();
-    UPDATED.get_or_init(|| {
-        if let Err(error) = run(&mut command("apt-get", &["update"])) {
-            eprintln!("{error:#}");
-        }
-    });
 }
