@@ -19,7 +19,7 @@ impl Held {
         self.bytes.set(self.bytes.get() + now - before);
     }
 
-    /// Waits until a stream may read on: there is room, or it is the one that may go on without.
+    /// Waits until a stream that holds something may read on: there is room, or it is the one that may go on without.
     pub(super) async fn room(&self) -> Option<Turn<'_>> {
         if self.has_room() {
             return None;

@@ -15,7 +15,7 @@ use super::held::SIGNATURE_TIMEOUT;
 use crate::driver::Handle;
 use crate::error::Error;
 use crate::js;
-use crate::line::Line;
+use crate::line::{Line, Turn};
 use crate::signal::in_time;
 use crate::stream::ReceiveHalf;
 
@@ -64,10 +64,7 @@ impl VerifiedHalf {
             if let Some(item) = opened? {
                 return Ok(Some(item));
             }
-            if elder.is_none() && self.opener.borrow().expects_signatures() {
-                elder = self.half.handle().channels.held.room().await;
-            }
-            let Some(read) = self.more().await else {
+            let Some(read) = self.more(&mut elder).await else {
                 let late = self.opener.borrow_mut().give_up();
                 return Err(self.refuse(&late));
             };
@@ -84,9 +81,19 @@ impl VerifiedHalf {
     }
 
     /// The next bytes, or `None` if what is held back has waited too long for them.
-    async fn more(&self) -> Option<Result<Option<Uint8Array>, Error>> {
-        let time = (self.held.get() > 0).then_some(SIGNATURE_TIMEOUT);
-        in_time(time, self.half.read()).await
+    async fn more<'a>(
+        &'a self,
+        elder: &mut Option<Turn<'a>>,
+    ) -> Option<Result<Option<Uint8Array>, Error>> {
+        // A stream that holds nothing could be silent for ever: it asks for no room, and keeps no other from its own.
+        let holds = self.held.get() > 0;
+        let reading = async {
+            if holds && elder.is_none() {
+                *elder = self.half.handle().channels.held.room().await;
+            }
+            self.half.read().await
+        };
+        in_time(holds.then_some(SIGNATURE_TIMEOUT), reading).await
     }
 
     /// Takes down what is held back.
