@@ -172,9 +172,9 @@ impl Endpoint {
     }
 
     /// The next request that came as early data, on any connection. `None` when the endpoint is closed or shutting down, on a
-    /// server that does not take [early data](ServerConfig::early_data), and on a client's.
+    /// server that does not take [early data](crate::ServerConfig::early_data), and on a client's.
     ///
-    /// At most [`ServerConfig::max_waiting`] wait here; more are rejected with [`Code::LIMIT`].
+    /// At most [`ServerConfig::max_waiting`](crate::ServerConfig::max_waiting) wait here; more are rejected with [`Code::LIMIT`].
     ///
     /// # Cancel safety
     /// If the future is dropped, no request is lost.
