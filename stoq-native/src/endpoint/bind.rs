@@ -164,7 +164,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`BindError::Socket`] or [`BindError::FileLimit`] if the system does not give a socket, [`BindError::NotAClient`] on a server's
-    /// endpoint, [`BindError::NoRuntime`] outside of a tokio runtime; then all stays as it was.
+    /// endpoint; then all stays as it was.
     pub fn rebind(&self) -> Result<(), BindError> {
         let Role::Client(connector, settings) = &self.0.role else {
             return Err(BindError::NotAClient);
