@@ -87,7 +87,8 @@ test(`${BROWSER}: the page is closed`, { timeout: PATIENCE }, async () => {
 
 test(`${BROWSER}: connects that cannot succeed say why`, { timeout: PATIENCE }, async () => {
   const codes = await browser.page.evaluate(async () => {
-    const { StoqClient } = await import('stoq');
+    const { default: init, StoqClient } = await import('stoq');
+    await init();
     const { readGateway } = await import('./session.js');
     const { url, certificateHashes } = await readGateway();
     const good = new StoqClient({ certificateHashes });

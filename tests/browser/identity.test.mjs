@@ -98,7 +98,8 @@ test(`${BROWSER}: the right pin connects, and the session says what was verified
 
 test(`${BROWSER}: the dates are dates, and hold now`, { timeout: PATIENCE }, async () => {
   const dates = await browser.page.evaluate(async ({ url, pins }) => {
-    const { StoqClient } = await import('stoq');
+    const { default: init, StoqClient } = await import('stoq');
+    await init();
     const client = new StoqClient({ pins, endpointRecord: new URL('/.well-known/stoq/endpoint', location.href) });
     const session = await client.connect(`${url}/stoq/v1/echo`);
     const { notBefore, expiry } = session.security;

@@ -44,7 +44,8 @@ function pinsOf(world) {
 
 /** In the page: which relays a session has passed for each route, or why there is none. */
 async function route({ url, pins, routes }) {
-  const { StoqClient } = await import('stoq');
+  const { default: init, StoqClient } = await import('stoq');
+  await init();
   const client = new StoqClient({ pins, endpointRecord: '/.well-known/stoq/endpoint' });
   const results = [];
   for (const route of routes) {
