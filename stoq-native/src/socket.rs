@@ -9,7 +9,9 @@ mod path;
 mod reuseport;
 mod siblings;
 mod steering;
+mod turn;
 mod udp;
+mod wire;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -21,6 +23,7 @@ pub use config::SocketConfig;
 pub(crate) use path::largest_payload;
 use siblings::Siblings;
 pub(crate) use steering::{Identifiers, Steering};
+pub(crate) use turn::Turns;
 pub(crate) use udp::Socket as QuinnSocket;
 
 /// A socket at its address, not yet in anybody's hands.

@@ -173,8 +173,7 @@ impl Endpoint {
         let _within = self.0.drivers.runtime.enter();
         let quinn = self.0.first();
         socket::bind_any(connector.ip(), settings)
-            .and_then(|bound| QuinnSocket::new(bound, settings.mtu))
-            .map(|socket| socket.held_by(&self.0.sockets))
+            .and_then(|bound| QuinnSocket::new(bound, settings.mtu, Some(self.0.sockets.token())))
             .and_then(|socket| quinn.rebind_abstract(Arc::new(socket)))
             .map_err(unbound(None))
     }
@@ -199,7 +198,7 @@ fn open(
     server: Option<quinn::ServerConfig>,
     sockets: &TaskTracker,
 ) -> io::Result<quinn::Endpoint> {
-    let socket = QuinnSocket::new(bound, settings.mtu)?.held_by(sockets);
+    let socket = QuinnSocket::new(bound, settings.mtu, Some(sockets.token()))?;
     let socket = Arc::new(socket);
     let runtime = Arc::new(Home::current());
     quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)

@@ -9,6 +9,8 @@ use std::time::Instant;
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime};
 use tokio::runtime::Handle;
 
+use crate::socket::Turns;
+
 /// The runtime that an endpoint was made in. quinn's own is always the caller's: whoever connects from another runtime, which may
 /// end before the connection does, would take the connection with it.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ impl Runtime for Home {
     }
 
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        self.0.spawn(future);
+        self.0.spawn(Turns::of(future));
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {

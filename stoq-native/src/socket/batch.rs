@@ -61,7 +61,7 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    fn of(transmit: &Transmit<'_>, left: &[u8]) -> Self {
+    pub(super) fn of(transmit: &Transmit<'_>, left: &[u8]) -> Self {
         Self {
             destination: transmit.destination,
             ecn: transmit.ecn,

@@ -4,54 +4,43 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
+use quinn::udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio_util::sync::ReusableBoxFuture;
-use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Bound;
-use super::batch::{self, Rest};
-use super::doorbell::Doorbell;
 use super::siblings::Siblings;
+use super::turn;
+use super::wire::Wire;
 
-/// quinn's own socket but for two things. Batches that are larger than the system takes go out in pieces: quinn asks for the
-/// number of datagrams in a batch once for all connections of a socket, whatever the size of their packets. And the buffer
-/// that quinn receives into is no larger than what one call to the system can fill.
+/// quinn's own socket but for three things. Batches that are larger than the system takes go out in pieces: quinn asks for the
+/// number of datagrams in a batch once for all connections of a socket, whatever the size of their packets. Those that are smaller
+/// go out [together](turn). And the buffer that quinn receives into is no larger than what one call to the system can fill.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    io: UdpSocket,
-    state: UdpSocketState,
+    wire: Arc<Wire>,
     /// Datagrams of the size that quinn's receive buffer is counted in.
     receive_segments: usize,
-    unsent: Unsent,
     /// The others on its port, if there are any.
     siblings: Option<Siblings>,
-    /// Dropped last, when the socket is closed.
-    _lease: Option<TaskTrackerToken>,
-}
-
-/// The rest of a batch for which the system had no room. While there is one, nothing else is sent.
-#[derive(Debug, Default)]
-struct Unsent {
-    rest: Mutex<Option<Rest>>,
-    /// Whether there is one, or may be soon.
-    is_some: AtomicBool,
-    /// Who receives, and sends the rest when there is room: whoever gave the batch may have nothing more to send.
-    receiver: Doorbell,
 }
 
 impl Socket {
-    /// Must be called within a tokio runtime. `max_payload` is the size of the largest datagram that the endpoint takes.
+    /// Must be called within a tokio runtime. `max_payload` is the size of the largest datagram that the endpoint takes; the lease
+    /// is dropped when the socket has been closed.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn new(bound: Bound, max_payload: u16) -> io::Result<Self> {
+    pub(crate) fn new(
+        bound: Bound,
+        max_payload: u16,
+        lease: Option<TaskTrackerToken>,
+    ) -> io::Result<Self> {
         let Bound { socket, siblings } = bound;
         let state = UdpSocketState::new((&socket).into())?;
         // Where the system joins datagrams on receipt, it gives them as one that is no larger than IP can carry.
@@ -61,60 +50,10 @@ impl Socket {
             1
         };
         Ok(Self {
-            io: UdpSocket::from_std(socket)?,
-            state,
+            wire: Arc::new(Wire::new(UdpSocket::from_std(socket)?, state, lease)),
             receive_segments,
-            unsent: Unsent::default(),
             siblings,
-            _lease: None,
         })
-    }
-
-    /// Counted there as long as it is open.
-    pub(crate) fn held_by(self, tracker: &TaskTracker) -> Self {
-        let _lease = Some(tracker.token());
-        Self { _lease, ..self }
-    }
-
-    fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.io.try_io(Interest::WRITABLE, || {
-            self.state.send((&self.io).into(), transmit)
-        })
-    }
-
-    /// Sends what is left of an earlier batch, then this one.
-    fn send_in_order(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        let mut rest = self.flush()?;
-        if let Some(left) = batch::send(transmit, |piece| self.send(piece))? {
-            *rest = Some(left);
-            self.unsent.is_some.store(true, Ordering::SeqCst);
-            drop(rest);
-            self.unsent.receiver.ring();
-        }
-        Ok(())
-    }
-
-    /// # Errors
-    /// `WouldBlock`, if there is no room still.
-    fn flush(&self) -> io::Result<MutexGuard<'_, Option<Rest>>> {
-        let unsent = self.unsent.rest.lock();
-        let mut unsent = unsent.unwrap_or_else(PoisonError::into_inner);
-        while let Some(rest) = unsent.as_ref() {
-            *unsent = batch::send(&rest.transmit(), |piece| self.send(piece))?;
-        }
-        self.unsent.is_some.store(false, Ordering::SeqCst);
-        Ok(unsent)
-    }
-
-    /// Sends what is left of a batch, as soon as there is room.
-    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.io.poll_send_ready(cx))?;
-            match self.flush() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                flushed => return Poll::Ready(flushed.map(drop)),
-            }
-        }
     }
 
     /// What the system has received, less what belongs to others.
@@ -124,12 +63,20 @@ impl Socket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
+        let Wire { io, state, .. } = &*self.wire;
         loop {
-            ready!(self.io.poll_recv_ready(cx))?;
+            ready!(io.poll_recv_ready(cx))?;
+            let mut received = 0;
             // Errors are about datagrams that were sent earlier, or there is nothing to receive.
-            if let Ok(received) = self.io.try_io(Interest::READABLE, || {
-                self.state.recv((&self.io).into(), bufs, meta)
-            }) {
+            let _ = io.try_io(Interest::READABLE, || {
+                received = state.recv(io.into(), bufs, meta)?;
+                // The system had no more, and need not be asked again to say so.
+                if received < bufs.len().min(BATCH_SIZE) {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Ok(())
+            });
+            if received > 0 {
                 if let Some(siblings) = &self.siblings {
                     siblings.sort(&mut bufs[..received], &mut meta[..received]);
                 }
@@ -142,18 +89,14 @@ impl Socket {
 impl AsyncUdpSocket for Socket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
         Box::pin(Poller {
-            writable: ReusableBoxFuture::new(writable(self.clone())),
-            socket: self,
+            writable: ReusableBoxFuture::new(writable(self.wire.clone())),
+            wire: self.wire.clone(),
             is_done: false,
         })
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        if batch::fits(transmit) && !self.unsent.is_some.load(Ordering::SeqCst) {
-            self.send(transmit)
-        } else {
-            self.send_in_order(transmit)
-        }
+        turn::send(&self.wire, transmit)
     }
 
     fn poll_recv(
@@ -163,9 +106,9 @@ impl AsyncUdpSocket for Socket {
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
         // First to be known, then to look: whoever leaves something afterwards sees whom to wake.
-        self.unsent.receiver.register(cx);
-        if self.unsent.is_some.load(Ordering::SeqCst)
-            && let Poll::Ready(Err(error)) = self.poll_flush(cx)
+        self.wire.register(cx);
+        if self.wire.is_blocked()
+            && let Poll::Ready(Err(error)) = self.wire.poll_flush(cx)
         {
             return Poll::Ready(Err(error));
         }
@@ -188,11 +131,11 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.local_addr()
+        self.wire.io.local_addr()
     }
 
     fn max_transmit_segments(&self) -> usize {
-        self.state.max_gso_segments()
+        self.wire.state.max_gso_segments()
     }
 
     fn max_receive_segments(&self) -> usize {
@@ -200,14 +143,14 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn may_fragment(&self) -> bool {
-        self.state.may_fragment()
+        self.wire.state.may_fragment()
     }
 }
 
 /// Tells one task when there is room to send.
 #[derive(Debug)]
 struct Poller {
-    socket: Arc<Socket>,
+    wire: Arc<Wire>,
     writable: ReusableBoxFuture<'static, io::Result<()>>,
     /// Whether that future has been used up.
     is_done: bool,
@@ -217,7 +160,7 @@ impl UdpPoller for Poller {
     fn poll_writable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.is_done {
-            this.writable.set(writable(this.socket.clone()));
+            this.writable.set(writable(this.wire.clone()));
             this.is_done = false;
         }
         let writable = this.writable.poll(cx);
@@ -226,8 +169,8 @@ impl UdpPoller for Poller {
     }
 }
 
-async fn writable(socket: Arc<Socket>) -> io::Result<()> {
-    socket.io.writable().await
+async fn writable(wire: Arc<Wire>) -> io::Result<()> {
+    wire.io.writable().await
 }
 
 #[cfg(target_os = "linux")]
@@ -268,10 +211,10 @@ mod tests {
         let bound = bind_group(address, IpVersions::V4Only, &config, steering).unwrap();
         let sockets: Vec<_> = bound
             .into_iter()
-            .map(|bound| Socket::new(bound, 1452).unwrap())
+            .map(|bound| Socket::new(bound, 1452, None).unwrap())
             .collect();
         let sender = bind(address, IpVersions::V4Only, &config).unwrap();
-        let sender = Socket::new(sender, 1452).unwrap();
+        let sender = Socket::new(sender, 1452, None).unwrap();
 
         let mut contents = vec![0; 29 * 100 + 60];
         let of = |datagram: &[u8]| steering.of_datagram(datagram).unwrap();
@@ -291,7 +234,9 @@ mod tests {
             segment_size: Some(100),
             src_ip: None,
         };
-        poll_fn(|cx| sender.io.poll_send_ready(cx)).await.unwrap();
+        poll_fn(|cx| sender.wire.io.poll_send_ready(cx))
+            .await
+            .unwrap();
         sender.try_send(&batch).unwrap();
         let counts: Vec<_> = (0..3).map(|worker| expected[&worker].len()).collect();
         let came = tokio::join!(
@@ -312,7 +257,7 @@ mod tests {
         let bound = bind_group(address, IpVersions::V4Only, &config, steering).unwrap();
         let sockets: Vec<_> = bound
             .into_iter()
-            .map(|bound| Socket::new(bound, 1452).unwrap())
+            .map(|bound| Socket::new(bound, 1452, None).unwrap())
             .collect();
         let mut datagram = vec![0; 40];
         while steering.of_datagram(&datagram) != Some(0) {
@@ -338,7 +283,7 @@ mod tests {
         };
         for _ in 0..20 {
             direct.send_to(&datagram, target).unwrap();
-            sockets[0].io.readable().await.unwrap();
+            sockets[0].wire.io.readable().await.unwrap();
             let mut seen = Vec::new();
             for _ in 0..2 {
                 hand_over();
@@ -362,7 +307,7 @@ mod tests {
         let address = "127.0.0.1:0".parse().unwrap();
         let socket = || {
             let bound = bind(address, IpVersions::V4Only, &SocketConfig::default());
-            Socket::new(bound.unwrap(), 65_507).unwrap()
+            Socket::new(bound.unwrap(), 65_507, None).unwrap()
         };
         let (sender, receiver) = (socket(), socket());
         for size in [1200, 9000, 16_000, 65_507] {
@@ -375,7 +320,9 @@ mod tests {
                 segment_size: Some(size),
                 src_ip: None,
             };
-            poll_fn(|cx| sender.io.poll_send_ready(cx)).await.unwrap();
+            poll_fn(|cx| sender.wire.io.poll_send_ready(cx))
+                .await
+                .unwrap();
             sender.try_send(&batch).unwrap();
             let came = receive(&receiver, 10).await;
             assert!(came.concat() == contents, "{size}");
