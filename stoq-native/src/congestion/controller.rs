@@ -219,8 +219,13 @@ impl congestion::Controller for Controller {
         }
     }
 
+    /// One byte more than the window. quinn sends a datagram if all that is on its way then is less than this; by [RFC 9002,
+    /// section 7] it may be as much. Windows are often whole datagrams, and without this one of them would never be sent: a
+    /// fourth of the rate where losses keep the window at four.
+    ///
+    /// [RFC 9002, section 7]: https://www.rfc-editor.org/rfc/rfc9002#section-7
     fn window(&self) -> u64 {
-        match &self.body {
+        1 + match &self.body {
             Body::Bbr(bbr) => bbr.window(),
             _ => self.state.window(),
         }

@@ -45,8 +45,9 @@ impl Path {
         self.controller.on_sent(self.now, DATAGRAM, 0);
     }
 
+    /// Without the byte that is quinn's.
     fn window(&self) -> u64 {
-        self.controller.window()
+        self.controller.window() - 1
     }
 
     fn state(&self) -> State {
@@ -76,7 +77,7 @@ fn the_first_window_is_that_of_the_rfc() {
         let controller = Controller::new(choice, Instant::now(), mtu);
         assert_eq!(
             (controller.window(), controller.initial_window()),
-            (window, window)
+            (window + 1, window)
         );
     }
 }
@@ -93,29 +94,57 @@ fn slow_start_grows_by_what_arrives() {
 }
 
 #[test]
+fn as_many_datagrams_go_as_the_window_holds() {
+    // quinn sends one more as long as the sum stays below what it is told (RFC 9002, section 7, has it stay at or below).
+    for algorithm in CongestionAlgorithm::ALL {
+        let path = Path::new(algorithm);
+        let goes = |datagrams: u64| datagrams * DATAGRAM < path.controller.window();
+        assert!(goes(10) && !goes(11), "{algorithm}");
+    }
+}
+
+#[test]
 fn new_reno_halves_and_adds_a_datagram_for_each_window() {
     let mut path = Path::new(CongestionAlgorithm::NewReno);
     path.full_at(100);
     assert_eq!(path.window(), 50 * DATAGRAM);
     assert_eq!(path.state().threshold(), 50 * DATAGRAM);
-    for _ in 0..49 {
-        path.arrives(DATAGRAM);
+    // RFC 9002, appendix B.5: with each datagram its part of one.
+    for round in 0..10 {
+        let before = path.window();
+        for _ in 0..50 + round {
+            path.arrives(DATAGRAM);
+        }
+        let grown = (path.window() - before) as f64 / DATAGRAM as f64;
+        assert!((0.98..=1.0).contains(&grown), "{grown}");
     }
-    assert_eq!(path.window(), 50 * DATAGRAM);
+}
+
+#[test]
+fn new_reno_keeps_half_of_what_it_grew_since_the_last_datagram() {
+    // A window of four in which two have arrived when something is lost; half a datagram is an eighth of the window that is left.
+    let mut path = Path::new(CongestionAlgorithm::NewReno);
+    path.full_at(10);
+    path.loses(false);
+    path.wait(RTT);
+    assert_eq!(path.window(), 10 * DATAGRAM / 4);
     path.arrives(DATAGRAM);
-    assert_eq!(path.window(), 51 * DATAGRAM);
-    for _ in 0..51 {
-        path.arrives(DATAGRAM);
-    }
-    assert_eq!(path.window(), 52 * DATAGRAM);
-    // What arrived before a reduction is no reason to grow after it.
-    for _ in 0..51 {
+    path.arrives(DATAGRAM);
+    let grown = path.window() as f64 / DATAGRAM as f64;
+    assert!((grown - 3.24).abs() < 0.01, "{grown}");
+    path.loses(false);
+    assert_eq!(path.window(), 2 * DATAGRAM, "the least there is");
+    let mut path = Path::new(CongestionAlgorithm::NewReno);
+    path.full_at(16);
+    for _ in 0..4 {
         path.arrives(DATAGRAM);
     }
     path.loses(false);
-    path.wait(RTT);
-    path.arrives(DATAGRAM);
-    assert_eq!(path.window(), 26 * DATAGRAM);
+    assert!(
+        path.window() > 4 * DATAGRAM + DATAGRAM / 5,
+        "{}",
+        path.window()
+    );
 }
 
 #[test]
@@ -324,10 +353,18 @@ fn what_is_chosen_outlives_the_path() {
     copy.on_sent(now, DATAGRAM, 0);
     let copy = copy.into_any().downcast::<Controller>().unwrap();
     assert_eq!(copy.algorithm(), CongestionAlgorithm::NewReno);
-    assert_eq!(copy.window(), 60 * DATAGRAM, "a copy is of the same path");
+    assert_eq!(
+        copy.state().window(),
+        60 * DATAGRAM,
+        "a copy is of the same path"
+    );
     let second = build();
     assert_eq!(second.algorithm(), CongestionAlgorithm::NewReno);
-    assert_eq!(second.window(), 10 * DATAGRAM, "a new path is unknown");
+    assert_eq!(
+        second.state().window(),
+        10 * DATAGRAM,
+        "a new path is unknown"
+    );
 }
 
 #[test]
