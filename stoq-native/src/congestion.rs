@@ -4,7 +4,7 @@
 //! ```text
 //!   quinn ── acknowledged, lost, sent ──▶ Controller ── window ──▶ quinn
 //!                                         ├ State: window, threshold, recovery      (NewReno and Cubic share it)
-//!                                         ├ Body: NewReno, Cubic or quinn's BBR     (what one of them remembers beside)
+//!                                         ├ Body: NewReno, Cubic or BBR             (what one of them remembers beside)
 //!                                         ├ Meter: notes of the path                (see crate::meter)
 //!   Connection::update_live_config ─────▶ └ Choice: which algorithm is wanted       (shared with every path's controller)
 //! ```
@@ -12,6 +12,7 @@
 //! quinn makes a new controller when a peer comes from another address, by the factory that the connection began with. So every
 //! connection has a factory of its own, and what was chosen for a connection outlives its paths.
 
+mod bbr;
 mod controller;
 mod cubic;
 mod new_reno;
@@ -47,15 +48,16 @@ pub enum CongestionAlgorithm {
     /// [RFC 9438]: https://www.rfc-editor.org/rfc/rfc9438
     #[default]
     Cubic,
-    /// A window by measured rate and round trip: quinn's implementation of the first version of BBR, which its authors call
-    /// experimental. It does not take every loss for congestion, and is not fair to flows that do. It begins by measuring the round
-    /// trip with four packets on their way, for a fifth of a second, however large the window was.
+    /// A window by measured rate and round trip ([BBR's draft], with an answer to losses). It takes no loss for congestion unless
+    /// there is a queue too, so it carries on where one packet in thirty vanishes by chance; and it keeps the queue short. To flows of
+    /// the others it leaves about half where the queue holds a round trip, and more where it holds several.
     ///
-    /// It is half of what BBR is: quinn 0.11 paces by window and round trip, and asks no controller for a rate. Version 3 waits
-    /// for that too. quinn's proposal ([quinn-rs/quinn#2481], open in autumn 2026) lets the pacer ask the controller for its rate and
+    /// It is not all that BBR is: quinn 0.11 paces by window and round trip, and asks no controller for a rate. Version 3 waits
+    /// for that. quinn's proposal ([quinn-rs/quinn#2481], open in autumn 2026) lets the pacer ask the controller for its rate and
     /// tells it of each packet sent and lost, which changes the trait that controllers implement; so it can come with a
     /// release that breaks compatibility, not with a 0.11. noq, a fork, has taken it in (n0-computer/noq#611).
     ///
+    /// [BBR's draft]: https://datatracker.ietf.org/doc/draft-ietf-ccwg-bbr/
     /// [quinn-rs/quinn#2481]: https://github.com/quinn-rs/quinn/pull/2481
     Bbr,
 }

@@ -1,13 +1,16 @@
 //! What quinn asks.
 
+use core::hash::{BuildHasher, Hasher};
 use core::time::Duration;
 use std::any::Any;
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Instant;
 
-use quinn::congestion::{self, Bbr, BbrConfig};
+use quinn::congestion;
 use quinn_proto::RttEstimator;
 
+use super::bbr::Bbr;
 use super::cubic::Cubic;
 use super::new_reno::NewReno;
 use super::state::{State, initial};
@@ -26,11 +29,12 @@ pub(crate) struct Controller {
 }
 
 /// What the algorithm remembers that is its own.
+#[derive(Clone)]
 enum Body {
     NewReno(NewReno),
     Cubic(Cubic),
-    /// It keeps a state of its own; ours follows its window.
-    Bbr(Box<dyn congestion::Controller>),
+    /// It has a window of its own, which the state follows. Larger than the others are together, so it is elsewhere.
+    Bbr(Box<Bbr>),
 }
 
 impl Body {
@@ -39,11 +43,9 @@ impl Body {
             CongestionAlgorithm::NewReno => Self::NewReno(NewReno::default()),
             CongestionAlgorithm::Cubic => Self::Cubic(Cubic::default()),
             CongestionAlgorithm::Bbr => {
-                let mut config = BbrConfig::default();
-                config.initial_window(state.window());
-                // Both fit: they came from there.
-                let mtu = u16::try_from(state.mtu()).unwrap_or(u16::MAX);
-                Self::Bbr(Box::new(Bbr::new(Arc::new(config), mtu)))
+                // Hashed nothing by random keys: no two flows should look for more in step.
+                let random = RandomState::new().build_hasher().finish();
+                Self::Bbr(Box::new(Bbr::new(state, random)))
             }
         }
     }
@@ -87,7 +89,10 @@ impl Controller {
 
     /// Whether the window still doubles with every round trip, so that the rate says little of the path.
     pub(crate) fn in_slow_start(&self) -> bool {
-        !matches!(self.body, Body::Bbr(_)) && self.state.in_slow_start()
+        match &self.body {
+            Body::Bbr(bbr) => bbr.is_starting(),
+            _ => self.state.in_slow_start(),
+        }
     }
 
     /// A packet has arrived, and it is not BBR that has to know.
@@ -135,22 +140,21 @@ impl Controller {
 
     /// If BBR is at work: keeps its window, for who comes after it.
     fn follow_bbr(&mut self) {
-        if let Body::Bbr(bbr) = &self.body {
-            let window = bbr.window();
-            // Four datagrams are what it holds itself to while it measures the round trip, for a fifth of a second: that is not
-            // what it has found.
-            if window > BBR_MINIMUM * self.state.mtu() {
-                self.state.carry(window);
-            }
+        let Body::Bbr(bbr) = &self.body else {
+            return;
+        };
+        // While it measures the round trip it holds itself to less than it has found.
+        if let Some(window) = bbr.settled() {
+            self.state.carry(window);
         }
     }
 }
 
 impl congestion::Controller for Controller {
-    fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
+    fn on_sent(&mut self, now: Instant, _bytes: u64, _last_packet_number: u64) {
         self.follow();
         if let Body::Bbr(bbr) = &mut self.body {
-            bbr.on_sent(now, bytes, last_packet_number);
+            bbr.sent(now);
         }
     }
 
@@ -166,7 +170,7 @@ impl congestion::Controller for Controller {
         self.meter.observe(rtt.get());
         self.meter.arrived(bytes, app_limited);
         match &mut self.body {
-            Body::Bbr(bbr) => bbr.on_ack(now, sent, bytes, app_limited, rtt),
+            Body::Bbr(bbr) => bbr.arrived(now, sent, bytes),
             _ => self.arrived(now, sent, bytes, app_limited, rtt.get()),
         }
     }
@@ -176,11 +180,11 @@ impl congestion::Controller for Controller {
         now: Instant,
         in_flight: u64,
         app_limited: bool,
-        largest_packet_num_acked: Option<u64>,
+        _largest_packet_num_acked: Option<u64>,
     ) {
         self.meter.acknowledged(now, app_limited, in_flight);
         if let Body::Bbr(bbr) = &mut self.body {
-            bbr.on_end_acks(now, in_flight, app_limited, largest_packet_num_acked);
+            bbr.acknowledged(now, in_flight, app_limited);
             self.follow_bbr();
         }
     }
@@ -197,9 +201,7 @@ impl congestion::Controller for Controller {
         // Once in a round trip (RFC 9002, section 7.3.2).
         let known = state.in_recovery(sent);
         match &mut self.body {
-            Body::Bbr(bbr) => {
-                return bbr.on_congestion_event(now, sent, is_persistent_congestion, lost_bytes);
-            }
+            Body::Bbr(bbr) => return bbr.lost(lost_bytes, is_persistent_congestion),
             _ if known => {}
             Body::NewReno(reno) => reno.reduce(state, now),
             Body::Cubic(cubic) => cubic.reduce(state, now),
@@ -215,7 +217,7 @@ impl congestion::Controller for Controller {
     fn on_mtu_update(&mut self, new_mtu: u16) {
         self.state.set_mtu(new_mtu);
         if let Body::Bbr(bbr) = &mut self.body {
-            bbr.on_mtu_update(new_mtu);
+            bbr.set_mtu(self.state.mtu(), self.state.window());
         }
     }
 
@@ -232,24 +234,22 @@ impl congestion::Controller for Controller {
     }
 
     fn metrics(&self) -> congestion::ControllerMetrics {
-        if let Body::Bbr(bbr) = &self.body {
-            return bbr.metrics();
-        }
         let mut metrics = congestion::ControllerMetrics::default();
-        metrics.congestion_window = self.state.window();
-        let threshold = self.state.threshold();
-        metrics.ssthresh = (threshold != u64::MAX).then_some(threshold);
+        metrics.congestion_window = match &self.body {
+            Body::Bbr(bbr) => bbr.window(),
+            _ => {
+                let threshold = self.state.threshold();
+                metrics.ssthresh = (threshold != u64::MAX).then_some(threshold);
+                self.state.window()
+            }
+        };
         metrics
     }
 
     fn clone_box(&self) -> Box<dyn congestion::Controller> {
         Box::new(Self {
             state: self.state.clone(),
-            body: match &self.body {
-                Body::NewReno(reno) => Body::NewReno(reno.clone()),
-                Body::Cubic(cubic) => Body::Cubic(cubic.clone()),
-                Body::Bbr(bbr) => Body::Bbr(bbr.clone_box()),
-            },
+            body: self.body.clone(),
             choice: self.choice.clone(),
             initial: self.initial,
             since: self.since,
@@ -279,6 +279,3 @@ impl Controller {
         }
     }
 }
-
-/// Datagrams of the window below which quinn's BBR does not go.
-const BBR_MINIMUM: u64 = 4;
