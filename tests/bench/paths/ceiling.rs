@@ -46,6 +46,7 @@ pub(crate) fn carried(bare: u64, seed: u64) -> Result<u64> {
             path: Path::new(rate, Duration::from_millis(10)),
             loss_per_mille: 0,
             flows: 1,
+            apart: Duration::ZERO,
             warm_up: Duration::from_secs(1),
             lasts: Duration::from_secs(2),
             seed,

@@ -108,10 +108,10 @@ pub(crate) async fn send(
         match connection.open_uni().await {
             Ok(mut stream) => loop {
                 if let Err(error) = stream.write_chunk(piece.clone()).await {
-                    break error.to_string();
+                    break told(&error);
                 }
             },
-            Err(error) => error.to_string(),
+            Err(error) => told(&error),
         }
     };
     Ok(Sender {
@@ -125,4 +125,15 @@ pub(crate) async fn send(
         }),
         address,
     })
+}
+
+/// An error with its reasons, which quinn's do not tell by themselves.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut next = error.source();
+    while let Some(reason) = next {
+        told.push_str(&format!(": {reason}"));
+        next = reason.source();
+    }
+    told
 }

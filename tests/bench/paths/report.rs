@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use crate::contenders::Contender;
 use crate::machine::{machine, versions};
 use crate::run::{Path, Plan, Sample};
+use crate::{LOSSES, Result};
 
 /// Which runs belong together: all rounds of one contender on one path.
 type Place = (Path, u32, u8, Contender);
@@ -19,6 +20,8 @@ pub(crate) struct Report {
     bare: Option<u64>,
     paths: [Path; 2],
     samples: HashMap<Place, Vec<Sample>>,
+    /// What happened in place of a sample.
+    broken: Vec<String>,
 }
 
 impl Report {
@@ -36,12 +39,22 @@ impl Report {
             bare,
             paths,
             samples: HashMap::new(),
+            broken: Vec::new(),
         }
     }
 
-    pub(crate) fn add(&mut self, contender: Contender, plan: Plan, sample: Sample) {
+    pub(crate) fn add(&mut self, contender: Contender, plan: Plan, sample: Result<Sample>) {
         let place = (plan.path, plan.loss_per_mille, plan.flows, contender);
-        self.samples.entry(place).or_default().push(sample);
+        match sample {
+            Ok(sample) => self.samples.entry(place).or_default().push(sample),
+            Err(error) => self.broken.push(format!(
+                "{contender}, {}, {} ‰ lost, {} flows, seed {}: {error}",
+                name(plan.path),
+                plan.loss_per_mille,
+                plan.flows,
+                plan.seed
+            )),
+        }
     }
 
     /// Says on standard error what has just been measured.
@@ -76,21 +89,35 @@ impl Report {
         }
         println!("          late by {}", self.lateness());
         for path in self.paths {
-            for loss_per_mille in [0, 10, 30] {
-                println!("\n{}, loss {} %", name(path), loss_per_mille / 10);
-                println!("{HEAD}");
-                for &contender in &self.contenders {
-                    self.row((path, loss_per_mille, 1, contender));
+            for loss_per_mille in LOSSES {
+                let measured = self.measured(path, loss_per_mille, 1);
+                if !measured.is_empty() {
+                    println!("\n{}, loss {} %", name(path), loss_per_mille / 10);
+                    println!("{HEAD}");
                 }
+                measured.into_iter().for_each(|place| self.row(place));
             }
         }
         println!("\nfairness of two flows at once, loss 0 % (median, and the least of the rounds)");
         for path in self.paths {
-            println!("{}", name(path));
-            for &contender in &self.contenders {
-                self.fairness((path, 0, 2, contender));
+            let measured = self.measured(path, 0, 2);
+            if !measured.is_empty() {
+                println!("{}", name(path));
             }
+            measured.into_iter().for_each(|place| self.fairness(place));
         }
+        for broken in &self.broken {
+            println!("broken    {broken}");
+        }
+    }
+
+    /// Of the contenders, those that ran there.
+    fn measured(&self, path: Path, loss_per_mille: u32, flows: u8) -> Vec<Place> {
+        let places = self.contenders.iter();
+        let places = places.map(|&contender| (path, loss_per_mille, flows, contender));
+        places
+            .filter(|place| self.samples.contains_key(place))
+            .collect()
     }
 
     fn row(&self, place: Place) {

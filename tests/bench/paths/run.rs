@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) loss_per_mille: u32,
     /// One or two.
     pub(crate) flows: u8,
+    /// How much later the second begins.
+    pub(crate) apart: Duration,
     pub(crate) warm_up: Duration,
     pub(crate) lasts: Duration,
     pub(crate) seed: u64,
@@ -90,15 +92,15 @@ async fn measure(contender: Contender, plan: Plan) -> Result<Sample> {
     let conditions = plan.path.conditions(plan.loss_per_mille);
     let flows = usize::from(plan.flows);
     let path = Emulator::start(server.address, flows, conditions, plan.seed)?;
-    let mut senders = Vec::new();
-    for flow in 0..plan.flows {
-        let front = path.front(flow.into())?;
-        senders.push(contender.send(flow, front, &server.trust).await?);
-    }
     let mut sent: Vec<Box<dyn Fn() -> Sent>> = Vec::new();
     let mut addresses = vec![server.address];
     let mut writing = tokio::task::JoinSet::new();
-    for sender in senders {
+    for flow in 0..plan.flows {
+        if flow > 0 {
+            tokio::time::sleep(plan.apart).await;
+        }
+        let front = path.front(flow.into())?;
+        let sender = contender.send(flow, front, &server.trust).await?;
         let Sender {
             writing: task,
             sent: counter,
@@ -166,6 +168,7 @@ mod tests {
                 path: Path::new(20_000_000, Duration::from_millis(10)),
                 loss_per_mille: 100,
                 flows: 2,
+                apart: Duration::from_millis(50),
                 warm_up: Duration::from_millis(100),
                 lasts: Duration::from_millis(500),
                 seed: 1,
