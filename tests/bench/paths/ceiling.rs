@@ -16,8 +16,10 @@ pub(crate) fn bare() -> Result<u64> {
     for megabits in LADDER {
         let rate = megabits * 1_000_000;
         // Once is enough: what else runs here may take a core away for longer than buffers last.
-        let passes = (0..ATTEMPTS).map(|_| passes(rate));
-        let passed = passes.collect::<Result<Vec<_>>>()?.contains(&true);
+        let mut passed = false;
+        for _ in 0..ATTEMPTS {
+            passed = passed || passes(rate)?;
+        }
         eprintln!(
             "bare UDP at {megabits} Mbit/s: {}",
             if passed { "no loss" } else { "lost some" }
@@ -31,17 +33,19 @@ pub(crate) fn bare() -> Result<u64> {
         .ok_or_else(|| "the emulator loses packets at the lowest rate; is the machine busy?".into())
 }
 
-/// The highest rate, from `bare` downwards, that one QUIC transfer fills without a loss of the machine's.
+/// The highest rate, from two thirds of `bare` downwards, that one QUIC transfer fills without a loss of the machine's. No transfer
+/// has come near those two thirds: its ends take as much of the machine as the emulator does.
 pub(crate) fn carried(bare: u64, seed: u64) -> Result<u64> {
     let contender = Contender {
         library: Library::Quinn,
         algorithm: Algorithm::Cubic,
     };
+    let most = (bare * 2 / 3).max(LADDER[0] * 1_000_000);
     let ladder = LADDER
         .into_iter()
         .rev()
         .map(|megabits| megabits * 1_000_000);
-    for rate in ladder.filter(|rate| *rate <= bare) {
+    for rate in ladder.filter(|rate| *rate <= most) {
         let plan = Plan {
             path: Path::new(rate, Duration::from_millis(10)),
             loss_per_mille: 0,
@@ -137,8 +141,9 @@ fn receive<T>(socket: &UdpSocket, sending: &std::thread::JoinHandle<T>) -> Resul
 }
 
 /// Mbit/s.
-const LADDER: [u64; 14] = [
-    50, 100, 150, 200, 300, 400, 500, 600, 800, 1000, 1250, 1500, 2000, 2500,
+const LADDER: [u64; 18] = [
+    50, 100, 150, 200, 300, 400, 500, 600, 800, 1000, 1250, 1500, 2000, 2500, 3000, 4000, 5000,
+    6000,
 ];
 const ATTEMPTS: usize = 3;
 const PAYLOAD: usize = 1452;
