@@ -56,6 +56,11 @@ impl Socket {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
     /// What the system has received, less what belongs to others.
     fn poll_own(
         &self,
