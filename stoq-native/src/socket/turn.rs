@@ -194,5 +194,6 @@ const BATCH_BOUND: usize = 10;
 /// Packets that quinn's driver of a connection sends in a turn before it lets others work.
 const DRIVER_BOUND: usize = 20;
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests;
