@@ -95,12 +95,16 @@ async fn measure(contender: Contender, plan: Plan) -> Result<Sample> {
     let mut sent: Vec<Box<dyn Fn() -> Sent>> = Vec::new();
     let mut addresses = vec![server.address];
     let mut writing = tokio::task::JoinSet::new();
+    // All are connected before one sends: a full queue would delay the handshake of the next, and unlike ones differently.
+    let mut senders = Vec::new();
     for flow in 0..plan.flows {
-        if flow > 0 {
+        let front = path.front(flow.into())?;
+        senders.push(contender.send(flow, front, &server.trust).await?);
+    }
+    for (number, sender) in senders.into_iter().enumerate() {
+        if number > 0 {
             tokio::time::sleep(plan.apart).await;
         }
-        let front = path.front(flow.into())?;
-        let sender = contender.send(flow, front, &server.trust).await?;
         let Sender {
             writing: task,
             sent: counter,
