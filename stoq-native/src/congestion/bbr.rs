@@ -20,10 +20,10 @@
 //! its window wants 6 to 50 times what fits the path, and only its recovery, which never ends, holds it down: the queue is always
 //! full, half of all packets are lost, and of two flows the one with more losses gives way for good (Jain's index 0.52 to 0.63).
 //!
-//! With this one two flows come to 0.90 to 1.00 at 10 and at 100 ms, in 20 runs with five seeds; alone it has 3 % less of the rate
-//! than quinn's, with a queue of 2 and 7 ms, and loses what is lost by chance alone. What it costs: at 10 ms and 1,500 Mbit/s, where the
-//! ends themselves are as narrow as the path, it has 0 to 10 % less than quinn's, and a third less on a machine with five times as
-//! much to do as it can: late ends let a short queue run empty.
+//! With this one two flows come to 0.90 to 1.00 at 10 and at 100 ms, in 30 runs with ten seeds; alone it has 3 % less of the rate
+//! than quinn's, with a queue of 2 and 6 ms, and loses what is lost by chance alone. What it costs: at 10 ms and 1,500 to 3,000
+//! Mbit/s, where the ends themselves are as narrow as the path, it has up to 20 % less than quinn's, and a third less on a machine
+//! with five times as much to do as it can: late ends let a short queue run empty.
 //!
 //! What was tried beside, in a simulation as that of its tests: the mean round trip of a round in place of the shortest (see
 //! `round_trip.rs`), six rounds of Cruise as in the first version (slower to share with a flow that comes later), to probe by half
