@@ -20,6 +20,7 @@ mod control;
 mod end;
 mod event;
 mod outputs;
+mod pings;
 mod requested;
 
 use core::time::Duration;
@@ -35,7 +36,7 @@ use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{
-    self as machine, Answer, ForeignAuth, Input, Output, PingError, PingId, SessionError, Side,
+    self as machine, Answer, ForeignAuth, Input, Output, PingError, SessionError, Side,
 };
 use stoq_core::session_id::SessionId;
 use stoq_core::time::Timestamp;
@@ -63,6 +64,7 @@ pub(crate) use command::{Command, Watch};
 use control::{Incoming, Outgoing};
 use end::End;
 use event::Event;
+use pings::Pings;
 use requested::Requested;
 
 /// What the drivers of an endpoint share.
@@ -248,7 +250,7 @@ struct Driver {
     /// Boxed, because a table keeps the room of those that have left.
     waiting: HashMap<SessionId, Box<Waiting>>,
     requested: Requested,
-    pings: HashMap<PingId, oneshot::Sender<Result<Duration, PingError>>>,
+    pings: Pings,
     /// Multiplexed sessions that QUIC's bounds on streams reckon with.
     reckoned: usize,
     /// Whether the connection is closed when nobody holds it. Not on a server as long as it only carries
@@ -359,7 +361,7 @@ impl Driver {
             adaptation: JoinSet::new(),
             sessions: HashMap::new(),
             waiting,
-            pings: HashMap::new(),
+            pings: Pings::default(),
             reckoned: 0,
             needs_holder: side == Side::Client,
             handles: 1,

@@ -25,6 +25,7 @@ mod metrics;
 mod migration;
 mod multiplexed;
 mod pool;
+mod probes;
 #[cfg(feature = "qlog")]
 mod qlog;
 mod refusals;
