@@ -67,7 +67,7 @@ async fn a_next_hop_on_which_much_is_pinged_is_not_taken_for_gone() {
         let (next, other) = tokio::join!(open, accept);
         assert_eq!(peers.client.stats().connections_opened, 1);
         drop((next.unwrap(), other, lease, accepted));
-        peers.close().await;
+        // QUIC takes the time that went by for the length of the way, and would wait three times as long for the last packets.
     })
     .await;
 }
