@@ -11,7 +11,7 @@
 //! ```
 //!
 //! It takes part in the beginning and end of streams and in no byte between. What a peer can make it hold is bounded: by
-//! the state machine, by [`MAX_UNINTRODUCED`] streams whose header has not come, [`MAX_DISCARDS`] streams of unknown
+//! the state machine, by the [`Introductions`] of streams whose header has not come, [`MAX_DISCARDS`] streams of unknown
 //! type, and [`control::MAX_UNSENT`] bytes of answers.
 
 mod access;
@@ -19,6 +19,7 @@ mod command;
 mod control;
 mod end;
 mod event;
+mod introductions;
 mod outputs;
 mod pings;
 mod requested;
@@ -64,6 +65,7 @@ pub(crate) use command::{Command, Watch};
 use control::{Incoming, Outgoing};
 use end::End;
 use event::Event;
+pub(crate) use introductions::Introductions;
 use pings::Pings;
 use requested::Requested;
 
@@ -153,7 +155,7 @@ pub(crate) enum Role {
 #[derive(Default)]
 pub(crate) struct Unintroduced {
     /// Those whose header is being read.
-    pub(crate) streams: JoinSet<(Arrived, Introduction)>,
+    pub(crate) streams: Introductions,
     /// Those of early data whose service is being read.
     pub(crate) early: JoinSet<()>,
 }
@@ -235,7 +237,7 @@ struct Driver {
     incoming: Incoming,
 
     /// Streams whose header has not come.
-    unintroduced: JoinSet<(Arrived, Introduction)>,
+    unintroduced: Introductions,
     /// Streams that the machine has not placed, by the key that it knows them by.
     unplaced: HashMap<u64, Arrived>,
     next_stream: u64,
@@ -390,7 +392,7 @@ impl Driver {
     async fn next(&mut self) -> Event {
         let due = self.machine.next_due();
         let due = due.map(|due| self.start + Duration::from_micros(due.as_micros()));
-        let room = self.unintroduced.len() < MAX_UNINTRODUCED;
+        let room = self.unintroduced.has_room();
         tokio::select! {
             Some(command) = self.commands.recv() => Event::Command(command),
             Ok(()) = self.shutdown.changed() => Event::Shutdown,
@@ -398,7 +400,7 @@ impl Driver {
             rejected = self.peer.revoked() => Event::Revoked(rejected),
             stream = self.quinn.accept_bi(), if room => Event::Stream(stream.map(Arrived::bidirectional)),
             stream = self.quinn.accept_uni(), if room => Event::Stream(stream.map(Arrived::unidirectional)),
-            Some(introduced) = self.unintroduced.join_next() => Event::Introduced(introduced),
+            Some(introduced) = self.unintroduced.next() => Event::Introduced(introduced),
             datagram = self.quinn.read_datagram() => Event::Datagram(datagram),
             // A peer that makes us answer and does not read the answers waits.
             bytes = self.incoming.read(), if self.outgoing.has_room() => Event::Control(bytes),
@@ -434,8 +436,8 @@ fn poll_once<T>(future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
 
 /// Connections of this process so far, and attempts at them.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
-/// Streams whose header may be missing at once: a burst of new streams in packets that overtake each other.
-const MAX_UNINTRODUCED: usize = 64;
+/// Streams of early data whose service may be missing at once: as many as may miss their header.
+const MAX_UNNAMED: usize = 64;
 /// Streams of unknown type that are read at once; more are stopped.
 const MAX_DISCARDS: usize = 16;
 /// Datagrams taken in a turn: enough to spread the turn's cost, and little beside what else waits.

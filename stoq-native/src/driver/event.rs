@@ -73,12 +73,12 @@ impl Driver {
     /// Takes the streams and datagrams that quinn holds now.
     fn take_arrived(&mut self) -> Result<(), End> {
         let quinn = self.quinn.clone();
-        while self.unintroduced.len() < MAX_UNINTRODUCED
+        while self.unintroduced.has_room()
             && let Some(Ok(stream)) = poll_once(pin!(quinn.accept_bi()))
         {
             self.on_stream(Arrived::bidirectional(stream))?;
         }
-        while self.unintroduced.len() < MAX_UNINTRODUCED
+        while self.unintroduced.has_room()
             && let Some(Ok(stream)) = poll_once(pin!(quinn.accept_uni()))
         {
             self.on_stream(Arrived::unidirectional(stream))?;
@@ -89,13 +89,13 @@ impl Driver {
         Ok(())
     }
 
-    fn on_stream(&mut self, stream: Arrived) -> Result<(), End> {
+    fn on_stream(&mut self, mut stream: Arrived) -> Result<(), End> {
         // As a rule the header came with the stream: then no task is needed.
-        let mut introduce = Box::pin(stream.introduce());
-        match poll_once(introduce.as_mut()) {
-            Some((stream, introduction)) => self.on_introduction(stream, introduction),
+        let introduction = poll_once(pin!(stream.read_header()));
+        match introduction {
+            Some(introduction) => self.on_introduction(stream, introduction),
             None => {
-                self.unintroduced.spawn(introduce);
+                self.unintroduced.add(stream);
                 Ok(())
             }
         }
@@ -114,7 +114,7 @@ impl Driver {
             }
         };
         if header == StreamHeader::Early
-            && self.early.len() < MAX_UNINTRODUCED
+            && self.early.len() < MAX_UNNAMED
             && let Some(requests) = &self.endpoint.early
         {
             let peer = facts(&self.quinn).and_then(|facts| facts.peer());

@@ -18,6 +18,14 @@ pub(crate) struct Arrived {
     receive: Option<quinn::RecvStream>,
     place: Option<Place>,
     payload: Payload,
+    /// What has come of the header.
+    header: Header,
+}
+
+#[derive(Debug, Default)]
+struct Header {
+    bytes: [u8; StreamHeader::MAX_LEN],
+    length: usize,
 }
 
 /// What the first bytes of a stream say.
@@ -37,6 +45,7 @@ impl Arrived {
             receive: Some(receive),
             place: None,
             payload: Payload::Raw,
+            header: Header::default(),
         }
     }
 
@@ -46,6 +55,7 @@ impl Arrived {
             receive: Some(receive),
             place: None,
             payload: Payload::Raw,
+            header: Header::default(),
         }
     }
 
@@ -66,13 +76,43 @@ impl Arrived {
         self.payload = payload;
     }
 
-    /// Reads the stream's header and not a byte more. What takes longer than [`HEADER_TIMEOUT`] is a fault.
-    pub(crate) async fn introduce(mut self) -> (Self, Introduction) {
-        let introduction = timeout(HEADER_TIMEOUT, self.read_header()).await;
-        (
-            self,
-            introduction.unwrap_or(Introduction::Fault(Code::TIMEOUT)),
-        )
+    /// Reads the stream's header and not a byte more.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, what has come is kept, and the next call goes on from there.
+    pub(crate) async fn read_header(&mut self) -> Introduction {
+        let direction = self.direction();
+        let Some(receive) = &mut self.receive else {
+            return Introduction::Gone;
+        };
+        let Header { bytes, length } = &mut self.header;
+        loop {
+            match StreamHeader::decode(&bytes[..*length], direction) {
+                Ok(Some((header, _))) => return Introduction::Header(header),
+                Ok(None) => {}
+                Err(error) => return Introduction::Fault(error.code()),
+            }
+            // One byte at a time, because what follows belongs to the application.
+            match receive.read(&mut bytes[*length..=*length]).await {
+                Ok(Some(_)) => *length += 1,
+                Ok(None) => return Introduction::Fault(Code::FRAME),
+                Err(_) => return Introduction::Gone,
+            }
+        }
+    }
+
+    /// Reads the stream's header and not a byte more. One that has not come when `too_late` resolves is a fault.
+    pub(crate) async fn introduce(
+        mut self,
+        too_late: impl Future<Output = ()>,
+    ) -> (Self, Introduction) {
+        let introduction = tokio::select! {
+            // What has come is never too late.
+            biased;
+            introduction = self.read_header() => introduction,
+            () = too_late => Introduction::Fault(Code::TIMEOUT),
+        };
+        (self, introduction)
     }
 
     /// Reads the channel id that framed streams begin with, and not a byte more. `None` if it does not come in time.
@@ -82,7 +122,7 @@ impl Arrived {
             let receive = self.receive.as_mut()?;
             receive.read_exact(&mut id).await.ok()
         };
-        let read = timeout(HEADER_TIMEOUT, read).await.ok().flatten();
+        let read = timeout(CHANNEL_TIMEOUT, read).await.ok().flatten();
         (self, read.map(|()| ChannelId::new(id)))
     }
 
@@ -140,28 +180,6 @@ impl Arrived {
         self.receive.take()
     }
 
-    async fn read_header(&mut self) -> Introduction {
-        let direction = self.direction();
-        let Some(receive) = &mut self.receive else {
-            return Introduction::Gone;
-        };
-        let mut read = [0; StreamHeader::MAX_LEN];
-        let mut length = 0;
-        loop {
-            match StreamHeader::decode(&read[..length], direction) {
-                Ok(Some((header, _))) => return Introduction::Header(header),
-                Ok(None) => {}
-                Err(error) => return Introduction::Fault(error.code()),
-            }
-            // One byte at a time, because what follows belongs to the application.
-            match receive.read(&mut read[length..=length]).await {
-                Ok(Some(_)) => length += 1,
-                Ok(None) => return Introduction::Fault(Code::FRAME),
-                Err(_) => return Introduction::Gone,
-            }
-        }
-    }
-
     fn end(&mut self, code: Code) {
         let code = code.value().into();
         // Errors say that there is nothing left to end.
@@ -180,7 +198,7 @@ impl Drop for Arrived {
     }
 }
 
-/// As long as a session's streams are held for their session.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// What the id of a channel may take: as long as a session's streams are held for their session.
+const CHANNEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a stream of unknown type that are read before the peer is told to stop: more than any grease, and no burden.
 const DISCARD_LIMIT: usize = 64 * 1024;

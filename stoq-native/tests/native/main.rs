@@ -17,6 +17,7 @@ mod faults;
 mod flights;
 mod gone;
 mod harness;
+mod headers;
 mod hostile;
 mod identity;
 mod inspect;
