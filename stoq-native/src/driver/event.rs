@@ -35,7 +35,7 @@ impl Driver {
                     reason: rejected.to_string(),
                 });
             }
-            Event::Stream(stream) => self.on_stream(stream.map_err(End::Lost)?)?,
+            Event::Stream(stream) => self.on_streams(stream.map_err(End::Lost)?)?,
             Event::Introduced(Ok((stream, introduction))) => {
                 self.on_introduction(stream, introduction)?
             }
@@ -85,6 +85,22 @@ impl Driver {
         }
         while let Some(Ok(datagram)) = poll_once(pin!(quinn.read_datagram())) {
             self.feed(Input::Datagram(datagram))?;
+        }
+        Ok(())
+    }
+
+    fn on_streams(&mut self, first: Arrived) -> Result<(), End> {
+        self.on_stream(first)?;
+        // They come in bursts, as datagrams do.
+        let quinn = self.quinn.clone();
+        for _ in 1..STREAM_BATCH {
+            if !self.unintroduced.has_room() {
+                break;
+            }
+            let Some(Ok(next)) = poll_once(pin!(quinn.accept_bi())) else {
+                break;
+            };
+            self.on_stream(Arrived::bidirectional(next))?;
         }
         Ok(())
     }

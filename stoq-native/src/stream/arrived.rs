@@ -18,14 +18,9 @@ pub(crate) struct Arrived {
     receive: Option<quinn::RecvStream>,
     place: Option<Place>,
     payload: Payload,
-    /// What has come of the header.
-    header: Header,
-}
-
-#[derive(Debug, Default)]
-struct Header {
-    bytes: [u8; StreamHeader::MAX_LEN],
-    length: usize,
+    /// What has been read of the header, and how much that is.
+    header: [u8; StreamHeader::MAX_LEN],
+    header_len: usize,
 }
 
 /// What the first bytes of a stream say.
@@ -45,7 +40,8 @@ impl Arrived {
             receive: Some(receive),
             place: None,
             payload: Payload::Raw,
-            header: Header::default(),
+            header: [0; StreamHeader::MAX_LEN],
+            header_len: 0,
         }
     }
 
@@ -55,7 +51,8 @@ impl Arrived {
             receive: Some(receive),
             place: None,
             payload: Payload::Raw,
-            header: Header::default(),
+            header: [0; StreamHeader::MAX_LEN],
+            header_len: 0,
         }
     }
 
@@ -76,32 +73,7 @@ impl Arrived {
         self.payload = payload;
     }
 
-    /// Reads the stream's header and not a byte more.
-    ///
-    /// # Cancel safety
-    /// If the future is dropped, what has come is kept, and the next call goes on from there.
-    pub(crate) async fn read_header(&mut self) -> Introduction {
-        let direction = self.direction();
-        let Some(receive) = &mut self.receive else {
-            return Introduction::Gone;
-        };
-        let Header { bytes, length } = &mut self.header;
-        loop {
-            match StreamHeader::decode(&bytes[..*length], direction) {
-                Ok(Some((header, _))) => return Introduction::Header(header),
-                Ok(None) => {}
-                Err(error) => return Introduction::Fault(error.code()),
-            }
-            // One byte at a time, because what follows belongs to the application.
-            match receive.read(&mut bytes[*length..=*length]).await {
-                Ok(Some(_)) => *length += 1,
-                Ok(None) => return Introduction::Fault(Code::FRAME),
-                Err(_) => return Introduction::Gone,
-            }
-        }
-    }
-
-    /// Reads the stream's header and not a byte more. One that has not come when `too_late` resolves is a fault.
+    /// [Reads the header](Self::read_header). One that has not come when `too_late` resolves is a fault.
     pub(crate) async fn introduce(
         mut self,
         too_late: impl Future<Output = ()>,
@@ -178,6 +150,28 @@ impl Arrived {
     /// The bare receiving half: what remains is frames for this end itself. It takes no place any more.
     pub(crate) fn into_bare(mut self) -> Option<quinn::RecvStream> {
         self.receive.take()
+    }
+
+    /// Reads the header and not a byte more. If the future is dropped, what was read is kept.
+    pub(crate) async fn read_header(&mut self) -> Introduction {
+        let direction = self.direction();
+        let Some(receive) = &mut self.receive else {
+            return Introduction::Gone;
+        };
+        loop {
+            match StreamHeader::decode(&self.header[..self.header_len], direction) {
+                Ok(Some((header, _))) => return Introduction::Header(header),
+                Ok(None) => {}
+                Err(error) => return Introduction::Fault(error.code()),
+            }
+            // One byte at a time, because what follows belongs to the application.
+            let next = &mut self.header[self.header_len..=self.header_len];
+            match receive.read(next).await {
+                Ok(Some(_)) => self.header_len += 1,
+                Ok(None) => return Introduction::Fault(Code::FRAME),
+                Err(_) => return Introduction::Gone,
+            }
+        }
     }
 
     fn end(&mut self, code: Code) {
