@@ -8,7 +8,7 @@ use stoq_core::stream::{Direction, Payload, StreamHeader};
 use stoq_native::{Code, Session};
 use tokio::task::JoinSet;
 
-use crate::harness::{Peers, waits, within};
+use crate::harness::{Peers, until, waits, within};
 use crate::hostile::Bare;
 
 const HEADER: StreamHeader = StreamHeader::Data {
@@ -111,6 +111,33 @@ async fn streams_without_a_header_give_way_when_there_is_room_for_no_more() {
         }
         let first = stopped.join_next().await.unwrap().unwrap();
         assert_eq!(first, Ok(Some(late)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn streams_that_never_say_their_header_leave_no_task_behind() {
+    within(async {
+        let peers = Peers::new();
+        let tasks = || {
+            tokio::runtime::Handle::current()
+                .metrics()
+                .num_alive_tasks()
+        };
+        let before = tasks();
+        let (bare, session) = Bare::session(&peers).await;
+        let mut silents = Vec::new();
+        for _ in 0..10 {
+            silents.push(silent(&bare).await);
+        }
+        whole(&bare, 11).await;
+        assert_eq!(next(&session).await, [11]);
+        assert!(tasks() >= before + silents.len());
+        session.close(Code::NO_ERROR, "");
+        drop((session, silents, bare));
+        peers.server.wait_idle().await;
+        until(|| tasks() == before).await;
+        peers.close().await;
     })
     .await;
 }
