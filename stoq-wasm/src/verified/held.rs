@@ -16,7 +16,11 @@ pub(crate) struct Held {
 impl Held {
     /// Notes that a stream holds so much, and no longer so much.
     pub(super) fn change(&self, before: usize, now: usize) {
+        let had_room = self.has_room();
         self.bytes.set(self.bytes.get() + now - before);
+        if !had_room && self.has_room() {
+            self.elders.moved().notify();
+        }
     }
 
     /// Waits until a stream that holds something may read on: there is room, or it is the one that may go on without.
@@ -24,7 +28,9 @@ impl Held {
         if self.has_room() {
             return None;
         }
-        let turn = self.elders.turn().await;
+        let turn = self.elders.place();
+        let goes = || (self.has_room() || turn.has_come()).then_some(());
+        self.elders.moved().until(goes).await;
         (!self.has_room()).then_some(turn)
     }
 
