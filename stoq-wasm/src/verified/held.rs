@@ -3,6 +3,8 @@
 use core::cell::Cell;
 use core::time::Duration;
 
+use stoq_core::channel::MAX_SESSION_BYTES;
+
 use crate::line::{Line, Turn};
 
 /// Bytes that wait for their signature.
@@ -39,8 +41,5 @@ impl Held {
     }
 }
 
-/// What the streams of a session hold back before they read one after the other: 64 MiB, what 2 Gbit/s bring in the quarter of a
-/// second that a run grows, and a browser does not carry. Each has up to 16 MiB for itself.
-const MAX_SESSION_BYTES: usize = 64 * 1024 * 1024;
 /// How long a stream that holds data back waits for more, its signature, say: as native ends do.
 pub(super) const SIGNATURE_TIMEOUT: Duration = Duration::from_secs(30);
