@@ -455,7 +455,7 @@ export class Session {
    * Opens a verified stream in both directions: what arrives on it is held against the signatures of
    * {@link VerifiedOptions.origins}. The service must take such streams, or refuses this one with `unsupported`.
    * @throws {@link StoqError} As {@link openBidirectionalStream}; `invalid-argument`; `limit-exceeded` after 65 536 verified
-   *   streams in one session.
+   *   streams that this page has opened in one session.
    */
   openVerifiedBidirectionalStream(options?: VerifiedOptions): Promise<VerifiedBidirectionalStream>;
   /**
@@ -466,7 +466,7 @@ export class Session {
   openVerifiedUnidirectionalStream(options?: Pick<VerifiedOptions, 'algorithm'>): Promise<SendStream>;
   /**
    * The next verified stream that the peer opened in both directions, as {@link acceptBidirectionalStream}. One whose channel
-   * was used before in this session is refused (`channel-reused`) and counted.
+   * was used before in this session is refused (`channel-reused`) and counted, and so is one beyond 65 536 (`limit-exceeded`).
    * @throws {@link StoqError} How the session ended; `invalid-argument`.
    */
   acceptVerifiedBidirectionalStream(options?: VerifiedOptions): Promise<VerifiedBidirectionalStream>;

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, mock, test } from 'node:test';
-import { Carrier } from './carrier.js';
+import { Carrier, WebTransportError } from './carrier.js';
 import { ready, rejection } from './installed.js';
 
 /** @typedef {import('stoq').VerifiedOptions} VerifiedOptions */
@@ -416,6 +416,36 @@ test('a channel is used once in a session', async () => {
     while (line.stopped === undefined) await new Promise((resolve) => { setImmediate(resolve); });
   }
   assert.deepEqual(session.stats().refused, { 'channel-reused': 2 });
+});
+
+test('each end opens 65,536 channels and no more', async () => {
+  // What is called so often is better not written down by a mock.
+  const [carrier, { getRandomValues }] = [Carrier.last, crypto];
+  const { createUnidirectionalStream } = carrier;
+  const none = new WebTransportError({ streamErrorCode: 0 });
+  let opened = 0;
+  crypto.getRandomValues = (array) => {
+    opened += 1;
+    new DataView(array.buffer, array.byteOffset).setUint32(0, opened);
+    return array;
+  };
+  try {
+    // One that does not come to be has had its name all the same.
+    carrier.createUnidirectionalStream = () => Promise.reject(none);
+    for (let count = 1; count < 65_536; count += 1) await rejection(session.openVerifiedUnidirectionalStream());
+    carrier.createUnidirectionalStream = createUnidirectionalStream;
+    await session.openVerifiedUnidirectionalStream();
+    assert.equal((await rejection(session.openVerifiedUnidirectionalStream())).code, 'limit-exceeded');
+  } finally {
+    Object.assign(crypto, { getRandomValues });
+  }
+  // What the page has opened takes no place of the peer's, and is known all the same.
+  const again = Carrier.last.open();
+  again.bytes.enqueue(joined([unhex('02'), Uint8Array.of(0, 0, 0, 1), new Uint8Array(12)]));
+  const other = Carrier.last.open();
+  other.bytes.enqueue(joined([unhex('02'), unhex('09'.repeat(16))]));
+  await session.acceptVerifiedUnidirectionalStream(PENDING);
+  assert.deepEqual(session.stats().refused, { 'channel-reused': 1 });
 });
 
 test('options that cannot be are refused', async () => {
