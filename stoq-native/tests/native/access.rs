@@ -1,5 +1,7 @@
 //! Access tokens: who gets in, by SETTINGS and by HEADERS, and each reason why not.
 
+#[cfg(target_os = "linux")]
+mod clock;
 mod relayed;
 
 use std::slice::from_ref;
