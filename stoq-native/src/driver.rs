@@ -436,5 +436,7 @@ static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 const MAX_UNINTRODUCED: usize = 64;
 /// Streams of unknown type that are read at once; more are stopped.
 const MAX_DISCARDS: usize = 16;
+/// Streams taken in a turn: likewise, and no more than a peer may have on their way as a rule.
+const STREAM_BATCH: usize = 32;
 /// Datagrams taken in a turn: enough to spread the turn's cost, and little beside what else waits.
 const DATAGRAM_BATCH: usize = 64;

@@ -12,7 +12,6 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::{Arc, Weak};
 
-use bytes::BytesMut;
 use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
 use stoq_core::hops::{HopChain, PassedHop};
@@ -336,12 +335,16 @@ impl Session {
         &self,
         opening: impl Future<Output = Result<T, quinn::ConnectionError>>,
     ) -> Result<T, StreamOpenError> {
+        if let Some(closed) = self.0.shared.ending.get() {
+            return Err(StreamOpenError::SessionClosed(closed.clone()));
+        }
         tokio::select! {
             biased;
-            closed = self.closed() => Err(StreamOpenError::SessionClosed(closed)),
+            // As a rule there is nothing to wait for.
             opened = opening => {
                 opened.map_err(|error| StreamOpenError::SessionClosed(self.end_by(&error)))
             }
+            closed = self.closed() => Err(StreamOpenError::SessionClosed(closed)),
         }
     }
 
@@ -356,9 +359,10 @@ impl Session {
             session: self.id(),
             payload,
         };
-        let mut bytes = BytesMut::with_capacity(StreamHeader::MAX_LEN);
-        header.encode(direction, &mut bytes);
-        send.write_all(&bytes).await.map_err(|error| match error {
+        let mut bytes = [0; StreamHeader::MAX_LEN];
+        header.encode(direction, &mut &mut bytes[..]);
+        let bytes = &bytes[..header.encoded_len(direction)];
+        send.write_all(bytes).await.map_err(|error| match error {
             WriteError::Stopped(code) => StreamOpenError::Rejected(code),
             WriteError::SessionClosed(closed) => StreamOpenError::SessionClosed(closed),
             WriteError::ClosedStream => unreachable!("the stream is new"),

@@ -35,7 +35,7 @@ impl Driver {
                     reason: rejected.to_string(),
                 });
             }
-            Event::Stream(stream) => self.on_stream(stream.map_err(End::Lost)?)?,
+            Event::Stream(stream) => self.on_streams(stream.map_err(End::Lost)?)?,
             Event::Introduced(Ok((stream, introduction))) => {
                 self.on_introduction(stream, introduction)?
             }
@@ -89,13 +89,29 @@ impl Driver {
         Ok(())
     }
 
-    fn on_stream(&mut self, stream: Arrived) -> Result<(), End> {
+    fn on_streams(&mut self, first: Arrived) -> Result<(), End> {
+        self.on_stream(first)?;
+        // They come in bursts, as datagrams do.
+        let quinn = self.quinn.clone();
+        for _ in 1..STREAM_BATCH {
+            if self.unintroduced.len() >= MAX_UNINTRODUCED {
+                break;
+            }
+            let Some(Ok(next)) = poll_once(pin!(quinn.accept_bi())) else {
+                break;
+            };
+            self.on_stream(Arrived::bidirectional(next))?;
+        }
+        Ok(())
+    }
+
+    fn on_stream(&mut self, mut stream: Arrived) -> Result<(), End> {
         // As a rule the header came with the stream: then no task is needed.
-        let mut introduce = Box::pin(stream.introduce());
-        match poll_once(introduce.as_mut()) {
-            Some((stream, introduction)) => self.on_introduction(stream, introduction),
+        let introduction = poll_once(pin!(stream.read_header()));
+        match introduction {
+            Some(introduction) => self.on_introduction(stream, introduction),
             None => {
-                self.unintroduced.spawn(introduce);
+                self.unintroduced.spawn(stream.introduce());
                 Ok(())
             }
         }

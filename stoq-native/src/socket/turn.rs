@@ -1,7 +1,11 @@
-//! Joins the batches that one driver of quinn's sends in one turn.
+//! When quinn's drivers take their turns, and how what they send in one goes out.
 //!
-//! quinn puts at most ten packets into a batch, and its driver of a connection sends two such batches in a turn, each with a call to
-//! the system of its own. With packets of 1452 bytes the system takes four times as much at once, and a call costs more than
+//! A driver begins when the tasks that were ready before it have had their turn. tokio would run it next, as soon as the first of
+//! them has written something; so, of 64 requests that are made at once, each would have a packet and a call to the system of its
+//! own. Whoever is alone waits for nobody.
+//!
+//! And quinn puts at most ten packets into a batch, and its driver of a connection sends two such batches in a turn, each with a call
+//! to the system of its own. With packets of 1452 bytes the system takes four times as much at once, and a call costs more than
 //! what it carries: so full batches are held until the turn is over, and go out as one.
 
 use core::cell::RefCell;
@@ -16,12 +20,19 @@ use quinn::udp::{EcnCodepoint, Transmit};
 use super::config::LARGEST_PAYLOAD;
 use super::wire::Wire;
 
-/// A driver of quinn's, each turn of which sends what it can at once.
-pub(crate) struct Turns<F>(F);
+/// A driver of quinn's, each turn of which begins after those of others and sends what it can at once.
+pub(crate) struct Turns<F> {
+    driver: F,
+    /// Whether it has let others go first.
+    has_waited: bool,
+}
 
 impl<F> Turns<F> {
     pub(crate) fn of(driver: F) -> Self {
-        Self(driver)
+        Self {
+            driver,
+            has_waited: false,
+        }
     }
 }
 
@@ -29,10 +40,16 @@ impl<F: Future<Output = ()> + Unpin> Future for Turns<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { driver, has_waited } = &mut *self;
+        *has_waited = !*has_waited;
+        if *has_waited {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let turn = Turn::begin();
-        let mut polled = Pin::new(&mut self.0).poll(cx);
+        let mut polled = Pin::new(&mut *driver).poll(cx);
         if polled.is_pending() && turn.may_go_on() {
-            polled = Pin::new(&mut self.0).poll(cx);
+            polled = Pin::new(driver).poll(cx);
         }
         polled
     }
@@ -176,3 +193,7 @@ impl Batch {
 const BATCH_BOUND: usize = 10;
 /// Packets that quinn's driver of a connection sends in a turn before it lets others work.
 const DRIVER_BOUND: usize = 20;
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests;

@@ -23,11 +23,11 @@ use super::wire::Wire;
 /// go out [together](turn). And the buffer that quinn receives into is no larger than what one call to the system can fill.
 #[derive(Debug)]
 pub(crate) struct Socket {
+    /// The others on its port, if there are any. Dropped before what has the lease, because they hold their sockets too.
+    siblings: Option<Siblings>,
     wire: Arc<Wire>,
     /// Datagrams of the size that quinn's receive buffer is counted in.
     receive_segments: usize,
-    /// The others on its port, if there are any.
-    siblings: Option<Siblings>,
 }
 
 impl Socket {
@@ -54,6 +54,11 @@ impl Socket {
             receive_segments,
             siblings,
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn wire(&self) -> &Wire {
+        &self.wire
     }
 
     /// What the system has received, less what belongs to others.

@@ -18,6 +18,9 @@ pub(crate) struct Arrived {
     receive: Option<quinn::RecvStream>,
     place: Option<Place>,
     payload: Payload,
+    /// What has been read of the header, and how much that is.
+    header: [u8; StreamHeader::MAX_LEN],
+    header_len: usize,
 }
 
 /// What the first bytes of a stream say.
@@ -37,6 +40,8 @@ impl Arrived {
             receive: Some(receive),
             place: None,
             payload: Payload::Raw,
+            header: [0; StreamHeader::MAX_LEN],
+            header_len: 0,
         }
     }
 
@@ -46,6 +51,8 @@ impl Arrived {
             receive: Some(receive),
             place: None,
             payload: Payload::Raw,
+            header: [0; StreamHeader::MAX_LEN],
+            header_len: 0,
         }
     }
 
@@ -66,7 +73,7 @@ impl Arrived {
         self.payload = payload;
     }
 
-    /// Reads the stream's header and not a byte more. What takes longer than [`HEADER_TIMEOUT`] is a fault.
+    /// [Reads the header](Self::read_header). What takes longer than [`HEADER_TIMEOUT`] is a fault.
     pub(crate) async fn introduce(mut self) -> (Self, Introduction) {
         let introduction = timeout(HEADER_TIMEOUT, self.read_header()).await;
         (
@@ -140,22 +147,22 @@ impl Arrived {
         self.receive.take()
     }
 
-    async fn read_header(&mut self) -> Introduction {
+    /// Reads the header and not a byte more. If the future is dropped, what was read is kept.
+    pub(crate) async fn read_header(&mut self) -> Introduction {
         let direction = self.direction();
         let Some(receive) = &mut self.receive else {
             return Introduction::Gone;
         };
-        let mut read = [0; StreamHeader::MAX_LEN];
-        let mut length = 0;
         loop {
-            match StreamHeader::decode(&read[..length], direction) {
+            match StreamHeader::decode(&self.header[..self.header_len], direction) {
                 Ok(Some((header, _))) => return Introduction::Header(header),
                 Ok(None) => {}
                 Err(error) => return Introduction::Fault(error.code()),
             }
             // One byte at a time, because what follows belongs to the application.
-            match receive.read(&mut read[length..=length]).await {
-                Ok(Some(_)) => length += 1,
+            let next = &mut self.header[self.header_len..=self.header_len];
+            match receive.read(next).await {
+                Ok(Some(_)) => self.header_len += 1,
                 Ok(None) => return Introduction::Fault(Code::FRAME),
                 Err(_) => return Introduction::Gone,
             }
