@@ -80,3 +80,11 @@ pub const MAX_IDLE_FRAMES: u32 = 64;
 /// answered. A run that was signed when its signer had less than the newest 16,384 frames is not known any more: 256 MiB in full
 /// frames, on their way or unread.
 pub const MAX_REQUESTS: usize = 16_384;
+/// Streams that each end may open as verified ones in one session, over all its time: 65,536. Their names have to be remembered
+/// as long as the session lasts, for one that came again would let a relay repeat what was signed for the first: those of both
+/// ends take 2 MiB, and up to 4.5 MB in a hash table. Who needs more begins another session.
+pub const MAX_CHANNELS: usize = 65_536;
+/// What the verified streams of a session hold back until signatures come, before they read one after the other: 64 MiB, what
+/// 2 Gbit/s bring in [`RUN_TIME`] and more than a browser carries. Each holds up to [`MAX_RUNS`] of [`MAX_RUN_BYTES`]
+/// for itself.
+pub const MAX_SESSION_BYTES: usize = 64 * 1024 * 1024;

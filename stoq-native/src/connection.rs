@@ -166,11 +166,12 @@ impl Connection {
         self.command(Command::GoAway { code, grace });
     }
 
-    /// Asks the peer's end for a sign of life, and says whether it came. Nothing, until it comes or the connection ends.
-    pub(crate) async fn ping(&self) -> bool {
+    /// Asks the peer's end for a sign of life, and says whether it came. Nothing, until it comes or the connection ends. However
+    /// many pings are on their way: the answer to any is a sign.
+    pub(crate) async fn lives(&self) -> bool {
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Ping { reply });
-        matches!(answer.await, Ok(Ok(_)))
+        self.command(Command::Probe { reply });
+        answer.await.is_ok()
     }
 
     /// Whether [`open_session`](Self::open_session) may be of use: the connection is open and the peer stays.

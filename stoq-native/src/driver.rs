@@ -11,7 +11,7 @@
 //! ```
 //!
 //! It takes part in the beginning and end of streams and in no byte between. What a peer can make it hold is bounded: by
-//! the state machine, by [`MAX_UNINTRODUCED`] streams whose header has not come, [`MAX_DISCARDS`] streams of unknown
+//! the state machine, by the [`Introductions`] of streams whose header has not come, [`MAX_DISCARDS`] streams of unknown
 //! type, and [`control::MAX_UNSENT`] bytes of answers.
 
 mod access;
@@ -19,7 +19,9 @@ mod command;
 mod control;
 mod end;
 mod event;
+mod introductions;
 mod outputs;
+mod pings;
 mod requested;
 
 use core::time::Duration;
@@ -35,7 +37,7 @@ use stoq_core::close::Code;
 use stoq_core::hash::SessionHash;
 use stoq_core::service::ServiceName;
 use stoq_core::session::{
-    self as machine, Answer, ForeignAuth, Input, Output, PingError, PingId, SessionError, Side,
+    self as machine, Answer, ForeignAuth, Input, Output, PingError, SessionError, Side,
 };
 use stoq_core::session_id::SessionId;
 use stoq_core::time::Timestamp;
@@ -63,6 +65,8 @@ pub(crate) use command::{Command, Watch};
 use control::{Incoming, Outgoing};
 use end::End;
 use event::Event;
+pub(crate) use introductions::Introductions;
+use pings::Pings;
 use requested::Requested;
 
 /// What the drivers of an endpoint share.
@@ -151,7 +155,7 @@ pub(crate) enum Role {
 #[derive(Default)]
 pub(crate) struct Unintroduced {
     /// Those whose header is being read.
-    pub(crate) streams: JoinSet<(Arrived, Introduction)>,
+    pub(crate) streams: Introductions,
     /// Those of early data whose service is being read.
     pub(crate) early: JoinSet<()>,
 }
@@ -233,7 +237,7 @@ struct Driver {
     incoming: Incoming,
 
     /// Streams whose header has not come.
-    unintroduced: JoinSet<(Arrived, Introduction)>,
+    unintroduced: Introductions,
     /// Streams that the machine has not placed, by the key that it knows them by.
     unplaced: HashMap<u64, Arrived>,
     next_stream: u64,
@@ -248,7 +252,7 @@ struct Driver {
     /// Boxed, because a table keeps the room of those that have left.
     waiting: HashMap<SessionId, Box<Waiting>>,
     requested: Requested,
-    pings: HashMap<PingId, oneshot::Sender<Result<Duration, PingError>>>,
+    pings: Pings,
     /// Multiplexed sessions that QUIC's bounds on streams reckon with.
     reckoned: usize,
     /// Whether the connection is closed when nobody holds it. Not on a server as long as it only carries
@@ -359,7 +363,7 @@ impl Driver {
             adaptation: JoinSet::new(),
             sessions: HashMap::new(),
             waiting,
-            pings: HashMap::new(),
+            pings: Pings::default(),
             reckoned: 0,
             needs_holder: side == Side::Client,
             handles: 1,
@@ -388,7 +392,7 @@ impl Driver {
     async fn next(&mut self) -> Event {
         let due = self.machine.next_due();
         let due = due.map(|due| self.start + Duration::from_micros(due.as_micros()));
-        let room = self.unintroduced.len() < MAX_UNINTRODUCED;
+        let room = self.unintroduced.has_room();
         tokio::select! {
             Some(command) = self.commands.recv() => Event::Command(command),
             Ok(()) = self.shutdown.changed() => Event::Shutdown,
@@ -396,7 +400,7 @@ impl Driver {
             rejected = self.peer.revoked() => Event::Revoked(rejected),
             stream = self.quinn.accept_bi(), if room => Event::Stream(stream.map(Arrived::bidirectional)),
             stream = self.quinn.accept_uni(), if room => Event::Stream(stream.map(Arrived::unidirectional)),
-            Some(introduced) = self.unintroduced.join_next() => Event::Introduced(introduced),
+            Some(introduced) = self.unintroduced.next() => Event::Introduced(introduced),
             datagram = self.quinn.read_datagram() => Event::Datagram(datagram),
             // A peer that makes us answer and does not read the answers waits.
             bytes = self.incoming.read(), if self.outgoing.has_room() => Event::Control(bytes),
@@ -432,8 +436,8 @@ fn poll_once<T>(future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
 
 /// Connections of this process so far, and attempts at them.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
-/// Streams whose header may be missing at once: a burst of new streams in packets that overtake each other.
-const MAX_UNINTRODUCED: usize = 64;
+/// Streams of early data whose service may be missing at once: as many as may miss their header.
+const MAX_UNNAMED: usize = 64;
 /// Streams of unknown type that are read at once; more are stopped.
 const MAX_DISCARDS: usize = 16;
 /// Streams taken in a turn: likewise, and no more than a peer may have on their way as a rule.

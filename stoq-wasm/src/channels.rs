@@ -3,11 +3,11 @@
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 use js_sys::Object;
 use stoq_core::Code;
-use stoq_core::channel::ChannelId;
+use stoq_core::channel::{ChannelId, MAX_CHANNELS};
 
 use crate::error::Error;
 use crate::verified::Held;
@@ -18,14 +18,24 @@ use crate::{js, word};
 pub(crate) struct Channels {
     /// In order.
     known: RefCell<Vec<ChannelId>>,
+    /// How many of them are streams of the page, and of the peer.
+    streams: [Cell<usize>; 2],
     refused: RefCell<Vec<(Code, u32)>>,
     pub(crate) held: Held,
+}
+
+/// Who opens a stream.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    Page,
+    Peer,
 }
 
 impl Default for Channels {
     fn default() -> Self {
         Self {
             known: RefCell::new(vec![ChannelId::DATAGRAMS]),
+            streams: Default::default(),
             refused: RefCell::default(),
             held: Held::default(),
         }
@@ -36,17 +46,19 @@ impl Channels {
     /// Takes a name into use.
     ///
     /// # Errors
-    /// `channel-reused`; `limit-exceeded` if there have been so many that no more can be remembered.
-    pub(crate) fn claim(&self, channel: ChannelId) -> Result<(), Error> {
+    /// `channel-reused`; `limit-exceeded` if this end has opened [`MAX_CHANNELS`].
+    pub(crate) fn claim(&self, channel: ChannelId, opener: End) -> Result<(), Error> {
         let mut known = self.known.borrow_mut();
         let Err(place) = known.binary_search(&channel) else {
             let message = format!("the channel {channel} has been used in this session");
             return Err(Error::new(Code::CHANNEL_REUSED, message));
         };
-        if known.len() > MAX_CHANNELS {
+        let streams = &self.streams[opener as usize];
+        if streams.get() == MAX_CHANNELS {
             let message = format!("the session has had {MAX_CHANNELS} verified streams");
             return Err(Error::new(Code::LIMIT, message));
         }
+        streams.set(streams.get() + 1);
         known.insert(place, channel);
         Ok(())
     }
@@ -70,6 +82,3 @@ impl Channels {
         js::object(&counts)
     }
 }
-
-/// Verified streams of one session, over all its time: their names take 1 MiB.
-const MAX_CHANNELS: usize = 65_536;

@@ -1,5 +1,8 @@
 //! One session's connection: feeds stoq-core's state machine and carries out what it says.
 
+mod outputs;
+mod streams;
+
 use alloc::rc::{Rc, Weak};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -7,25 +10,17 @@ use core::cell::RefCell;
 use core::ops::Deref;
 use core::time::Duration;
 
-use js_sys::{Promise, Uint8Array};
-use stoq_core::access::TokenHash;
-use stoq_core::channel::ChannelId;
-use stoq_core::datagram::Content;
-use stoq_core::hash::SessionHash;
+use js_sys::Uint8Array;
 use stoq_core::session::{CLOSE_TIMEOUT, Config, Input, Output, Session};
-use stoq_core::stream::{Direction, Payload};
 use stoq_core::{Code, SessionId, StreamHeader};
-use wasm_bindgen::prelude::*;
-use web_sys::{
-    WebTransport, WebTransportBidirectionalStream, WebTransportCloseInfo, WebTransportReceiveStream,
-};
+use web_sys::{WebTransport, WebTransportCloseInfo};
 
-use crate::access::{self, Proofs};
+use crate::access::Proofs;
 use crate::channels::Channels;
 use crate::control::Control;
-use crate::ending::{Broken, Ending};
+use crate::ending::Ending;
 use crate::error::Error;
-use crate::inbox::{GoingAway, Inbox, Opened, Place};
+use crate::inbox::{GoingAway, Inbox, Opened};
 use crate::incoming::Arrival;
 use crate::js::{self, Counter, Timer};
 use crate::line::Line;
@@ -154,37 +149,6 @@ impl Driver {
         self.news.until(opened).await
     }
 
-    /// A place for the next stream of the peer, as soon as there is room; `None` if the session ends before.
-    pub(crate) async fn place(&self, direction: Direction) -> Option<Place> {
-        self.wait(|inbox| inbox.place(direction)).await.ok()
-    }
-
-    /// The next bidirectional stream of the peer.
-    pub(crate) async fn accept_bidirectional(
-        &self,
-    ) -> Result<WebTransportBidirectionalStream, Error> {
-        self.wait(Inbox::take_bidirectional).await
-    }
-
-    /// The next unidirectional stream of the peer.
-    pub(crate) async fn accept_unidirectional(&self) -> Result<WebTransportReceiveStream, Error> {
-        self.wait(Inbox::take_unidirectional).await
-    }
-
-    /// The next verified bidirectional stream of the peer.
-    pub(crate) async fn accept_verified_bidirectional(
-        &self,
-    ) -> Result<(WebTransportBidirectionalStream, ChannelId), Error> {
-        self.wait(Inbox::take_verified_bidirectional).await
-    }
-
-    /// The next verified unidirectional stream of the peer.
-    pub(crate) async fn accept_verified_unidirectional(
-        &self,
-    ) -> Result<(WebTransportReceiveStream, ChannelId), Error> {
-        self.wait(Inbox::take_verified_unidirectional).await
-    }
-
     /// The next datagram.
     pub(crate) async fn receive_datagram(&self) -> Result<Uint8Array, Error> {
         self.wait(|inbox| inbox.datagrams.borrow_mut().pop_front())
@@ -199,40 +163,6 @@ impl Driver {
     /// Resolves when the peer wants to wind up; an error if the session ends without.
     pub(crate) async fn going_away(&self) -> Result<GoingAway, Error> {
         self.wait(|inbox| inbox.going_away.borrow().clone()).await
-    }
-
-    /// A stream of the user's from `create`, as [`open_unseen`](Self::open_unseen).
-    pub(crate) async fn open_stream<T: JsCast>(
-        &self,
-        create: impl Fn(&WebTransport) -> Promise<T>,
-    ) -> Result<T, Error> {
-        let stream = self.open_unseen(create).await?;
-        self.counters.streams_opened.add();
-        Ok(stream)
-    }
-
-    /// A stream from `create`, as soon as the peer's limits allow one more.
-    ///
-    /// Chromium 148 does not wait at its limit, but rejects; so this tries again. Others wait in line meanwhile.
-    pub(crate) async fn open_unseen<T: JsCast>(
-        &self,
-        create: impl Fn(&WebTransport) -> Promise<T>,
-    ) -> Result<T, Error> {
-        let _turn = self.openers.turn().await;
-        loop {
-            self.ending.alive()?;
-            match self.ending.settle(create(&self.transport)).await {
-                Ok(stream) => return Ok(stream),
-                Err(Broken::Ended) => {}
-                Err(Broken::Rejected(thrown)) if is_limit(&thrown) => {
-                    self.ending.pause(TRY_AGAIN).await;
-                }
-                Err(broken) => {
-                    let what = "the browser could not open a stream";
-                    return Err(self.ending.explain(broken, what).await);
-                }
-            }
-        }
     }
 
     /// Datagrams that arrived and went nowhere.
@@ -259,134 +189,6 @@ impl Driver {
         }
         self.set_timer();
         self.news.notify();
-    }
-
-    fn carry_out_one(&self, output: Output) {
-        match output {
-            Output::Send(bytes) => {
-                if let Err(error) = self.control.send(&bytes) {
-                    self.close_transport(error.code(), error.message());
-                    self.end(error.code(), error.message().into());
-                }
-            }
-            Output::Opened {
-                hash,
-                max_datagram_size,
-                hops,
-                ..
-            } => {
-                self.inbox.hops.replace(hops);
-                self.inbox.opened.replace(Some(Opened {
-                    hash,
-                    max_datagram_size,
-                }));
-            }
-            Output::Refused { code, reason, .. }
-            | Output::Closed { code, reason, .. }
-            | Output::CloseCarrier { code, reason } => {
-                self.close_transport(code, &reason);
-                self.end(code, reason);
-            }
-            Output::Stream {
-                stream, payload, ..
-            } => self.hand_over(stream, payload),
-            Output::RejectStream { stream, code } => {
-                if let Some(arrival) = self.take_arrival(stream) {
-                    arrival.reject(code);
-                }
-            }
-            Output::DiscardStream { stream } => {
-                if let (Some(arrival), Some(driver)) =
-                    (self.take_arrival(stream), self.me.upgrade())
-                {
-                    js::spawn(arrival.discard(driver));
-                }
-            }
-            Output::Datagram { content, .. } => match Content::decode(content) {
-                Ok(Content::Data(data)) => self.inbox.put_datagram(&data),
-                Ok(Content::Shard(shard)) => self.inbox.messages.put(&shard),
-                Ok(Content::Sealed(token, data)) => self.inbox.put_sealed(token, data),
-                Err(_) => self.inbox.dropped_datagrams.add(),
-            },
-            Output::Pong { id, rtt } => {
-                self.inbox.ping_rtt.set(Some(rtt));
-                self.inbox.pongs.borrow_mut().push((id, rtt));
-            }
-            Output::GoAway {
-                code,
-                grace,
-                authority,
-                ..
-            } => {
-                let going_away = GoingAway {
-                    code,
-                    grace,
-                    authority,
-                };
-                self.inbox.going_away.replace(Some(going_away));
-            }
-            Output::Stats(stats) => self.inbox.path.set(Some(stats)),
-            Output::Prove { id, hash, token } => {
-                if let Some(driver) = self.me.upgrade() {
-                    js::spawn(async move { driver.prove(id, &hash, &token).await });
-                }
-            }
-            // It relays nothing.
-            Output::Auth { .. } => {}
-            Output::Requested(_) | Output::Unproven { .. } => {
-                unreachable!("only servers are asked for sessions")
-            }
-        }
-    }
-
-    /// Shows that this page has the key of the token's holder; the session ends if it cannot.
-    async fn prove(&self, id: SessionId, hash: &SessionHash, token: &TokenHash) {
-        let key = self.proofs.iter().find(|(proven, _)| proven == token);
-        let (_, key) = key.expect("the machine asks for what it was told of");
-        match access::prove(key, token, hash).await {
-            Ok(proof) => {
-                let mut out = Vec::new();
-                let mut machine = self.machine.borrow_mut();
-                machine.prove(id, token, &proof, &mut out);
-                drop(machine);
-                self.carry_out(out);
-            }
-            Err(error) => {
-                self.close(error.code(), error.message());
-                self.end(error.code(), error.message().into());
-            }
-        }
-    }
-
-    fn hand_over(&self, stream: u64, payload: Payload) {
-        let Some(arrival) = self.take_arrival(stream) else {
-            return;
-        };
-        match payload {
-            Payload::Raw => self.put_stream(arrival, None),
-            Payload::Framed => {
-                if let Some(driver) = self.me.upgrade() {
-                    js::spawn(driver.read_channel(arrival));
-                }
-            }
-            Payload::Announce => {
-                if let Some(driver) = self.me.upgrade() {
-                    driver.put_announcements(&arrival);
-                }
-            }
-        }
-    }
-
-    /// Lets the user have a stream of the peer.
-    pub(crate) fn put_stream(&self, arrival: Arrival, channel: Option<ChannelId>) {
-        self.inbox.put_stream(arrival, channel);
-        self.counters.streams_accepted.add();
-    }
-
-    fn take_arrival(&self, stream: u64) -> Option<Arrival> {
-        let mut arrivals = self.arrivals.borrow_mut();
-        let at = arrivals.iter().position(|(key, _)| *key == stream)?;
-        Some(arrivals.swap_remove(at).1)
     }
 
     /// Says how the session ended. The first time counts.
@@ -466,13 +268,3 @@ impl Deref for Handle {
         &self.driver
     }
 }
-
-/// Whether this is how a browser says that no more streams may be open. Chromium 148 has this name for nothing else here;
-/// the WebTransport draft of the W3C has given it the other one.
-fn is_limit(thrown: &JsValue) -> bool {
-    let name = js::get(thrown, "name").as_string();
-    matches!(name.as_deref(), Some("NetworkError" | "QuotaExceededError"))
-}
-
-/// How long a stream waits that the browser would not open: a round trip, in which one of the others may have ended.
-const TRY_AGAIN: Duration = Duration::from_millis(20);

@@ -18,6 +18,7 @@ use web_sys::{
     WebTransportReceiveStream,
 };
 
+use crate::channels::End;
 use crate::driver::Driver;
 use crate::ending::Broken;
 use crate::inbox::Place;
@@ -125,7 +126,7 @@ impl Driver {
             Some(None) => return,
             Some(Some(channel)) => channel,
         };
-        let claim = |channel| match self.channels.claim(channel) {
+        let claim = |channel| match self.channels.claim(channel, End::Peer) {
             Ok(()) => Ok(channel),
             Err(error) => Err(error.code()),
         };

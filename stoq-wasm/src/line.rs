@@ -16,12 +16,21 @@ pub(crate) struct Line {
 impl Line {
     /// Resolves when all who came before have left.
     pub(crate) async fn turn(&self) -> Turn<'_> {
+        let turn = self.place();
+        self.moved.until(|| turn.has_come().then_some(())).await;
+        turn
+    }
+
+    /// A place behind all who came before, for who waits for something else too: [`moved`](Self::moved) says when to look.
+    pub(crate) fn place(&self) -> Turn<'_> {
         let number = self.next.replace(self.next.get() + 1);
         self.waiting.borrow_mut().push(number);
-        let turn = Turn { line: self, number };
-        let first = || (self.waiting.borrow().first() == Some(&number)).then_some(());
-        self.moved.until(first).await;
-        turn
+        Turn { line: self, number }
+    }
+
+    /// Told when somebody leaves.
+    pub(crate) const fn moved(&self) -> &Signal {
+        &self.moved
     }
 }
 
@@ -29,6 +38,13 @@ impl Line {
 pub(crate) struct Turn<'a> {
     line: &'a Line,
     number: u64,
+}
+
+impl Turn<'_> {
+    /// Whether all who came before have left.
+    pub(crate) fn has_come(&self) -> bool {
+        self.line.waiting.borrow().first() == Some(&self.number)
+    }
 }
 
 impl Drop for Turn<'_> {

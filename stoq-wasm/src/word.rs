@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_types_name_the_same_words() {
-        let types = include_str!("../js/index.d.ts");
+        let types = include_str!("../js/types/error.d.ts");
         let (_, union) = types
             .split_once("export type ErrorCode =")
             .expect("the union is there");

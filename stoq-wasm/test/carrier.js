@@ -6,7 +6,7 @@ import { mock } from 'node:test';
 /** @typedef {{ bytes: ReadableByteStreamController, sent: Uint8Array[], ended: string, stopped: number | undefined, reset: number | undefined, hold: Promise<void> | undefined }} Line */
 
 /** How a page gives up streams. */
-class WebTransportError extends Error {
+export class WebTransportError extends Error {
   /** @param {{ streamErrorCode: number }} init */
   constructor({ streamErrorCode }) {
     super('a stream');

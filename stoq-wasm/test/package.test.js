@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -15,6 +15,18 @@ test('the package holds what its manifest lists, and nothing else', () => {
   const found = files.trim().split('\n').map((file) => file.slice(2)).sort();
   assert.deepEqual(found, [...manifest.files, 'package.json'].sort());
   assert.equal(manifest.dependencies, undefined);
+});
+
+test('every file of types that another names is in the package', () => {
+  const [seen, open] = [new Set(), ['js/index.d.ts']];
+  for (let file; (file = open.pop()) !== undefined;) {
+    if (seen.has(file)) continue;
+    seen.add(file);
+    const text = readFileSync(join(installed, file), 'utf8');
+    for (const [, named = ''] of text.matchAll(/ from '(\.[^']+)\.js';/g)) open.push(join(dirname(file), `${named}.d.ts`));
+  }
+  const types = manifest.files.filter((/** @type {string} */ file) => file.endsWith('.d.ts'));
+  assert.deepEqual([...seen].sort(), types.sort());
 });
 
 test('the module stays small enough for a page', (context) => {

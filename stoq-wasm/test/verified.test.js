@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, mock, test } from 'node:test';
-import { Carrier } from './carrier.js';
+import { Carrier, WebTransportError } from './carrier.js';
 import { ready, rejection } from './installed.js';
 
 /** @typedef {import('stoq').VerifiedOptions} VerifiedOptions */
@@ -130,50 +130,82 @@ test('the signed end of an answer to less than was asked and finished is refused
   assert.equal((await rejection(first.stream.send.finish())).code, 'wrong-request');
 });
 
-test('what streams hold back is bounded for all of a session, and in time', async () => {
+/**
+ * Verified streams of a session, which hold back what nobody signs, and the test's own clock for their time-outs.
+ * @param {(streams: Holding[], add: (pieces: number) => Promise<Holding>) => Promise<void>} body
+ */
+async function holding(body) {
   mock.timers.reset();
   mock.timers.enable({ apis: ['Date', 'setTimeout'], now: file.now });
   const random = mock.method(crypto, 'getRandomValues', (/** @type {Uint8Array} */ array) => array.fill(Carrier.last.lines.length));
   try {
-    const data = new Uint8Array(16_384);
-    // Two full runs, which nobody signs: 16 MiB.
-    const pieces = 1024;
-    /** @type {{ line: import('./carrier.js').Line, waiting: Promise<any> }[]} */
+    /** @type {Holding[]} */
     const streams = [];
-    for (let number = 0; number < 6; number += 1) {
+    await body(streams, async (pieces) => {
       const { channel, receive } = await session.openVerifiedBidirectionalStream(ORIGINS);
       const line = /** @type {import('./carrier.js').Line} */ (Carrier.last.lines.at(-1));
-      for (let sequence = 0; sequence < pieces; sequence += 1) line.bytes.enqueue(unsigned(channel, sequence, data));
-      streams.push({ line, waiting: rejection(receive.read()) });
-    }
-    const waits = () => streams.map(({ line }) => (line.bytes.desiredSize ?? 0) < 0);
-    const turns = async (/** @type {() => boolean} */ until) => {
-      for (let at = 0; at < 100 || !until() && at < 20_000; at += 1) await new Promise((resolve) => { setImmediate(resolve); });
-    };
-    const waiting = () => waits().filter(Boolean).length;
-    await turns(() => waiting() === 5);
-    await turns(() => true);
-    assert.equal(waiting(), 5, 'one goes on when 64 MiB are held');
-    let ended = 0;
-    for (const { waiting: read } of streams) void read.then(() => { ended += 1; });
-    for (let round = 1; round <= 6 && ended < 6; round += 1) {
-      const before = ended;
-      mock.timers.tick(31_000);
-      await turns(() => ended > before && (waiting() === 0 || ended < 2));
-    }
-    for (const { line, waiting: read } of streams) {
-      const error = await read;
-      assert.deepEqual([error.code, error.sequence], ['limit-exceeded', 0]);
-      assert.notEqual(line.stopped, undefined);
-    }
-    assert.deepEqual(session.stats().refused, { 'limit-exceeded': 6 });
+      for (let sequence = 0; sequence < pieces; sequence += 1) line.bytes.enqueue(unsigned(channel, sequence, PIECE));
+      const reading = receive.read().catch((error) => error);
+      const stream = { line, receive, reading, waits: () => (line.bytes.desiredSize ?? 0) < 0 };
+      streams.push(stream);
+      return stream;
+    });
   } finally {
     random.mock.restore();
     mock.method(crypto, 'getRandomValues', (/** @type {Uint8Array} */ array) => array.fill(1));
     mock.timers.reset();
     mock.timers.enable({ apis: ['Date'], now: file.now });
   }
-});
+}
+/** @typedef {{ line: import('./carrier.js').Line, receive: import('stoq').VerifiedReceiveStream, reading: Promise<any>, waits: () => boolean }} Holding */
+
+/** Lets others work until something is so, and some turns more for what should not happen. @param {() => boolean} until */
+async function turns(until) {
+  for (let at = 0; at < 100 || !until() && at < 20_000; at += 1) await new Promise((resolve) => { setImmediate(resolve); });
+}
+
+const PIECE = new Uint8Array(16_384);
+/** Pieces of two full runs: 16 MiB, all that a stream may hold. */
+const FULL = 1024;
+
+test('what streams hold back is bounded for all of a session, and in time', () => holding(async (streams, add) => {
+  for (let number = 0; number < 6; number += 1) await add(FULL);
+  const waiting = () => streams.filter(({ waits }) => waits()).length;
+  await turns(() => waiting() === 5);
+  await turns(() => true);
+  assert.equal(waiting(), 5, 'one goes on when 64 MiB are held');
+  let ended = 0;
+  for (const { reading } of streams) void reading.then(() => { ended += 1; });
+  for (let round = 1; round <= 6 && ended < 6; round += 1) {
+    const before = ended;
+    mock.timers.tick(31_000);
+    await turns(() => ended > before && (waiting() === 0 || ended < 2));
+  }
+  for (const { line, reading } of streams) {
+    const error = await reading;
+    assert.deepEqual([error.code, error.sequence], ['limit-exceeded', 0]);
+    assert.notEqual(line.stopped, undefined);
+  }
+  assert.deepEqual(session.stats().refused, { 'limit-exceeded': 6 });
+}));
+
+test('room that one stream makes is there for those who wait, also while another goes on without', () => holding(async (streams, add) => {
+  for (let number = 0; number < 4; number += 1) await add(FULL);
+  await turns(() => !streams.some(({ waits }) => waits()));
+  await turns(() => true);
+  // 64 MiB are held, and the stream that came to them last waits for its signature.
+  const late = await add(3);
+  const { bytes } = late.line;
+  const two = -2 * unsigned(file.channel, 0, PIECE).length;
+  await turns(() => bytes.desiredSize === two);
+  await turns(() => true);
+  assert.equal(bytes.desiredSize, two, 'what has read one piece of three waits with it');
+  const [first] = streams;
+  await first?.receive.stop();
+  assert.equal(await first?.reading, undefined);
+  await turns(() => !late.waits());
+  assert.ok(!late.waits(), 'it reads on');
+}));
 
 /** A piece with its token, by SHA-256. @param {string} channel @param {number} sequence @param {Uint8Array} data */
 function unsigned(channel, sequence, data) {
@@ -384,6 +416,36 @@ test('a channel is used once in a session', async () => {
     while (line.stopped === undefined) await new Promise((resolve) => { setImmediate(resolve); });
   }
   assert.deepEqual(session.stats().refused, { 'channel-reused': 2 });
+});
+
+test('each end opens 65,536 channels and no more', async () => {
+  // What is called so often is better not written down by a mock.
+  const [carrier, { getRandomValues }] = [Carrier.last, crypto];
+  const { createUnidirectionalStream } = carrier;
+  const none = new WebTransportError({ streamErrorCode: 0 });
+  let opened = 0;
+  crypto.getRandomValues = (array) => {
+    opened += 1;
+    new DataView(array.buffer, array.byteOffset).setUint32(0, opened);
+    return array;
+  };
+  try {
+    // One that does not come to be has had its name all the same.
+    carrier.createUnidirectionalStream = () => Promise.reject(none);
+    for (let count = 1; count < 65_536; count += 1) await rejection(session.openVerifiedUnidirectionalStream());
+    carrier.createUnidirectionalStream = createUnidirectionalStream;
+    await session.openVerifiedUnidirectionalStream();
+    assert.equal((await rejection(session.openVerifiedUnidirectionalStream())).code, 'limit-exceeded');
+  } finally {
+    Object.assign(crypto, { getRandomValues });
+  }
+  // What the page has opened takes no place of the peer's, and is known all the same.
+  const again = Carrier.last.open();
+  again.bytes.enqueue(joined([unhex('02'), Uint8Array.of(0, 0, 0, 1), new Uint8Array(12)]));
+  const other = Carrier.last.open();
+  other.bytes.enqueue(joined([unhex('02'), unhex('09'.repeat(16))]));
+  await session.acceptVerifiedUnidirectionalStream(PENDING);
+  assert.deepEqual(session.stats().refused, { 'channel-reused': 1 });
 });
 
 test('options that cannot be are refused', async () => {

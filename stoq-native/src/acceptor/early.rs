@@ -27,7 +27,7 @@ pub(super) async fn until_done(
             _ = &mut done => break,
             Ok(stream) = connection.accept_bi(), if room => Arrived::bidirectional(stream),
             Ok(stream) = connection.accept_uni(), if room => Arrived::unidirectional(stream),
-            Some(introduced) = waiting.streams.join_next() => {
+            Some(introduced) = waiting.streams.next() => {
                 match (introduced, &drivers.early) {
                     (Ok((stream, Introduction::Header(StreamHeader::Early))), Some(requests)) => {
                         let from = connection.remote_address();
@@ -43,10 +43,10 @@ pub(super) async fn until_done(
             }
             Some(_) = waiting.early.join_next() => continue,
         };
-        waiting.streams.spawn(arrived.introduce());
+        waiting.streams.add(arrived);
     }
     for introduced in held {
-        waiting.streams.spawn(async move { introduced });
+        waiting.streams.put_back(introduced);
     }
     waiting
 }

@@ -11,6 +11,9 @@ use crate::clock::now;
 
 /// Which services want an access token, and whose tokens do.
 ///
+/// A token is held against this machine's wall clock when a session is asked for, and never again: that it expires, or that the
+/// clock is set, ends no session.
+///
 /// ```
 /// use stoq_native::{AccessRules, FalconKey, FalconSigner, Verifier};
 ///

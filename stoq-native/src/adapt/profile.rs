@@ -113,9 +113,11 @@ pub struct NewConnectionProfile {
     /// The standard's two packets for each acknowledgement while those are rare anyway, and more where they would be a load of
     /// their own; and a wait that is a fraction of the tier's round trips. quinn asks for it when a connection begins.
     pub ack_frequency: AckFrequency,
-    /// Where the search for larger datagrams ends, in bytes of UDP payload: the 1500 of Ethernet or the 9000 of its jumbo frames,
-    /// less 48 of IPv6 and UDP. Where no larger one passes, the search costs some lost probes. [`apply`](Self::apply) leaves it
-    /// alone: it depends on the network's equipment more than on its rate.
+    /// Bytes of UDP payload in the largest packet, [`SocketConfig::mtu`](crate::SocketConfig::mtu): the 1500 of Ethernet or the
+    /// 9000 of its jumbo frames, less 48 of IPv6 and UDP. It bounds what the endpoint's socket takes, and where the search of each
+    /// connection ends; no connection sends more than its route is known to take, or 1452 bytes where the system does not
+    /// tell. So jumbo packets on a path without them cost the socket's larger buffers, and a larger one for each connection that
+    /// sends.
     pub max_datagram: u16,
     /// Silence after which the connection counts as lost: longer where radios come and go, shorter where a peer that is
     /// silent for long has failed. Told in the handshake.
@@ -144,7 +146,8 @@ impl NewConnectionProfile {
         }
     }
 
-    /// Changes the settings of an endpoint to these. Its connections are taken to have such paths from the beginning.
+    /// Changes the settings of an endpoint to these. Its connections are taken to have such paths from the beginning. What was set
+    /// there before is replaced.
     ///
     /// ```
     /// use stoq_native::{NewConnectionProfile, Tier, TransportConfig};
@@ -152,10 +155,12 @@ impl NewConnectionProfile {
     /// let mut config = TransportConfig::default();
     /// NewConnectionProfile::of(Tier::Performance).apply(&mut config);
     /// assert_eq!(config.limits.stream_window, 8_000_000);
+    /// assert_eq!(config.socket.mtu, 8952);
     /// ```
     pub fn apply(&self, config: &mut TransportConfig) {
         config.limits.stream_window = self.stream_window;
         config.ack_frequency = Some(self.ack_frequency);
+        config.socket.mtu = self.max_datagram;
         config.idle_timeout = self.idle_timeout;
     }
 }
@@ -177,6 +182,7 @@ mod tests {
                 NewConnectionProfile::of(pair[1]),
             );
             assert!(slower.stream_window <= faster.stream_window);
+            assert!(slower.max_datagram <= faster.max_datagram);
         }
     }
 

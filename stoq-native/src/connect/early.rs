@@ -42,26 +42,9 @@ impl Connector {
         drivers: &Arc<driver::Shared>,
         target: Target,
     ) -> Result<EarlyConnection, ConnectError> {
-        let Target { host, port, .. } = &target;
-        let addresses = resolve(host, *port, self.transport.ip).await;
-        let addresses = addresses.map_err(|error| ConnectError::Resolve {
-            host: host.clone(),
-            error,
-        })?;
-        let no_address = || ConnectError::NoAddress { host: host.clone() };
-        let address = *addresses.first().ok_or_else(no_address)?;
-        let Judge::Servers(servers) = drivers.judge.borrow().clone() else {
-            return Err(ConnectError::NotAClient);
-        };
-        servers.forget_unless_believed(host, *port);
-        let attempt = self.attempt(&servers, host, *port)?;
-        let connecting = self.begin(endpoint, address, &attempt)?;
-        let (begun, early) = match connecting.into_0rtt() {
-            Ok((connection, accepted)) => {
-                (Begun::Early(connection.clone(), accepted), Some(connection))
-            }
-            Err(connecting) => (Begun::Full(connecting), None),
-        };
+        let (begun, attempt) = (self.begin_early(endpoint, drivers, &target).await)
+            .inspect_err(|error| note_failure(&drivers.counters, error))?;
+        let early = begun.connection();
         // The endpoint's own, so that what is agreed on is judged in any case, whatever the caller waits for.
         let (sender, opening) = oneshot::channel();
         let work = self
@@ -79,6 +62,34 @@ impl Connector {
             abort: task.abort_handle(),
             established: false,
         })
+    }
+
+    /// Up to the first packet, which is on its way then.
+    async fn begin_early(
+        &self,
+        endpoint: &quinn::Endpoint,
+        drivers: &driver::Shared,
+        target: &Target,
+    ) -> Result<(Begun, Attempt), ConnectError> {
+        let Target { host, port, .. } = target;
+        let addresses = resolve(host, *port, self.transport.ip).await;
+        let addresses = addresses.map_err(|error| ConnectError::Resolve {
+            host: host.clone(),
+            error,
+        })?;
+        let no_address = || ConnectError::NoAddress { host: host.clone() };
+        let address = *addresses.first().ok_or_else(no_address)?;
+        let Judge::Servers(servers) = drivers.judge.borrow().clone() else {
+            return Err(ConnectError::NotAClient);
+        };
+        servers.forget_unless_believed(host, *port);
+        let attempt = self.attempt(&servers, host, *port)?;
+        let connecting = self.begin(endpoint, address, &attempt)?;
+        let begun = match connecting.into_0rtt() {
+            Ok((connection, accepted)) => Begun::Early(connection, accepted),
+            Err(connecting) => Begun::Full(connecting),
+        };
+        Ok((begun, attempt))
     }
 
     async fn open_early(

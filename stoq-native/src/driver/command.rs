@@ -42,6 +42,10 @@ pub(crate) enum Command {
     Ping {
         reply: oneshot::Sender<Result<Duration, PingError>>,
     },
+    /// As a ping, for who only wants a sign of life.
+    Probe {
+        reply: oneshot::Sender<()>,
+    },
     /// Let this go on, and keep the place until then.
     Linger {
         until: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -139,14 +143,14 @@ impl Driver {
             } => self.close_connection(code, &reason),
             Command::Close { id, code, reason } => self.close_session(id, code, &reason),
             Command::GoAway { code, grace } => self.machine.go_away(code, grace, &mut self.out),
-            Command::Ping { reply } => match self.machine.ping(now, &mut self.out) {
-                Ok(id) => {
-                    self.pings.insert(id, reply);
-                }
-                Err(error) => {
-                    let _ = reply.send(Err(error));
-                }
-            },
+            Command::Ping { reply } => {
+                let sent = self.machine.ping(now, &mut self.out);
+                self.pings.measure(sent, reply);
+            }
+            Command::Probe { reply } => {
+                let sent = self.machine.ping(now, &mut self.out);
+                self.pings.probe(sent, reply);
+            }
             Command::Linger { until, place } => {
                 self.lingering.spawn(async move {
                     until.await;

@@ -73,12 +73,12 @@ impl Driver {
     /// Takes the streams and datagrams that quinn holds now.
     fn take_arrived(&mut self) -> Result<(), End> {
         let quinn = self.quinn.clone();
-        while self.unintroduced.len() < MAX_UNINTRODUCED
+        while self.unintroduced.has_room()
             && let Some(Ok(stream)) = poll_once(pin!(quinn.accept_bi()))
         {
             self.on_stream(Arrived::bidirectional(stream))?;
         }
-        while self.unintroduced.len() < MAX_UNINTRODUCED
+        while self.unintroduced.has_room()
             && let Some(Ok(stream)) = poll_once(pin!(quinn.accept_uni()))
         {
             self.on_stream(Arrived::unidirectional(stream))?;
@@ -94,7 +94,7 @@ impl Driver {
         // They come in bursts, as datagrams do.
         let quinn = self.quinn.clone();
         for _ in 1..STREAM_BATCH {
-            if self.unintroduced.len() >= MAX_UNINTRODUCED {
+            if !self.unintroduced.has_room() {
                 break;
             }
             let Some(Ok(next)) = poll_once(pin!(quinn.accept_bi())) else {
@@ -111,7 +111,7 @@ impl Driver {
         match introduction {
             Some(introduction) => self.on_introduction(stream, introduction),
             None => {
-                self.unintroduced.spawn(stream.introduce());
+                self.unintroduced.add(stream);
                 Ok(())
             }
         }
@@ -130,7 +130,7 @@ impl Driver {
             }
         };
         if header == StreamHeader::Early
-            && self.early.len() < MAX_UNINTRODUCED
+            && self.early.len() < MAX_UNNAMED
             && let Some(requests) = &self.endpoint.early
         {
             let peer = facts(&self.quinn).and_then(|facts| facts.peer());

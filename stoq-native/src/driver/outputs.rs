@@ -142,11 +142,7 @@ impl Driver {
                 }
             }
             Output::Datagram { session, content } => self.deliver(session, content),
-            Output::Pong { id, rtt } => {
-                if let Some(reply) = self.pings.remove(&id) {
-                    let _ = reply.send(Ok(rtt));
-                }
-            }
+            Output::Pong { id, rtt } => self.pings.answered(id, rtt),
             Output::GoAway { code, grace, .. } => {
                 // The first one stands.
                 let _ = self.shared.grace.set(grace);

@@ -95,7 +95,7 @@ impl Slot {
         let mut check = self.check.lock().await;
         // Somebody else may have asked meanwhile.
         if check.is_ok() && self.last_used() < before {
-            match timeout(patience, connection.ping()).await {
+            match timeout(patience, connection.lives()).await {
                 Ok(true) => self.touch(),
                 _ => *check = Err(Gone),
             }

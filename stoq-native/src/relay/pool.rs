@@ -126,7 +126,7 @@ impl Pool {
             // One that does not answer a ping may be gone without a word; where just this answer is late, others come.
             let probing = async {
                 sleep_until(deadline - patience / 2).await;
-                lives = connection.ping().await;
+                lives = connection.lives().await;
                 pending().await
             };
             let opening = async {

@@ -73,13 +73,18 @@ impl Arrived {
         self.payload = payload;
     }
 
-    /// [Reads the header](Self::read_header). What takes longer than [`HEADER_TIMEOUT`] is a fault.
-    pub(crate) async fn introduce(mut self) -> (Self, Introduction) {
-        let introduction = timeout(HEADER_TIMEOUT, self.read_header()).await;
-        (
-            self,
-            introduction.unwrap_or(Introduction::Fault(Code::TIMEOUT)),
-        )
+    /// [Reads the header](Self::read_header). One that has not come when `too_late` resolves is a fault.
+    pub(crate) async fn introduce(
+        mut self,
+        too_late: impl Future<Output = ()>,
+    ) -> (Self, Introduction) {
+        let introduction = tokio::select! {
+            // What has come is never too late.
+            biased;
+            introduction = self.read_header() => introduction,
+            () = too_late => Introduction::Fault(Code::TIMEOUT),
+        };
+        (self, introduction)
     }
 
     /// Reads the channel id that framed streams begin with, and not a byte more. `None` if it does not come in time.
@@ -89,7 +94,7 @@ impl Arrived {
             let receive = self.receive.as_mut()?;
             receive.read_exact(&mut id).await.ok()
         };
-        let read = timeout(HEADER_TIMEOUT, read).await.ok().flatten();
+        let read = timeout(CHANNEL_TIMEOUT, read).await.ok().flatten();
         (self, read.map(|()| ChannelId::new(id)))
     }
 
@@ -187,7 +192,7 @@ impl Drop for Arrived {
     }
 }
 
-/// As long as a session's streams are held for their session.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// What the id of a channel may take: as long as a session's streams are held for their session.
+const CHANNEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a stream of unknown type that are read before the peer is told to stop: more than any grease, and no burden.
 const DISCARD_LIMIT: usize = 64 * 1024;

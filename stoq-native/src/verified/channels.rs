@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use stoq_core::channel::ChannelId;
+use stoq_core::channel::{ChannelId, MAX_CHANNELS};
 use stoq_core::close::Code;
 use stoq_core::stream::{Direction, Payload};
 use tokio::task::JoinSet;
@@ -131,9 +131,6 @@ impl Session {
         }
     }
 }
-
-/// Verified streams that each end may open in one session: 65,536. The ids of both ends take 4.5 MB then.
-const MAX_CHANNELS: usize = 65_536;
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use stoq_core::channel::MAX_SESSION_BYTES;
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 
-/// Bytes that wait for their signature.
+/// Bytes that wait for their signature. What a stream that holds nothing reads at once, some packets, may come on top of
+/// [`MAX_SESSION_BYTES`].
 #[derive(Debug, Default)]
 pub(super) struct Held {
     bytes: AtomicUsize,
@@ -55,11 +57,6 @@ impl Held {
         self.bytes.load(Ordering::Relaxed) < MAX_SESSION_BYTES
     }
 }
-
-/// What the streams of a session hold back before they read one after the other: 64 MiB, what 2 Gbit/s bring in the quarter of a
-/// second that a run grows. Each has up to 16 MiB for itself. What a stream that holds nothing reads at once, some packets, may
-/// come on top.
-const MAX_SESSION_BYTES: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -8,10 +8,10 @@
 //! | the certificate is rotated during a transfer | `rotation.rs` |
 //! | half of the packets are lost for five seconds | here |
 //! | no file descriptor is left | here |
-//! | the clock jumps | `faults/clock.rs` |
+//! | the clock jumps | `faults/clock.rs`, and for access tokens `access/clock.rs` |
 
 #[cfg(target_os = "linux")]
-mod clock;
+pub(crate) mod clock;
 
 use std::time::Duration;
 

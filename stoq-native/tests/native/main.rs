@@ -17,6 +17,7 @@ mod faults;
 mod flights;
 mod gone;
 mod harness;
+mod headers;
 mod hostile;
 mod identity;
 mod inspect;
@@ -25,6 +26,7 @@ mod metrics;
 mod migration;
 mod multiplexed;
 mod pool;
+mod probes;
 #[cfg(feature = "qlog")]
 mod qlog;
 mod refusals;

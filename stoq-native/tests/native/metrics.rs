@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use stoq_native::{Code, Endpoint, Session};
+use stoq_native::{
+    ClientConfig, Code, ConnectError, Endpoint, FalconTrust, Pins, PqPolicy, Session,
+};
 
 use crate::harness::{Peers, until, within};
 
@@ -148,6 +150,35 @@ async fn handshakes_that_fail_are_counted_and_names_that_nobody_has_are_not() {
         assert_eq!(failed(), 2, "this one came about");
         stranger.close().await;
         peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn early_connects_that_end_before_the_first_packet_are_counted_as_others() {
+    within(async {
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        let _here = metrics::set_default_local_recorder(&recorder);
+        // There is nobody that this client would believe, so it begins nothing.
+        let policy = PqPolicy::Require(FalconTrust::Pins(Pins::new()));
+        let client = Endpoint::client(ClientConfig::new(policy)).unwrap();
+        let url = "stoq://[::1]:1/test";
+        let errors = [
+            client.connect(url).await.unwrap_err(),
+            client.connect_early(url).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, ConnectError::Identity(_)), "{error}");
+        }
+        assert_eq!(client.stats().handshakes_failed, 2);
+        let mut all = BTreeMap::new();
+        hear(&snapshotter, &mut all);
+        assert_eq!(all["stoq_handshakes_failed_total client"], 2.0);
+        assert_eq!(
+            all["stoq_errors_total client handshake untrusted-identity"],
+            2.0
+        );
     })
     .await;
 }

@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use stoq_core::session::MAX_PINGS;
 use stoq_native::{
-    ClientConfig, Code, Endpoint, Identity, OpenError, Pool, PoolConfig, PoolError, PqPolicy,
-    ServerConfig, Session, Trust,
+    ClientConfig, Code, Endpoint, Identity, OpenError, PingError, Pool, PoolConfig, PoolError,
+    PqPolicy, ServerConfig, Session, Trust,
 };
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-use crate::harness::{Peers, until, within};
+use crate::harness::{Peers, until, waits, within};
 
 fn pool(client: &Endpoint, change: impl FnOnce(&mut PoolConfig)) -> Pool {
     let mut config = PoolConfig::default();
@@ -111,6 +112,36 @@ async fn a_crowd_asks_a_silent_connection_for_one_sign_of_life() {
         drop(crowd(&pool, &peers.url("test"), 60).await);
         let stats = pool.stats();
         assert_eq!((stats.connected, stats.broken), (1, 0));
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_on_which_much_is_pinged_is_kept() {
+    within(async {
+        let peers = Peers::new();
+        serve(peers.server.clone());
+        let pool = pool(&peers.client, |config| {
+            config.check_after = Duration::ZERO;
+        });
+        let url = peers.url("test");
+        let session = pool.open(&url).await.unwrap();
+        // All of them are asked for before one is sent, and then the pool asks.
+        let mut pings: Vec<_> = (0..=MAX_PINGS).map(|_| Box::pin(session.ping())).collect();
+        for ping in &mut pings {
+            assert!(waits(ping.as_mut()).await);
+        }
+        pool.open(&url).await.unwrap();
+        let one_more = pings.pop().unwrap().await;
+        let limit = MAX_PINGS;
+        assert_eq!(one_more, Err(PingError::TooMany { limit }));
+        for ping in pings {
+            ping.await.unwrap();
+        }
+        let stats = pool.stats();
+        assert_eq!((stats.connected, stats.broken), (1, 0));
+        drop(session);
         peers.close().await;
     })
     .await;

@@ -3,7 +3,7 @@
 #[cfg(target_os = "linux")]
 mod namespaces;
 
-use stoq_native::{Session, SocketConfig};
+use stoq_native::{NewConnectionProfile, Session, SocketConfig, Tier};
 
 use crate::harness::{Peers, pattern, within};
 
@@ -78,6 +78,22 @@ async fn packets_grow_to_what_loopback_takes() {
         });
         let (client, server) = peers.session().await;
         grows_to(&client, &server, known(65_488)).await;
+        peers.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn packets_grow_to_those_of_a_profile() {
+    within(async {
+        let profile = NewConnectionProfile::of(Tier::Performance);
+        let peers = Peers::with(|server, client| {
+            profile.apply(&mut server.transport);
+            profile.apply(&mut client.transport);
+        });
+        let (client, server) = peers.session().await;
+        assert_eq!(profile.max_datagram, 8952, "that of jumbo frames");
+        grows_to(&client, &server, known(profile.max_datagram)).await;
         peers.close().await;
     })
     .await;

@@ -11,6 +11,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::WebTransport;
 
 use super::Session;
+use crate::channels::End;
 use crate::driver::Handle;
 use crate::error::Error;
 use crate::js;
@@ -106,6 +107,6 @@ const IN_USE: &str =
 /// A channel that this session has not had.
 fn fresh_channel(handle: &Handle) -> Result<ChannelId, Error> {
     let channel = ChannelId::new(js::random()?);
-    handle.channels.claim(channel)?;
+    handle.channels.claim(channel, End::Page)?;
     Ok(channel)
 }

@@ -3,6 +3,8 @@
 use core::cell::Cell;
 use core::time::Duration;
 
+use stoq_core::channel::MAX_SESSION_BYTES;
+
 use crate::line::{Line, Turn};
 
 /// Bytes that wait for their signature.
@@ -16,7 +18,11 @@ pub(crate) struct Held {
 impl Held {
     /// Notes that a stream holds so much, and no longer so much.
     pub(super) fn change(&self, before: usize, now: usize) {
+        let had_room = self.has_room();
         self.bytes.set(self.bytes.get() + now - before);
+        if !had_room && self.has_room() {
+            self.elders.moved().notify();
+        }
     }
 
     /// Waits until a stream that holds something may read on: there is room, or it is the one that may go on without.
@@ -24,7 +30,9 @@ impl Held {
         if self.has_room() {
             return None;
         }
-        let turn = self.elders.turn().await;
+        let turn = self.elders.place();
+        let goes = || (self.has_room() || turn.has_come()).then_some(());
+        self.elders.moved().until(goes).await;
         (!self.has_room()).then_some(turn)
     }
 
@@ -33,8 +41,5 @@ impl Held {
     }
 }
 
-/// What the streams of a session hold back before they read one after the other: 64 MiB, what 2 Gbit/s bring in the quarter of a
-/// second that a run grows, and a browser does not carry. Each has up to 16 MiB for itself.
-const MAX_SESSION_BYTES: usize = 64 * 1024 * 1024;
 /// How long a stream that holds data back waits for more, its signature, say: as native ends do.
 pub(super) const SIGNATURE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -17,7 +17,8 @@ pub(crate) struct Sample {
     pub(crate) heap: u64,
     /// Of tokio, alive.
     pub(crate) tasks: usize,
-    /// Open, or closing.
+    /// Open, closing, or waiting for packets that may still come: QUIC forgets a connection after three probe time-outs (RFC 9000,
+    /// section 10.2), and its task stays until then. After a crowd on a busy machine, which measures long ways, that takes seconds.
     pub(crate) connections: u64,
 }
 
@@ -34,7 +35,7 @@ impl Sample {
             memory: resident()?,
             heap: heap::held() as u64,
             tasks: runtime.metrics().num_alive_tasks(),
-            connections: endpoint.stats().connections,
+            connections: endpoint.connections_by_worker().iter().sum::<usize>() as u64,
         })
     }
 }

@@ -20,6 +20,12 @@ const DAY: i64 = 24 * 60 * 60;
 
 #[test]
 fn sessions_do_not_notice_and_certificates_are_judged_by_the_new_date() {
+    let name = "faults::clock::sessions_do_not_notice_and_certificates_are_judged_by_the_new_date";
+    alone(name, jumps());
+}
+
+/// Runs the test of this name in a process of its own, whose wall clock it [sets](set_ahead).
+pub(crate) fn alone(name: &str, test: impl Future<Output = ()>) {
     if !is_prepared() {
         let directory = TempDir::new().unwrap();
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/native/faults/clock.c");
@@ -32,8 +38,6 @@ fn sessions_do_not_notice_and_certificates_are_judged_by_the_new_date() {
         assert!(built.unwrap().success());
         let ahead = directory.path().join("ahead");
         fs::write(&ahead, 0_i64.to_ne_bytes()).unwrap();
-        let name =
-            "faults::clock::sessions_do_not_notice_and_certificates_are_judged_by_the_new_date";
         let prepare = format!(
             "export LD_PRELOAD={} STOQ_CLOCK_AHEAD={}",
             library.display(),
@@ -45,20 +49,28 @@ fn sessions_do_not_notice_and_certificates_are_judged_by_the_new_date() {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(within(jumps()));
+    runtime.block_on(within(test));
 }
 
-/// Sets the wall clock of this process, and finds that it is set.
-fn jump(days: i64) {
-    let before = SystemTime::now();
+/// Sets the wall clock of this process to so many seconds more than the real one, and finds that it is set.
+pub(crate) fn set_ahead(seconds: i64) {
     let path = std::env::var_os("STOQ_CLOCK_AHEAD").unwrap();
-    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
-    file.write_all_at(&(days * DAY).to_ne_bytes(), 0).unwrap();
-    let now = SystemTime::now();
-    let by = now
-        .duration_since(before)
-        .unwrap_or_else(|error| error.duration());
-    assert!(by > Duration::from_secs(300 * 24 * 60 * 60), "{by:?}");
+    let file = fs::OpenOptions::new().read(true).write(true).open(path);
+    let file = file.unwrap();
+    let mut was = [0; 8];
+    file.read_exact_at(&mut was, 0).unwrap();
+    let by = seconds - i64::from_ne_bytes(was);
+    let before = SystemTime::now();
+    file.write_all_at(&seconds.to_ne_bytes(), 0).unwrap();
+    let jumped = match SystemTime::now().duration_since(before) {
+        Ok(later) => later.as_secs() as i64,
+        Err(earlier) => -(earlier.duration().as_secs() as i64),
+    };
+    assert!((jumped - by).abs() <= 10, "by {jumped} s, and not {by}");
+}
+
+fn jump(days: i64) {
+    set_ahead(days * DAY);
 }
 
 async fn jumps() {

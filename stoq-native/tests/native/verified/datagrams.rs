@@ -1,5 +1,7 @@
 //! Verified datagrams, between two ends and past a relay that does what it can.
 
+mod waiting;
+
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
