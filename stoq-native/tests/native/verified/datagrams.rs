@@ -13,6 +13,7 @@ use stoq_core::datagram::Content;
 use stoq_core::frame::{Frame, Token, TokenAlgorithm};
 use stoq_core::stream::Direction;
 use stoq_core::token::{Flow, Scope};
+use stoq_core::varint::VarInt;
 use stoq_native::{
     DatagramItem, DatagramsInUse, Delivery, Payload, RecvStream, RefusedChannels,
     SendDatagramError, SendStream, Session,
@@ -70,7 +71,16 @@ async fn datagrams_that_are_not_taken_do_not_keep_the_thread() {
 
 /// What comes until every one of so many datagrams is vouched for or forged, in the order of their sequences.
 async fn settled(session: &Session, count: usize) -> Vec<(u64, Option<Bytes>)> {
-    let (mut data, mut settled) = (Vec::new(), Vec::new());
+    settled_of(session, Vec::new(), count).await
+}
+
+/// The same, of which these have come, unsigned.
+async fn settled_of(
+    session: &Session,
+    mut data: Vec<(VarInt, Bytes)>,
+    count: usize,
+) -> Vec<(u64, Option<Bytes>)> {
+    let mut settled = Vec::new();
     while settled.len() < count {
         match session.recv_verified_datagram().await.unwrap() {
             DatagramItem::Data {
@@ -196,6 +206,18 @@ async fn a_relay_is_found_out() {
         ] {
             path.to_client.send_content(content.clone()).unwrap();
         }
+        // All of them are there before any signature is: one that contradicts its signature is forged, one that comes after it is bad.
+        let mut data = Vec::new();
+        while data.len() < 3 {
+            match path.client.recv_verified_datagram().await.unwrap() {
+                DatagramItem::Data {
+                    sequence,
+                    data: content,
+                    signer: None,
+                } => data.push((sequence, content)),
+                item => panic!("{item:?} before any signature"),
+            }
+        }
         let announced = path.to_origin.accept_any_uni().await.unwrap();
         assert_eq!(announced.payload(), Payload::Announce);
         let to = path
@@ -204,7 +226,7 @@ async fn a_relay_is_found_out() {
             .await
             .unwrap();
         let carrying = tokio::spawn(carry(announced, to));
-        let settled = settled(&path.client, 3).await;
+        let settled = settled_of(&path.client, data, 3).await;
         let message = |message: u8| Some(Bytes::from(vec![message; 50]));
         assert_eq!(settled, [(0, message(0)), (2, None), (4, message(4))]);
         let refused = path.client.stats().refused;
