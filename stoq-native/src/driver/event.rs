@@ -97,10 +97,14 @@ impl Driver {
             if !self.unintroduced.has_room() {
                 break;
             }
-            let Some(Ok(next)) = poll_once(pin!(quinn.accept_bi())) else {
+            let next = if let Some(Ok(next)) = poll_once(pin!(quinn.accept_bi())) {
+                Arrived::bidirectional(next)
+            } else if let Some(Ok(next)) = poll_once(pin!(quinn.accept_uni())) {
+                Arrived::unidirectional(next)
+            } else {
                 break;
             };
-            self.on_stream(Arrived::bidirectional(next))?;
+            self.on_stream(next)?;
         }
         Ok(())
     }

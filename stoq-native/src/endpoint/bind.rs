@@ -191,7 +191,7 @@ pub(crate) fn open_client(
 }
 
 /// quinn's endpoint for a server of another protocol, over the socket and with the turns that STOQ's own have: for the gateway's side of
-/// the browsers. Must be called within a tokio runtime.
+/// the browsers, and no part of the interface that versions promise to keep. Must be called within a tokio runtime.
 ///
 /// # Errors
 /// What the system says.

@@ -2,7 +2,8 @@
 //!
 //! A driver begins when the tasks that were ready before it have had their turn. tokio would run it next, as soon as the first of
 //! them has written something; so, of 64 requests that are made at once, each would have a packet and a call to the system of its
-//! own. Whoever is alone waits for nobody.
+//! own. Whoever is alone waits for nobody. A driver that stops because of a bound of its own, the endpoint's after 50 µs of receiving,
+//! lets the others go first twice.
 //!
 //! And quinn puts at most ten packets into a batch, and its driver of a connection sends two such batches in a turn, each with a call
 //! to the system of its own. With packets of 1452 bytes the system takes four times as much at once, and a call costs more than

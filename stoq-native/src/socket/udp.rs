@@ -18,9 +18,10 @@ use super::siblings::Siblings;
 use super::turn;
 use super::wire::Wire;
 
-/// quinn's own socket but for three things. Batches that are larger than the system takes go out in pieces: quinn asks for the
+/// quinn's own socket, with these differences. Batches that are larger than the system takes go out in pieces: quinn asks for the
 /// number of datagrams in a batch once for all connections of a socket, whatever the size of their packets. Those that are smaller
-/// go out [together](turn). And the buffer that quinn receives into is no larger than what one call to the system can fill.
+/// go out [together](turn). The buffer that quinn receives into is no larger than what one call to the system can fill. And a call that
+/// fills fewer buffers than it was given is not followed by another: on Linux it ends so only when nothing more is there.
 #[derive(Debug)]
 pub(crate) struct Socket {
     /// The others on its port, if there are any. Dropped before what has the lease, because they hold their sockets too.

@@ -66,6 +66,8 @@ const BLOCK: usize = 64 * 1024;
 const PIECE: u64 = 16 * 1024;
 /// Messages in a round, and the bytes of each: 17 data shards of usual datagrams.
 const MESSAGE_COUNT: u64 = 1_000;
+/// The same where datagrams are lost, which leaves congestion control a hundredth of the rate.
+const LOSSY_COUNT: u64 = 200;
 const MESSAGE_LEN: usize = 20_000;
 /// Round trips in a round over each way.
 const ECHOES: usize = 500;
@@ -86,11 +88,13 @@ pub(crate) async fn round(way: &Way, origin: &Origin, contender: Contender) -> R
             config.hash = hash;
             verified(&session, &config).await?
         }
-        Contender::Messages(_) => messages(&session, road.is_some()).await?,
+        Contender::Messages(0) => messages(&session, MESSAGE_COUNT, road.is_some()).await?,
+        Contender::Messages(_) => messages(&session, LOSSY_COUNT, road.is_some()).await?,
     };
     let (cpu, reserved) = (process_cpu() - cpu, reservations() - before);
     let sent = match contender {
-        Contender::Messages(_) => MESSAGE_COUNT,
+        Contender::Messages(0) => MESSAGE_COUNT,
+        Contender::Messages(_) => LOSSY_COUNT,
         _ => messages,
     };
     Ok(Sample {
@@ -134,21 +138,21 @@ fn counted(count: &[u8], start: Instant) -> Result<(u64, Duration, u64)> {
     Ok((STREAM_BYTES, start.elapsed(), STREAM_BYTES / PIECE))
 }
 
-async fn messages(session: &Session, lossy: bool) -> Result<(u64, Duration, u64)> {
+async fn messages(session: &Session, sent: u64, lossy: bool) -> Result<(u64, Duration, u64)> {
     let message = Bytes::from(vec![7; MESSAGE_LEN]);
-    for _ in 0..MESSAGE_COUNT {
+    for _ in 0..sent {
         session.send_message(message.clone()).await?;
     }
     let (mut send, mut recv) = session.open_bi().await?;
     send.write_all(&[MESSAGES]).await?;
-    send.write_all(&MESSAGE_COUNT.to_be_bytes()).await?;
+    send.write_all(&sent.to_be_bytes()).await?;
     send.finish()?;
     let answer = recv.read_to_end(16).await?;
     let (count, nanos) = answer.split_first_chunk().ok_or("the origin said less")?;
     let count = u64::from_be_bytes(*count);
     let nanos = u64::from_be_bytes(nanos.try_into()?);
-    if count < MESSAGE_COUNT / 2 && !lossy {
-        return Err(format!("only {count} of {MESSAGE_COUNT} messages arrived").into());
+    if count < sent / 2 && !lossy {
+        return Err(format!("only {count} of {sent} messages arrived").into());
     }
     let bytes = count * MESSAGE_LEN as u64;
     Ok((bytes, Duration::from_nanos(nanos.max(1)), count))

@@ -78,7 +78,7 @@ struct Options {
     /// Measure only with so many percent of losses, 0, 1 or 3
     #[arg(long)]
     loss: Option<u32>,
-    /// One round of 2 s after 1 s, and 4 s of two flows: to see that it works
+    /// One round of 2 s after 1 s, and 4 s of two flows, a fifth of that on the short path: to see that it works
     #[arg(long)]
     quick: bool,
 }

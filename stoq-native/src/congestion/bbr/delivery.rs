@@ -58,11 +58,9 @@ impl Delivery {
     pub(super) fn sent(&mut self, now: Instant, round_trip: Duration) {
         let step = round_trip / STEPS;
         let soon = |last: &Departure| now.saturating_duration_since(last.at) <= step;
-        if self.departures.back().is_some_and(soon) {
+        // The oldest stay: what is acknowledged next left with them.
+        if self.departures.back().is_some_and(soon) || self.departures.len() == MOST {
             return;
-        }
-        if self.departures.len() == MOST {
-            self.departures.pop_front();
         }
         self.departures.push_back(Departure {
             at: now,
@@ -113,7 +111,7 @@ impl Delivery {
 
 /// Departures remembered in a round trip. A packet between two of them is taken for the earlier one.
 const STEPS: u32 = 16;
-/// Departures remembered in all, with 48 bytes each: eight round trips of them, for queues as long as seven more.
+/// Departures remembered in all, with 64 bytes each: eight of the shortest round trips. Behind a longer queue, those between are not.
 const MOST: usize = 128;
 /// Nothing is divided by zero.
 const SHORTEST: Duration = Duration::from_micros(1);
@@ -183,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_acknowledged_is_forgotten() {
+    fn however_long_nothing_arrives_what_is_kept_is_bounded() {
         let mut delivery = Delivery::default();
         let start = Instant::now();
         for number in 0..1000 {
@@ -191,6 +189,28 @@ mod tests {
         }
         assert_eq!(delivery.departures.len(), MOST);
         delivery.arrived(start + MILLISECOND * 1000, start, 1000);
-        assert_eq!(delivery.sample(start, 1000, false), None);
+        assert!(
+            delivery
+                .sample(start + MILLISECOND * 1000, 1000, false)
+                .is_some()
+        );
+    }
+
+    /// A queue that holds eleven times as much as the path: more departures in a round trip than are kept.
+    #[test]
+    fn what_arrives_is_seen_through_the_longest_queue() {
+        let mut delivery = Delivery::default();
+        let start = Instant::now();
+        let tick = MILLISECOND / 10;
+        let mut samples = 0;
+        for number in 0..10_000u32 {
+            let now = start + tick * number;
+            delivery.sent(now, 10 * MILLISECOND);
+            if number >= 1200 {
+                delivery.arrived(now, now - tick * 1200, 1000);
+                samples += u32::from(delivery.sample(now, 1_200_000, false).is_some());
+            }
+        }
+        assert!(samples > 100, "{samples} of 8,800 acknowledgements");
     }
 }

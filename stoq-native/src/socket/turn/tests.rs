@@ -37,6 +37,12 @@ async fn receive(socket: &QuinnSocket, datagrams: usize) -> Vec<Vec<Vec<u8>>> {
     came
 }
 
+/// Whether nothing is there that could be received.
+fn is_empty(socket: &QuinnSocket) -> bool {
+    let mut buffer = [0; 2048];
+    socket.wire().io.try_recv(&mut buffer).is_err()
+}
+
 fn batch<'a>(to: SocketAddr, contents: &'a [u8], segment: usize) -> Transmit<'a> {
     Transmit {
         destination: to,
@@ -83,6 +89,33 @@ async fn full_batches_of_a_turn_go_out_as_one() {
     let came = receive(&receiver, 36).await;
     assert_eq!(came.len(), 1, "they were sent one by one");
     assert!(came.concat().concat() == contents);
+}
+
+/// A driver that stops at its own bound is asked for more once, if there is room for as much again.
+#[tokio::test]
+async fn a_turn_takes_what_a_driver_gives_twice() {
+    let (sender, receiver) = (socket(), socket());
+    let to = receiver.local_addr().unwrap();
+    writable(&sender).await;
+    let contents = vec![7; 10 * 1452];
+    for (batches, asked, came_at_once) in [(1, 1, 10), (2, 2, 40)] {
+        let mut polls = 0;
+        let mut driver = Turns::of(poll_fn(|_| {
+            polls += 1;
+            for _ in 0..batches {
+                sender.try_send(&batch(to, &contents, 1452)).unwrap();
+            }
+            Poll::Pending
+        }));
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..2 {
+            assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+        }
+        assert_eq!(polls, asked);
+        let came = receive(&receiver, came_at_once).await;
+        assert_eq!(came.len(), 1);
+        assert_eq!(came[0].len(), came_at_once);
+    }
 }
 
 #[tokio::test]
@@ -158,6 +191,7 @@ proptest! {
             for (receiver, expected) in receivers.iter().zip(expected) {
                 let came = receive(receiver, expected.len()).await;
                 prop_assert_eq!(came.concat(), expected);
+prop_assert!(is_empty(receiver), "more came than was sent");
             }
             Ok(())
         })?;
