@@ -27,7 +27,7 @@ use crate::request::SessionRequest;
 use crate::session::Session;
 use crate::socket::SocketConfig;
 use crate::target::Target;
-pub use bind::{BindError, quinn_server};
+pub use bind::BindError;
 pub(crate) use bind::{open_client, tracker};
 pub use rotate::RotateError;
 use trust::House;

@@ -113,8 +113,6 @@ pub use congestion::{CongestionAlgorithm, UnknownAlgorithm};
 pub use connect::{ConnectError, ConnectOptions, EarlyConnection};
 pub use connection::{Connection, ConnectionStats};
 pub use early::{EarlyRecvStream, EarlyRequest, EarlySendStream, EarlyStreamError};
-#[doc(hidden)]
-pub use endpoint::quinn_server;
 pub use endpoint::{BindError, Endpoint, PolicyError, RotateError};
 pub use falcon::{
     FalconKey, FalconKeyError, FalconSigner, KeyFileFault, PublicKeyFault, PublicKeyFileError,

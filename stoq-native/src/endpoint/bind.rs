@@ -190,22 +190,6 @@ pub(crate) fn open_client(
     open(bound, settings, config, None, sockets).map_err(unbound(None))
 }
 
-/// quinn's endpoint for a server of another protocol, over the socket and with the turns that STOQ's own have: for the gateway's side of
-/// the browsers, and no part of the interface that versions promise to keep. Must be called within a tokio runtime.
-///
-/// # Errors
-/// What the system says.
-pub fn quinn_server(
-    address: SocketAddr,
-    ip: IpVersions,
-    server: quinn::ServerConfig,
-) -> io::Result<quinn::Endpoint> {
-    let settings = SocketConfig::default();
-    let config = bounded(quinn::EndpointConfig::default(), &settings);
-    let bound = socket::bind(address, ip, &settings)?;
-    open(bound, &settings, config, Some(server), &tracker())
-}
-
 /// quinn's endpoint over this socket, in the present runtime.
 fn open(
     bound: Bound,
